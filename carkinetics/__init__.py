@@ -1,0 +1,98 @@
+"""CAR-T cellular kinetics: from a qPCR or flow table to exposure with uncertainty.
+
+The public names stand here in the order of an analysis. A room of the package is imported when one of
+its names is first used, so that ``import carkinetics`` and ``carkinetics --help`` do not wait for PyMC.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    __version__: str
+
+    from carkinetics import plot as plot
+    from carkinetics.batch import StudyResult as StudyResult
+    from carkinetics.batch import run_study as run_study
+    from carkinetics.dataset import Dataset as Dataset
+    from carkinetics.dataset import blq_table as blq_table
+    from carkinetics.dataset import check as check
+    from carkinetics.dataset import example as example
+    from carkinetics.dataset import load_dataset as load_dataset
+    from carkinetics.dataset import read_nonmem as read_nonmem
+    from carkinetics.errors import CarkineticsError as CarkineticsError
+    from carkinetics.exposure import Exposure as Exposure
+    from carkinetics.exposure import exposure_from as exposure_from
+    from carkinetics.exposure import nca as nca
+    from carkinetics.exposure import nca_by as nca_by
+    from carkinetics.exposure import nca_findings as nca_findings
+    from carkinetics.fit import Fit as Fit
+    from carkinetics.fit import diagnose as diagnose
+    from carkinetics.fit import fit_hierarchical as fit_hierarchical
+    from carkinetics.fit import fit_individuals as fit_individuals
+    from carkinetics.fit import load_fit as load_fit
+    from carkinetics.model import Model as Model
+    from carkinetics.model import Prior as Prior
+    from carkinetics.model import load_model as load_model
+    from carkinetics.model import models as models
+    from carkinetics.model import predict as predict
+    from carkinetics.model import simulate as simulate
+    from carkinetics.report import write_report as write_report
+    from carkinetics.response import dose_exposure as dose_exposure
+    from carkinetics.response import fit_grade as fit_grade
+
+# Public name → the module that has it, in the order of an analysis.
+_HOME = {
+    "read_nonmem": "dataset",
+    "Dataset": "dataset",
+    "load_dataset": "dataset",
+    "example": "dataset",
+    "check": "dataset",
+    "blq_table": "dataset",
+    "load_model": "model",
+    "models": "model",
+    "Model": "model",
+    "Prior": "model",
+    "predict": "model",
+    "simulate": "model",
+    "nca": "exposure",
+    "nca_by": "exposure",
+    "nca_findings": "exposure",
+    "fit_individuals": "fit",
+    "fit_hierarchical": "fit",
+    "Fit": "fit",
+    "load_fit": "fit",
+    "diagnose": "fit",
+    "exposure_from": "exposure",
+    "Exposure": "exposure",
+    "dose_exposure": "response",
+    "fit_grade": "response",
+    "write_report": "report",
+    "run_study": "batch",
+    "StudyResult": "batch",
+    "CarkineticsError": "errors",
+}
+
+__all__ = [*_HOME, "plot"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the home of a public name at its first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("carkinetics")
+    elif name == "plot":
+        return import_module("carkinetics.plot")  # the import itself binds the name
+    elif name in _HOME:
+        value = getattr(import_module(f"carkinetics.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module 'carkinetics' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names and what is loaded already."""
+    return sorted({*globals(), *__all__, "__version__"})

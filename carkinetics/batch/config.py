@@ -1,0 +1,350 @@
+"""study.toml → a checked StudyConfig: what a whole analysis is asked to do.
+
+Layout
+------
+====================  ==========================================================================
+section               keys
+====================  ==========================================================================
+(top)                 ``seed, output``
+``[data]``            the arguments of `read_nonmem`; ``path``; ``assay`` to analyse. ``value_unit``,
+                      ``lloq`` and ``lod`` are one value or a table by assay
+``[nca]``             ``method, blq, metrics``
+``[fit.NAME]``        ``model, value_unit, priors, fix`` and the arguments of `fit_hierarchical`
+``[exposure]``        ``fit`` (a ``[fit.NAME]``), ``metrics``
+``[dose]``            ``metrics`` and the arguments of `dose_exposure`
+``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`
+``[report]``          ``title, fit``
+====================  ==========================================================================
+
+Paths are relative to the study file. A key that nobody reads is an error: a misspelt setting would be
+ignored in silence. What a key leaves out has the default of the function that reads it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carkinetics.errors import ConfigError, did_you_mean
+
+Settings = Mapping[str, Any]
+
+# What a value may be: in words for the message, and as a test.
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "text": lambda v: isinstance(v, str) and v != "",
+    "a number": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
+    "a whole number from 0": lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0,
+    "a whole number above 0": lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0,
+    "true or false": lambda v: isinstance(v, bool),
+    "a list of text": lambda v: isinstance(v, list) and bool(v) and all(isinstance(x, str) for x in v),
+    "a list of two numbers": lambda v: (
+        isinstance(v, list) and len(v) == 2 and all(map(_KINDS["a number"], v))
+    ),
+    "a table": lambda v: isinstance(v, dict),
+}
+
+_TOP = {
+    "seed": "a whole number from 0",
+    "output": "text",
+    "data": "a table",
+    "nca": "a table",
+    "fit": "a table",
+    "exposure": "a table",
+    "dose": "a table",
+    "response": "a table",
+    "report": "a table",
+}
+_DATA = {
+    "path": "text | a list of text",
+    "format": "text",
+    "value_unit": "text | a table",
+    "lloq": "a number | a table",
+    "lod": "a number | a table",
+    "time_unit": "text",
+    "dose_unit": "text",
+    "columns": "a table",
+    "subjects": "text",
+    "event_columns": "a table",
+    "assay_names": "a table",
+    "default_assay": "text",
+    "sheet": "text | a whole number from 0",
+    "assay": "text",
+}
+_NCA = {"method": "text", "blq": "text", "metrics": "a list of text"}
+_FIT = {
+    "model": "text",
+    "value_unit": "text",
+    "priors": "a table",
+    "fix": "a table",
+    "random": "a list of text",
+    "correlated": "true or false | a list of text",
+    "covariates": "a table",
+    "blq": "text",
+    "error": "text",
+    "draws": "a whole number above 0",
+    "tune": "a whole number above 0",
+    "chains": "a whole number above 0",
+    "centred": "a list of text",
+    "target_accept": "a number",
+}
+_EXPOSURE = {"fit": "text", "metrics": "a list of text"}
+_DOSE = {
+    "metrics": "a list of text",
+    "limits": "a list of two numbers",
+    "reference": "a number",
+    "interval": "a number",
+}
+_RESPONSE = {
+    "outcome": "text",
+    "on": "text",
+    "draws": "a whole number above 0",
+    "interval": "a number",
+    "prior_slope_sd": "a number",
+    "prior_intercept_sd": "a number",
+}
+_REPORT = {"title": "text", "fit": "text"}
+
+DEFAULT_SEED = 0
+FORMATS = ("nonmem",)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the data are and how to read them.
+
+    Parameters
+    ----------
+    paths : tuple of pathlib.Path
+        The tables, to be read as one.
+    assay : str or None
+        The assay to analyse; None where there is only one.
+    settings : mapping
+        Arguments of `read_nonmem`.
+    """
+
+    paths: tuple[Path, ...]
+    assay: str | None
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """One hierarchical fit.
+
+    Parameters
+    ----------
+    name : str
+        Of the section ``[fit.NAME]`` and of the files.
+    model : str
+        Name of a shipped model, or the path of a model file.
+    value_unit : str or None
+        Unit of the levels if it is not the model's.
+    priors, fix : mapping
+        Changes to the model.
+    settings : mapping
+        Arguments of `fit_hierarchical`.
+    """
+
+    name: str
+    model: str
+    value_unit: str | None = None
+    priors: Settings = field(default_factory=dict)
+    fix: Settings = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A checked study file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    text : str
+        Its text.
+    seed : int
+        Seed of everything random.
+    output : pathlib.Path
+        The run folder.
+    data : DataConfig
+        ``[data]``.
+    fits : tuple of FitConfig
+        ``[fit.NAME]`` in file order.
+    nca : mapping
+        Arguments of `nca`.
+    exposure_fit : str or None
+        Fit from which exposure is computed; None: from the observations.
+    exposure : mapping
+        Arguments of `exposure_from`.
+    dose_metrics : tuple of str
+        Metrics regressed on dose; empty: no ``[dose]``.
+    dose : mapping
+        Further arguments of `dose_exposure`.
+    responses : dict of str to mapping
+        Arguments of `fit_grade` by the NAME of ``[response.NAME]``, in file order.
+    title : str
+        Of the report.
+    report_fit : str or None
+        Fit that the report shows in full.
+    """
+
+    path: Path
+    text: str
+    seed: int
+    output: Path
+    data: DataConfig
+    fits: tuple[FitConfig, ...]
+    nca: Settings
+    exposure_fit: str | None
+    exposure: Settings
+    dose_metrics: tuple[str, ...]
+    dose: Settings
+    responses: dict[str, Settings]
+    title: str
+    report_fit: str | None
+
+
+def read_study(path: str | Path) -> StudyConfig:
+    """Read and check a study file.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        A TOML file.
+
+    Returns
+    -------
+    StudyConfig
+        Every key checked, every path absolute.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, has an unknown or missing key, a value of the wrong kind, or names a
+        fit that it does not define.
+    """
+    file = Path(path).resolve()
+    try:
+        text = file.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"study file {path} cannot be read: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    return _Reader(file, text, table).study()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """The parsed file and its name, for messages."""
+
+    file: Path
+    text: str
+    table: dict[str, Any]
+
+    def error(self, section: str, message: str) -> ConfigError:
+        return ConfigError(f"{self.file.name}: {f'[{section}] ' if section else ''}{message}")
+
+    def section(self, name: str, entry: Any, known: Mapping[str, str], *required: str) -> dict[str, Any]:
+        """Check the keys and kinds of one section, and return it."""
+        if not isinstance(entry, dict):
+            raise self.error("", f"{name} is {entry!r}; expected a section [{name}]")
+        for key, value in entry.items():
+            if key not in known:
+                raise self.error(name, f"unknown key {key!r}{did_you_mean(key, known)}")
+            kinds = known[key].split(" | ")
+            if not any(_KINDS[kind](value) for kind in kinds):
+                raise self.error(name, f"{key} is {value!r}; expected {' or '.join(kinds)}")
+        for key in required:
+            if key not in entry:
+                raise self.error(name, f"{key!r} is missing")
+        return dict(entry)
+
+    def study(self) -> StudyConfig:
+        top = self.section("", self.table, _TOP, "data")
+        nca = self.section("nca", top.get("nca", {}), _NCA)
+        exposure = self.section("exposure", top.get("exposure", {}), _EXPOSURE)
+        dose = self.section("dose", top.get("dose", {}), _DOSE)
+        report = self.section("report", top.get("report", {}), _REPORT)
+        fits = tuple(self.fit(name, entry) for name, entry in top.get("fit", {}).items())
+        only = fits[0].name if len(fits) == 1 else None
+        if "exposure" in top and "fit" not in exposure and only is None:
+            raise self.error(
+                "exposure", f"'fit' is missing; name one of {', '.join(f.name for f in fits) or 'the fits'}"
+            )
+        exposure_fit = self.known_fit(
+            "exposure", exposure.pop("fit", only if "exposure" in top else None), fits
+        )
+        last = fits[-1].name if fits else None
+        metrics = dose.pop("metrics", ["auc_0_28"] if "dose" in top else [])
+        return StudyConfig(
+            path=self.file,
+            text=self.text,
+            seed=top.get("seed", DEFAULT_SEED),
+            output=self.file.parent / top.get("output", f"runs/{self.file.stem}"),
+            data=self.data(top["data"]),
+            fits=fits,
+            nca=nca,
+            exposure_fit=exposure_fit,
+            exposure=exposure,
+            dose_metrics=tuple(metrics),
+            dose=dose,
+            responses={name: self.response(name, entry) for name, entry in top.get("response", {}).items()},
+            title=report.get("title", self.file.stem),
+            report_fit=self.known_fit("report", report.get("fit", exposure_fit or last), fits),
+        )
+
+    def known_fit(self, section: str, name: str | None, fits: tuple[FitConfig, ...]) -> str | None:
+        names = [fit.name for fit in fits]
+        if name is not None and name not in names:
+            raise self.error(
+                section, f"fit is {name!r}, but there is no [fit.{name}]{did_you_mean(name, names)}"
+            )
+        return name
+
+    def data(self, entry: Any) -> DataConfig:
+        table = self.section("data", entry, _DATA, "path")
+        kind = table.pop("format", FORMATS[0])
+        if kind not in FORMATS:
+            raise self.error("data", f"format is {kind!r}{did_you_mean(kind, FORMATS)}")
+        listed = table.pop("path")
+        paths = tuple(
+            self.existing("data", "path", text) for text in ([listed] if isinstance(listed, str) else listed)
+        )
+        if "subjects" in table:
+            table["subjects"] = self.existing("data", "subjects", table["subjects"])
+        assay = table.pop("assay", None)
+        return DataConfig(paths, assay, table)
+
+    def existing(self, section: str, key: str, text: str) -> Path:
+        found = self.file.parent / text
+        if not found.is_file():
+            raise self.error(section, f"{key} is {text!r}; there is no file {found}")
+        return found
+
+    def fit(self, name: str, entry: Any) -> FitConfig:
+        table = self.section(f"fit.{name}", self.safe_name("fit", name, entry), _FIT, "model")
+        model = table.pop("model")
+        if model.endswith(".toml"):
+            model = str(self.existing(f"fit.{name}", "model", model))
+        changes = {key: table.pop(key, {}) for key in ("priors", "fix")}
+        return FitConfig(name, model, table.pop("value_unit", None), settings=table, **changes)
+
+    def response(self, name: str, entry: Any) -> Settings:
+        entry = self.safe_name("response", name, entry)
+        return self.section(f"response.{name}", entry, _RESPONSE, "outcome", "on")
+
+    def safe_name(self, section: str, name: str, entry: Any) -> Any:
+        """Refuse a name that cannot be a file name; a plain key here means that the name was left out."""
+        if not isinstance(entry, dict):
+            raise self.error(
+                section, f"{name} = {entry!r} stands outside a named section; write [{section}.NAME]"
+            )
+        if not name.replace("-", "_").replace("_", "a").isalnum():
+            raise self.error(f"{section}.{name}", "a name of letters, digits, - and _ was expected")
+        return entry

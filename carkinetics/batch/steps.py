@@ -1,0 +1,98 @@
+"""How each kind of step writes its files: tables as CSV, fits and draws as NetCDF, the report as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from carkinetics.batch.folder import Draft
+from carkinetics.batch.study import Study
+from carkinetics.dataset import blq_table, check
+from carkinetics.exposure import nca_findings
+from carkinetics.fit import diagnose, fit_hierarchical, fit_individuals
+from carkinetics.response import exposure_response_findings
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, the same bytes on every system.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Without its index.
+    path : pathlib.Path
+        The file.
+    """
+    table.to_csv(path, index=False, lineterminator="\n")
+
+
+def _study(study: Study, name: str, draft: Draft) -> None:
+    draft.path("study.toml").write_text(study.config.text, encoding="utf-8")
+
+
+def _data(study: Study, name: str, draft: Draft) -> None:
+    for table in ("observations", "subjects", "doses", "events", "excluded"):
+        write_csv(getattr(study.all_assays, table), draft.path(f"{table}.csv"))
+    write_csv(check(study.all_assays), draft.path("findings.csv"))
+    write_csv(blq_table(study.all_assays), draft.path("blq.csv"))
+
+
+def _nca(study: Study, name: str, draft: Draft) -> None:
+    write_csv(study["nca"].table, draft.path("nca.csv"))
+    write_csv(nca_findings(study["nca"]), draft.path("nca-findings.csv"))
+
+
+def _individual(study: Study, name: str, draft: Draft) -> None:
+    first = study.config.fits[0].name
+    fit = fit_individuals(study.models[first], study.data)
+    fit.save(draft.path("fit/individual.nc"))
+    write_csv(fit.parameters, draft.path("fit/individual-parameters.csv"))
+
+
+def _fit(study: Study, name: str, draft: Draft) -> None:
+    settings = next(entry.settings for entry in study.config.fits if entry.name == name)
+    fit = fit_hierarchical(study.models[name], study.data, seed=study.seed, progress=study.talk, **settings)
+    fit.save(draft.path(f"fit/{name}.nc"))
+    write_csv(fit.parameters, draft.path(f"fit/{name}-parameters.csv"))
+
+
+def _diagnosis(study: Study, name: str, draft: Draft) -> None:
+    found = diagnose(study[f"fit.{name}"])
+    write_csv(found, draft.path(f"fit/{name}-diagnosis.csv"))
+    draft.note |= {"converged": bool(found.attrs["converged"]), "verdict": str(found.attrs["verdict"])}
+
+
+def _exposure(study: Study, name: str, draft: Draft) -> None:
+    exposure = study["exposure"]
+    write_csv(exposure.table, draft.path("exposure.csv"))
+    if exposure.draws is not None:
+        exposure.draws.to_netcdf(draft.path("exposure-draws.nc"), engine="h5netcdf")
+
+
+def _dose(study: Study, metric: str, draft: Draft) -> None:
+    result = study[f"dose.{metric}"]
+    write_csv(result.table, draft.path(f"dose/{metric}.csv"))
+    draft.note["statement"] = result.statement
+
+
+def _response(study: Study, name: str, draft: Draft) -> None:
+    result = study[f"response.{name}"]
+    write_csv(result.table, draft.path(f"response/{name}.csv"))
+    write_csv(result.curve, draft.path(f"response/{name}-curve.csv"))
+    write_csv(exposure_response_findings(result), draft.path(f"response/{name}-findings.csv"))
+    draft.note["statement"] = result.statement
+
+
+WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
+    "study": _study,
+    "data": _data,
+    "nca": _nca,
+    "individual": _individual,
+    "fit": _fit,
+    "diagnose": _diagnosis,
+    "exposure": _exposure,
+    "dose": _dose,
+    "response": _response,
+}

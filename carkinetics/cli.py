@@ -1,0 +1,318 @@
+"""The command line: one verb for each step of an analysis, each a few lines round one public function.
+
+Progress goes to stderr, the answer to stdout. Exit code 0: done; 1: an error, or a finding that is one;
+2: finished, but not converged. The package is imported when a verb runs, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import carkinetics as ck
+from carkinetics.errors import CarkineticsError, ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OK, FAILED, NOT_CONVERGED = 0, 1, 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a bug keeps its own traceback; our errors are one line, see main()
+)
+
+DataPath = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Table with NONMEM-style columns: CSV, Excel or Parquet.")
+]
+FitPath = Annotated[Path, typer.Argument(metavar="FIT", help="A fit saved by `carkinetics fit`.")]
+ValueUnit = Annotated[str | None, typer.Option(help="Unit of DV, such as copies/ug.")]
+Lloq = Annotated[float | None, typer.Option(help="Lower limit of quantification, in that unit.")]
+Lod = Annotated[float | None, typer.Option(help="Limit of detection, in that unit.")]
+TimeUnit = Annotated[str, typer.Option(help="Unit of TIME.")]
+DoseUnit = Annotated[str, typer.Option(help="Unit of AMT: cells/kg or cells.")]
+Assay = Annotated[str | None, typer.Option(help="Assay to use, if there are several.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for scripts.")]
+Metrics = Annotated[
+    list[str] | None, typer.Option("--metric", help="Metric, such as cmax or auc_0_28; repeat for more.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def carkinetics(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
+) -> None:
+    """CAR-T cellular kinetics: from a qPCR or flow table to exposure with uncertainty."""
+    if version:
+        _say(ck.__version__)
+        raise typer.Exit(OK)
+
+
+@app.command()
+def models(
+    name: Annotated[
+        str | None, typer.Argument(help="Show one model: equations, parameters, sources.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the shipped models, or show one."""
+    if name is None:
+        _show(ck.models()[["name", "title", "kind", "value_unit", "citation"]], as_json)
+        return
+    model = ck.load_model(name)
+    rows = [
+        {"parameter": p.name, "meaning": p.meaning, "unit": p.unit, "typical": p.typical, "omega": p.omega,
+         "prior": str(p.prior), "source": p.source}
+        for p in model.parameters.values()
+    ]  # fmt: skip
+    if as_json:
+        about = {
+            key: getattr(model, key)
+            for key in ("name", "title", "citation", "doi", "value_unit", "notes", "sha256")
+        }
+        _say(json.dumps(about | {"parameters": rows, "text": model.text}, indent=2))
+        return
+    _say(f"{model.name}: {model.title}\n{model.citation}\n{model.notes}\n")
+    equations = {name: derived.text for name, derived in model.derived.items()}
+    equations |= {f"d {state.name} / dt": state.rate.text for state in model.states}
+    equations |= {} if model.level is None else {"level": model.level.text}
+    _say("\n".join(f"{left} = {right}" for left, right in equations.items()) + "\n")
+    _show(_frame(rows), False)
+
+
+@app.command()
+def check(
+    data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
+    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """List everything that is wrong, doubtful or worth knowing in a table; exit 1 if any of it is an error."""
+    found = ck.check(_read(data, value_unit, lloq, lod, time_unit, dose_unit, assay))
+    _show(found, as_json, empty="nothing to remark")
+    if (found["severity"] == "error").any():
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def nca(
+    data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
+    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, metric: Metrics = None,
+    blq: Annotated[str, typer.Option(help="What a BLQ value counts as.")] = "zero-before-then-drop",
+    output: Output = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Cmax, Tmax, AUC, half-life and the like, straight from the observations."""
+    exposure = ck.nca(
+        _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay), metrics=metric or None, blq=blq
+    )
+    _answer(exposure.table, output, as_json)
+
+
+@app.command()
+def fit(
+    data: DataPath,
+    model: Annotated[str, typer.Option(help="Shipped model, or path of a model file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File for the fit, such as runs/base.nc.")],
+    value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
+    dose_unit: DoseUnit = "cells/kg", assay: Assay = None,
+    random: Annotated[list[str] | None, typer.Option(help="Parameter that differs between subjects; repeat for more.")] = None,
+    covariate: Annotated[list[str] | None, typer.Option(help="PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'.")] = None,
+    blq: Annotated[str, typer.Option(help="BLQ method, M1 to M7.")] = "M3",
+    error: Annotated[str | None, typer.Option(help="Residual error; the model file's if not given.")] = None,
+    draws: int = 1000, tune: int = 1000, chains: int = 4, seed: Seed = 20260101,
+) -> None:  # fmt: skip
+    """Fit a model to all subjects together; exit 2 if it did not converge."""
+    table = _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay)
+    found = ck.fit_hierarchical(
+        ck.load_model(model), table, random=random or None, covariates=_pairs(covariate), blq=blq, error=error,
+        draws=draws, tune=tune, chains=chains, seed=seed, progress=True,
+    )  # fmt: skip
+    found.save(output)
+    _show(found.population().reset_index(), False)
+    _finish(ck.diagnose(found), f"saved {output}")
+
+
+@app.command()
+def diagnose(
+    fit: FitPath,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a saved fit converged, and what the data did not inform; exit 2 if it did not converge."""
+    found = ck.diagnose(ck.load_fit(fit))
+    if as_json:
+        _say(json.dumps({**found.attrs, "findings": found.to_dict("records")}, indent=2))
+    else:
+        _show(found, False, empty="nothing to remark")
+    _finish(found, quiet=as_json)
+    if strict and (found["severity"] == "warning").any():
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def exposure(fit: FitPath, metric: Metrics = None, output: Output = None, as_json: AsJson = False) -> None:
+    """Exposure metrics of every subject from a saved fit, with their uncertainty."""
+    _answer(ck.exposure_from(ck.load_fit(fit), metrics=metric or None).table, output, as_json)
+
+
+@app.command()
+def respond(
+    fit: FitPath,
+    outcome: Annotated[str, typer.Option(help="Such as 'crs_grade >= 3'.")],
+    on: Annotated[str, typer.Option(help="Metric, or its logarithm: 'log(cmax)'.")] = "log(cmax)",
+    seed: Seed = 0,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> None:
+    """Relate an outcome to exposure, carrying the uncertainty of a saved fit."""
+    found = ck.load_fit(fit)
+    metric = on.strip().removeprefix("log(").removesuffix(")").strip()
+    result = ck.fit_grade(
+        ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, on=on, seed=seed
+    )
+    _answer(result.table, output, as_json)
+    _note(result.statement)
+
+
+@app.command()
+def report(
+    fits: Annotated[
+        list[Path], typer.Argument(metavar="FIT...", help="Saved fits; the first is shown in full.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "CAR-T cellular kinetics",
+) -> None:
+    """Write saved fits, their data and their exposure into one HTML page; exit 2 if one did not converge."""
+    loaded = [ck.load_fit(path) for path in fits]
+    first = loaded[0]
+    ck.write_report(output, first.data, *loaded, ck.nca(first.data), ck.exposure_from(first), title=title)
+    _say(str(output))
+    for found in loaded:
+        _finish(ck.diagnose(found), found.model.name)
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(metavar="STUDY", help="Study file, such as study.toml.")],
+    seed: Annotated[int | None, typer.Option(help="Instead of the file's seed.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Instead of the file's run folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study file: check, fit, diagnose, derive, report. What is done and unchanged is not done again."""
+    result = ck.run_study(study, seed=seed, output=output, progress=_note)
+    if as_json:
+        answer = {
+            "report": str(result.report), "folder": str(result.folder), "converged": result.converged,
+            "verdict": result.verdict, "steps": result.steps.to_dict("records"),
+        }  # fmt: skip
+        _say(json.dumps(answer, indent=2))
+    else:
+        _say(f"report: {_near(result.report)}\n{result.verdict}")
+    if len(result.failures):
+        raise typer.Exit(FAILED)
+    if result.converged is False:
+        raise typer.Exit(NOT_CONVERGED)
+
+
+def main() -> None:
+    """Run the command line; an error that we raise on purpose is one line and exit code 1."""
+    try:
+        app(prog_name="carkinetics")
+    except CarkineticsError as error:
+        Console(stderr=True, highlight=False).print(
+            f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True
+        )
+        raise SystemExit(FAILED) from None
+
+
+def _read(
+    path: Path, value_unit: str | None, lloq: float | None, lod: float | None, time_unit: str, dose_unit: str,
+    assay: str | None,
+) -> ck.Dataset:  # fmt: skip
+    data = ck.read_nonmem(
+        path, value_unit=value_unit, lloq=lloq, lod=lod, time_unit=time_unit, dose_unit=dose_unit
+    )
+    return data if assay is None else data.select(assay=assay)
+
+
+def _pairs(texts: list[str] | None) -> dict[str, list[str]]:
+    """``cmax=log(dose)``, repeated, as a mapping."""
+    found: dict[str, list[str]] = {}
+    for text in texts or []:
+        name, equals, expression = text.partition("=")
+        if not equals or not name.strip() or not expression.strip():
+            raise ConfigError(
+                f"--covariate is {text!r}; expected PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'"
+            )
+        found.setdefault(name.strip(), []).append(expression.strip())
+    return found
+
+
+def _finish(found: pd.DataFrame, words: str = "", *, quiet: bool = False) -> None:
+    """Say the verdict on stderr; exit 2 if it is a bad one."""
+    if not quiet:
+        _note(f"{words}{': ' if words else ''}{found.attrs['verdict']}")
+    if not found.attrs["converged"]:
+        raise typer.Exit(NOT_CONVERGED)
+
+
+def _answer(table: pd.DataFrame, output: Path | None, as_json: bool) -> None:
+    """Write a table to the file that was named, or show it."""
+    if output is None:
+        _show(table, as_json)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(output, index=False, lineterminator="\n")
+    _say(str(output))
+
+
+def _show(table: pd.DataFrame, as_json: bool, *, empty: str = "no rows") -> None:
+    """A table for a person, as CSV for a pipe, or as JSON."""
+    if as_json:
+        _say(json.dumps(json.loads(table.to_json(orient="records")), indent=2))
+    elif table.empty:
+        _say(empty)
+    elif not sys.stdout.isatty():
+        _say(table.to_csv(index=False, lineterminator="\n").rstrip("\n"))
+    else:
+        shown = Table(*map(str, table.columns))
+        for row in table.itertuples(index=False):
+            shown.add_row(*(_plain(f"{cell:.4g}" if isinstance(cell, float) else str(cell)) for cell in row))
+        Console().print(shown)
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(list(rows))
+
+
+def _plain(text: str) -> str:
+    """Square brackets of the data are not rich's markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _near(path: Path) -> Path:
+    """The path as it is named from the current folder, if it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

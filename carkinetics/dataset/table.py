@@ -1,0 +1,364 @@
+"""Dataset: what was measured, in tidy tables with units on everything.
+
+Conventions
+-----------
+Time is in days since the first infusion. One assay has one unit. A value that is not quantified
+keeps its row: ``status`` says what the laboratory said, ``lower`` and ``upper`` say between which
+two levels the truth lies, and these two columns are all that a likelihood needs.
+
+====================  ============================================  ==========  ==========
+status                meaning                                       lower       upper
+====================  ============================================  ==========  ==========
+``quantified``        a number at or above the LLOQ                 value       value
+``below_lloq``        detected, below the LLOQ                      LOD, or 0   LLOQ
+``not_detected``      nothing found                                 0           LOD, or LLOQ
+``predose``           before the infusion: zero by construction     0           0
+====================  ============================================  ==========  ==========
+
+Only CAR-T levels are zero by construction before the infusion. A cytokine, an antibody titre or a
+tumour size (``kind`` "marker" in ``assays``) exists without CAR-T cells, and has no ``predose`` rows.
+
+Tables may carry more columns than the named ones: ``reported`` (what stood in the cell) and ``file``
+(which of several files) on observations, ``cells`` and ``cells_per_kg`` on doses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.errors import DataError, did_you_mean
+
+OBSERVATION_COLUMNS = (
+    "subject", "assay", "time", "value", "status", "lower", "upper", "lod", "lloq", "unit", "row",
+)  # fmt: skip
+DOSE_COLUMNS = ("subject", "time", "amount", "unit", "row")
+EVENT_COLUMNS = ("subject", "time", "event", "value", "row")
+ASSAY_COLUMNS = ("assay", "unit", "lloq", "lod")
+EXCLUDED_COLUMNS = ("row", "subject", "time", "assay", "found", "rule", "reason")
+REMARK_COLUMNS = ("severity", "rule", "subject", "where", "message")
+
+# Where a value stood in the source is not part of what was measured: left out of the hash.
+PROVENANCE = ("row", "file")
+
+QUANTIFIED, BELOW_LLOQ, NOT_DETECTED, PREDOSE = "quantified", "below_lloq", "not_detected", "predose"
+CENSORED = (BELOW_LLOQ, NOT_DETECTED)
+STATUSES = (QUANTIFIED, *CENSORED, PREDOSE)
+
+
+CAR, MARKER = "car", "marker"
+_COUNTS_CELLS = re.compile(r"\b(copies|cells|genomes)\b|^%")
+
+_NUMBERS = dict.fromkeys(("time", "value", "amount", "lower", "upper", "lod", "lloq"), "float64")
+_DTYPES = {**_NUMBERS, "cells": "float64", "cells_per_kg": "float64", "row": "int64"}
+
+
+def typed_table(rows: Iterable[dict[str, object]], columns: Iterable[str]) -> pd.DataFrame:
+    """Table with fixed columns and types, also when there are no rows.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        One per row.
+    columns : iterable of str
+        Column names, in order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Numbers as float, ``row`` as int, the rest as text.
+    """
+    names = list(columns)
+    table = pd.DataFrame(list(rows), columns=names)
+    return table.astype({name: _DTYPES.get(name, "str") for name in names})
+
+
+def _empty(columns: Iterable[str]) -> pd.DataFrame:
+    return typed_table([], columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Observations, subjects, doses and events of one or more trials.
+
+    Parameters
+    ----------
+    observations : pandas.DataFrame
+        One row per sample and assay: ``subject, assay, time`` (day), ``value`` (NaN where nothing
+        was quantified), ``status, lower, upper, lod, lloq, unit, row`` (line of the source file).
+    subjects : pandas.DataFrame
+        One row per subject: ``subject``, covariates, outcomes.
+    doses : pandas.DataFrame
+        One row per infusion: ``subject, time`` (day), ``amount, unit`` (``"cells/kg"`` or ``"cells"``), ``row``.
+    events : pandas.DataFrame
+        Comedication and other timed events: ``subject, time`` (day), ``event, value, row``.
+    assays : pandas.DataFrame
+        One row per assay: ``assay, unit, lloq, lod`` (the usual limits; a row of its own may differ)
+        and, as read, ``kind``: ``"car"`` or ``"marker"``.
+    excluded : pandas.DataFrame
+        Rows of the source that are not in the tables above: ``row, subject, time, assay, found, rule, reason``.
+    remarks : pandas.DataFrame
+        What the reader saw and the tables no longer show: ``severity, rule, subject`` (empty if it
+        concerns the whole table), ``where, message``. `carkinetics.check` repeats them.
+    source : str
+        Where the data came from.
+    """
+
+    observations: pd.DataFrame
+    subjects: pd.DataFrame
+    doses: pd.DataFrame = field(default_factory=lambda: _empty(DOSE_COLUMNS))
+    events: pd.DataFrame = field(default_factory=lambda: _empty(EVENT_COLUMNS))
+    assays: pd.DataFrame = field(default_factory=lambda: _empty(ASSAY_COLUMNS))
+    excluded: pd.DataFrame = field(default_factory=lambda: _empty(EXCLUDED_COLUMNS))
+    remarks: pd.DataFrame = field(default_factory=lambda: _empty(REMARK_COLUMNS))
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name, columns in TABLES.items():
+            table = getattr(self, name)
+            missing = [column for column in columns if column not in table.columns]
+            if missing:
+                raise DataError(f"{name}: column {missing[0]!r} is missing; expected {', '.join(columns)}")
+
+    def __repr__(self) -> str:
+        counts = self.observations["status"].value_counts()
+        censored = int(sum(counts.get(status, 0) for status in CENSORED))
+        assays = ", ".join(f"{row.assay} ({row.unit})" for row in self.assays.itertuples())
+        return (
+            f"<Dataset: {len(self.subjects)} subjects, {len(self.observations)} observations "
+            f"({censored} BLQ), {len(self.doses)} doses, {len(self.excluded)} rows excluded; {assays}>"
+        )
+
+    @property
+    def subject_ids(self) -> list[str]:
+        """Subject identifiers in table order."""
+        return self.subjects["subject"].tolist()
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what was measured: all tables but ``remarks``, without file names and line numbers."""
+        digest = hashlib.sha256()
+        for name in TABLES:
+            if name == "remarks":
+                continue
+            table: pd.DataFrame = getattr(self, name).drop(columns=list(PROVENANCE), errors="ignore")
+            digest.update(name.encode())
+            digest.update(table.to_csv(index=False, lineterminator="\n", float_format="%.17g").encode())
+        return digest.hexdigest()
+
+    def unit(self, assay: str) -> str:
+        """Unit of one assay.
+
+        Parameters
+        ----------
+        assay : str
+            Name of the assay.
+
+        Returns
+        -------
+        str
+            Its unit, such as ``"copies/ug"``.
+
+        Raises
+        ------
+        DataError
+            If there is no such assay.
+        """
+        return str(self._assay_row(assay)["unit"])
+
+    def _assay_row(self, assay: str) -> pd.Series:
+        rows = self.assays[self.assays["assay"] == assay]
+        if rows.empty:
+            raise DataError(f"no assay {assay!r} in the data{did_you_mean(assay, self.assays['assay'])}")
+        return rows.iloc[0]
+
+    def select(
+        self, *, assay: str | Iterable[str] | None = None, subjects: Iterable[str] | None = None
+    ) -> Dataset:
+        """Copy with only some assays or subjects.
+
+        Parameters
+        ----------
+        assay : str or iterable of str, optional
+            Assays to keep. Subjects without such an observation stay.
+        subjects : iterable of str, optional
+            Subjects to keep, in table order.
+
+        Returns
+        -------
+        Dataset
+            The selection.
+
+        Raises
+        ------
+        DataError
+            If an assay or a subject is not in the data.
+        """
+        chosen = self
+        if assay is not None:
+            names = [assay] if isinstance(assay, str) else list(assay)
+            for name in names:
+                self._assay_row(name)
+            chosen = replace(
+                chosen,
+                observations=chosen.observations[chosen.observations["assay"].isin(names)].reset_index(
+                    drop=True
+                ),
+                assays=chosen.assays[chosen.assays["assay"].isin(names)].reset_index(drop=True),
+            )
+        if subjects is not None:
+            ids = {str(subject) for subject in subjects}
+            unknown = sorted(ids - set(self.subject_ids))
+            if unknown:
+                raise DataError(
+                    f"no subject {unknown[0]!r} in the data{did_you_mean(unknown[0], self.subject_ids)}"
+                )
+            tables = {
+                name: getattr(chosen, name)
+                for name in ("observations", "subjects", "doses", "events", "excluded")
+            }
+            kept = {
+                name: t[t["subject"].astype(str).isin(ids)].reset_index(drop=True)
+                for name, t in tables.items()
+            }
+            about = chosen.remarks["subject"].astype(str)
+            kept["remarks"] = chosen.remarks[about.isin(ids) | (about == "")].reset_index(drop=True)
+            chosen = replace(chosen, **kept)
+        return chosen
+
+    def first_dose(self) -> pd.Series:
+        """Amount of the first infusion of each subject.
+
+        Returns
+        -------
+        pandas.Series
+            Indexed by subject, NaN where no infusion is known.
+        """
+        first = self.doses.sort_values("time", kind="stable").drop_duplicates("subject")
+        return first.set_index("subject")["amount"].astype(float).reindex(self.subject_ids)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write every table as a Parquet file; `load_dataset` reads them back.
+
+        Parameters
+        ----------
+        folder : str or pathlib.Path
+            Made if absent.
+
+        Returns
+        -------
+        pathlib.Path
+            The folder.
+        """
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name in TABLES:
+            getattr(self, name).to_parquet(target / f"{name}.parquet", index=False)
+        about = {"source": self.source, "sha256": self.sha256}
+        (target / ABOUT_FILE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        return target
+
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "observations": OBSERVATION_COLUMNS,
+    "subjects": ("subject",),
+    "doses": DOSE_COLUMNS,
+    "events": EVENT_COLUMNS,
+    "assays": ASSAY_COLUMNS,
+    "excluded": EXCLUDED_COLUMNS,
+    "remarks": REMARK_COLUMNS,
+}
+
+ABOUT_FILE = "dataset.json"
+
+
+def load_dataset(folder: str | Path) -> Dataset:
+    """Read what `Dataset.save` wrote.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        The folder given to `Dataset.save`.
+
+    Returns
+    -------
+    Dataset
+        Equal to the saved one, table by table and type by type.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or unreadable, or if the content no longer has the hash written beside it.
+    """
+    place = Path(folder)
+    try:
+        about = json.loads((place / ABOUT_FILE).read_text(encoding="utf-8"))
+        tables = {name: pd.read_parquet(place / f"{name}.parquet") for name in TABLES}
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{place}: not a folder written by Dataset.save: {problem}") from problem
+    data = Dataset(**tables, source=str(about.get("source", "")))
+    if data.sha256 != about.get("sha256"):
+        raise DataError(f"{place}: the tables were changed after they were saved; save the dataset again")
+    return data
+
+
+def is_censored(observations: pd.DataFrame) -> np.ndarray:
+    """Which observations are below the limit of quantification (the pre-dose zeros are not).
+
+    Parameters
+    ----------
+    observations : pandas.DataFrame
+        With a ``status`` column.
+
+    Returns
+    -------
+    ndarray of bool
+        One per row.
+    """
+    return observations["status"].isin(CENSORED).to_numpy()
+
+
+def kind_of_unit(unit: str) -> str:
+    """Whether a unit counts CAR-T cells or their genes, or something that exists without them.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of an assay.
+
+    Returns
+    -------
+    {"car", "marker"}
+        ``"car"`` for copies, cells, genomes and percentages.
+
+    Examples
+    --------
+    >>> [kind_of_unit(unit) for unit in ("copies/ug", "cells/uL", "%", "pg/mL", "mm", "titre")]
+    ['car', 'car', 'car', 'marker', 'marker', 'marker']
+    """
+    return CAR if _COUNTS_CELLS.search(unit) else MARKER
+
+
+def car_observations(data: Dataset) -> pd.DataFrame:
+    """Observations of CAR-T levels, without markers such as cytokines and tumour size.
+
+    Parameters
+    ----------
+    data : Dataset
+        As read, or simulated; without ``kind`` in its assays the unit decides.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of ``observations``.
+    """
+    assays = data.assays
+    kinds = assays["kind"] if "kind" in assays else assays["unit"].map(kind_of_unit)
+    return data.observations[data.observations["assay"].isin(assays.loc[kinds == CAR, "assay"])]

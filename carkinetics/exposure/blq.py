@@ -1,0 +1,173 @@
+"""What a value below the LLOQ counts as when no model is assumed.
+
+A convention is three rules, one per place of the BLQ value in the subject's series:
+
+===========================  =========================  ==============================  ====================
+convention                   before the first           between quantifiable            after the last
+                             quantifiable value         values                          quantifiable value
+===========================  =========================  ==============================  ====================
+``zero-before-then-drop``    0                          left out                        left out
+``zero``                     0                          0                               0
+``half-lloq``                LLOQ/2                     LLOQ/2                          LLOQ/2
+``lloq``                     LLOQ                       LLOQ                            LLOQ
+``drop``                     left out                   left out                        left out
+===========================  =========================  ==============================  ====================
+
+Before the infusion there is no transgene: the curve starts at 0 on day 0 unless a sample was taken then,
+and nothing is extrapolated backwards. A BLQ value counts for areas only; Cmax, Tmax, Tlast and the
+terminal slope rest on quantified values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.dataset.table import CENSORED, PREDOSE
+from carkinetics.exposure.area import Floats
+
+LEFT_OUT = math.nan
+
+# Share of the LLOQ that a BLQ value counts as, by place in the series.
+BLQ_CONVENTIONS: dict[str, tuple[float, float, float]] = {
+    "zero-before-then-drop": (0.0, LEFT_OUT, LEFT_OUT),
+    "zero": (0.0, 0.0, 0.0),
+    "half-lloq": (0.5, 0.5, 0.5),
+    "lloq": (1.0, 1.0, 1.0),
+    "drop": (LEFT_OUT, LEFT_OUT, LEFT_OUT),
+}
+ALL_BLQ = "all values below the LLOQ"
+PLACES = (
+    "before the first quantifiable value",
+    "between quantifiable values",
+    "after the last quantifiable value",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """One subject's series, ready for non-compartmental analysis.
+
+    Parameters
+    ----------
+    time, level : ndarray, shape (n_curve,)
+        The curve that areas are taken of: day since infusion and level, BLQ values counted by convention.
+    quantified_time, quantified_level : ndarray, shape (n_quantified,)
+        Quantified values only.
+    blq_time : ndarray, shape (n_blq,)
+        Days of the BLQ values.
+    lloq : float
+        Largest LLOQ of the BLQ values; NaN without any.
+    problem : str
+        Why nothing can be computed from this series, else empty.
+    left_out : collections.Counter
+        Number of rows that are not in the curve, by reason.
+    """
+
+    time: Floats
+    level: Floats
+    quantified_time: Floats
+    quantified_level: Floats
+    blq_time: Floats
+    lloq: float
+    problem: str = ""
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def sampled(self) -> Floats:
+        """Days of all samples after the infusion, BLQ or not."""
+        return np.sort(np.concatenate([self.quantified_time, self.blq_time]))
+
+
+def _usable(rows: pd.DataFrame, left_out: Counter[str]) -> pd.DataFrame:
+    """Rows from the infusion on, with a time and, when quantified, a value."""
+    # A pre-dose row is the zero on day 0 that the curve starts from, so it is not left out.
+    rows = rows[rows["status"] != PREDOSE]
+    reasons = {
+        "no time": rows["time"].isna(),
+        "taken before the infusion": rows["time"] < 0,
+        "quantified, but without a value": ~rows["status"].isin(CENSORED) & rows["value"].isna(),
+    }
+    keep = pd.Series(True, index=rows.index)
+    for reason, mask in reasons.items():
+        left_out[reason] += int((keep & mask).sum())
+        keep &= ~mask
+    return rows[keep].sort_values("time", kind="stable")
+
+
+def _limits(rows: pd.DataFrame) -> pd.Series:
+    """LLOQ of each row; one without an LLOQ of its own is known to lie below ``upper``."""
+    return rows["lloq"].astype(float).fillna(rows["upper"].astype(float))
+
+
+def _counted(rows: pd.DataFrame, blq: pd.Series, convention: str, left_out: Counter[str]) -> pd.Series:
+    """Level of each row by the convention; NaN for a row that is left out."""
+    days = rows.loc[~blq, "time"]
+    place = np.where(rows["time"] < days.min(), 0, np.where(rows["time"] > days.max(), 2, 1))
+    share = np.array(BLQ_CONVENTIONS[convention])[place]
+    for number, name in enumerate(PLACES):
+        left_out[f"BLQ {name}"] += int((blq & np.isnan(share) & (place == number)).sum())
+    level = _limits(rows).where(share != 0, 0.0) * share
+    return level.where(blq, rows["value"].astype(float))
+
+
+def _problem(rows: pd.DataFrame, blq: pd.Series, convention: str) -> str:
+    """Why the series cannot be analysed, or nothing."""
+    if rows.empty:
+        return "no sample after the infusion"
+    twice = rows[rows["time"].duplicated(keep=False)]
+    if not twice.empty:
+        day = twice["time"].iloc[0]
+        lines = ", ".join(str(line) for line in twice.loc[twice["time"] == day, "row"])
+        return f"more than one value on day {day:g} (rows {lines}); expected one"
+    if (rows.loc[~blq, "value"].astype(float) < 0).any():
+        return "a quantified level is negative"
+    if blq.all():
+        return ALL_BLQ
+    unknown = rows.loc[blq & _limits(rows).isna(), "row"]
+    if len(unknown) and any(share > 0 for share in BLQ_CONVENTIONS[convention]):
+        return f"row {unknown.iloc[0]} is BLQ without an LLOQ, which the convention {convention!r} needs"
+    return ""
+
+
+def profile(rows: pd.DataFrame, convention: str) -> Profile:
+    """One subject's series under a BLQ convention.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Observations of one subject and one assay.
+    convention : str
+        One of ``BLQ_CONVENTIONS``.
+
+    Returns
+    -------
+    Profile
+        The series; ``problem`` says when there is nothing to analyse.
+    """
+    left_out: Counter[str] = Counter()
+    rows = _usable(rows, left_out)
+    blq = rows["status"].isin(CENSORED)
+    problem = _problem(rows, blq, convention)
+    limits = _limits(rows[blq])
+    curve = pd.Series(dtype=float)
+    if not problem:
+        counted = _counted(rows, blq, convention, left_out).dropna()
+        curve = pd.Series(counted.to_numpy(), index=rows.loc[counted.index, "time"].astype(float))
+        if 0.0 not in curve.index:
+            curve = pd.concat([pd.Series([0.0], index=[0.0]), curve])
+    values = rows.loc[~blq, ["time", "value"]].astype(float)
+    return Profile(
+        time=curve.index.to_numpy(dtype=float),
+        level=curve.to_numpy(dtype=float),
+        quantified_time=values["time"].to_numpy(),
+        quantified_level=values["value"].to_numpy(),
+        blq_time=rows.loc[blq, "time"].to_numpy(dtype=float),
+        lloq=float(limits.max()) if len(limits) else np.nan,
+        problem=problem,
+        left_out=+left_out,
+    )

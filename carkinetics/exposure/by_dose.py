@@ -1,0 +1,147 @@
+"""Exposure by dose group: the table of a clinical study report.
+
+Levels, areas and the terminal slope are described by geometric mean and geometric CV, because they are
+skewed and compared as ratios; times (Tmax, Tlast) by median and range only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from carkinetics.dataset.table import Dataset
+from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.exposure.area import Floats
+from carkinetics.exposure.table import Exposure, window_end
+
+GEOMETRIC = (
+    "cmax", "clast", "clast_pred", "auc_last", "auc_inf_obs", "auc_inf_pred", "aumc_last", "lambda_z", "half_life",
+)  # fmt: skip
+
+
+def cv_percent(log_sd: ArrayLike) -> Floats:
+    """Turn the standard deviation of logs into a geometric coefficient of variation.
+
+    Parameters
+    ----------
+    log_sd : array_like
+        Standard deviation of the natural logarithm (an omega).
+
+    Returns
+    -------
+    ndarray
+        100 × sqrt(exp(log_sd²) − 1), in %.
+
+    Examples
+    --------
+    >>> float(cv_percent(0.56).round(4))
+    60.6912
+    """
+    return np.asarray(100 * np.sqrt(np.expm1(np.asarray(log_sd, dtype=float) ** 2)))
+
+
+def log_sd(cv: ArrayLike) -> Floats:
+    """Turn a geometric coefficient of variation into the standard deviation of logs.
+
+    Parameters
+    ----------
+    cv : array_like
+        Geometric coefficient of variation in %.
+
+    Returns
+    -------
+    ndarray
+        Standard deviation of the natural logarithm.
+
+    Examples
+    --------
+    >>> float(log_sd(100).round(6))
+    0.832555
+    """
+    return np.asarray(np.sqrt(np.log1p((np.asarray(cv, dtype=float) / 100) ** 2)))
+
+
+def subject_groups(data: Dataset, by: str) -> pd.Series:
+    """Group of each subject.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+    by : str
+        A column of ``data.subjects``; ``"dose"`` and, where there is no such column, ``"dose_level"``
+        mean the amount of the first infusion.
+
+    Returns
+    -------
+    pandas.Series
+        Indexed by subject.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such column.
+    """
+    columns = [column for column in data.subjects.columns if column != "subject"]
+    if by in columns:
+        return data.subjects.set_index("subject")[by]
+    if by in ("dose", "dose_level"):
+        return data.first_dose().rename(by)
+    raise ConfigError(
+        f"by is {by!r}, which is not a column of subjects{did_you_mean(by, [*columns, 'dose'])}"
+    )
+
+
+def _describe(values: pd.Series, geometric: bool) -> dict[str, float]:
+    """One cell of the table, a row of numbers."""
+    known = values.dropna()
+    row: dict[str, float] = {"n": len(known), "n_missing": len(values) - len(known)}
+    row |= {"geometric_mean": np.nan, "geometric_cv_percent": np.nan}
+    if geometric and len(known) and (known > 0).all():
+        logs = np.log(known)
+        row["geometric_mean"] = float(np.exp(logs.mean()))
+        if len(known) > 1:
+            row["geometric_cv_percent"] = float(cv_percent(logs.std(ddof=1)))
+    return row | {"median": known.median(), "min": known.min(), "max": known.max()}
+
+
+def nca_by(exposure: Exposure, data: Dataset, by: str = "dose_level") -> pd.DataFrame:
+    """Exposure metrics by group.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Metrics by subject.
+    data : Dataset
+        The subjects' groups.
+    by : str
+        A column of ``data.subjects``, or ``"dose"`` for the amount of the first infusion; ``"dose_level"``
+        falls back to that amount where the subjects have no such column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per group and metric: the group, ``metric, unit, n, n_missing, geometric_mean,
+        geometric_cv_percent, median, min, max``. Geometric columns are empty for times, for counts, and
+        where a value is 0. Subjects without a group come last, under a missing group.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such column.
+    """
+    groups = subject_groups(data, by)
+    table = exposure.table.assign(**{by: exposure.table["subject"].map(groups)})
+    rows = []
+    order = sorted(table[by].dropna().unique())
+    blocks = [(group, table[table[by] == group]) for group in order]
+    if table[by].isna().any():
+        blocks.append((np.nan, table[table[by].isna()]))
+    for group, block in blocks:
+        for metric, part in block.groupby("metric", sort=False):
+            name = str(metric)
+            geometric = name in GEOMETRIC or window_end(name) is not None
+            head = {by: group, "metric": name, "unit": part["unit"].iloc[0]}
+            rows.append(head | _describe(part["value"], geometric))
+    return pd.DataFrame(rows)

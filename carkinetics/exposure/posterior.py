@@ -1,0 +1,214 @@
+"""Exposure metrics from a fit: the latent curve of each subject, in every posterior draw.
+
+The metrics are those of `nca`, but of the curve and not of the samples: no noise, no sampling days, no BLQ
+convention. Three are defined through the subject's own sampling days, so that they can be laid beside `nca`:
+``auc_last`` and ``aumc_last`` end at the last sample, ``tlast`` and ``clast`` are the last sampling day on which
+the curve is at or above the LLOQ. ``persistence`` is when the curve falls below the LLOQ for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.exposure.curve_metrics import HORIZON, areas, last_time_above, levels, peak
+from carkinetics.exposure.table import EXPOSURE_COLUMNS, METRICS, Exposure, metric_unit, window_end
+from carkinetics.fit.problem import subject_inputs
+from carkinetics.fit.result import INTERVAL, Fit
+from carkinetics.model.expression import NUMPY, evaluate
+from carkinetics.model.solve import with_derived
+
+DEFAULT_METRICS = ("cmax", "tmax", "auc_0_28", "auc_0_84", "auc_0_180", "half_life", "persistence")
+OF_SAMPLES = (
+    "lambda_z_n", "lambda_z_r2_adjusted", "lambda_z_start", "lambda_z_end", "span", "clast_pred", "sampling_start",
+    "sampling_end", "auc_inf_obs",
+)  # fmt: skip
+CHUNK = 20_000  # curves at a time: about 200 MB of work space
+Array = NDArray[np.float64]
+
+
+def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
+    """Exposure metrics of every subject from a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical (an interval from the draws) or individual (a value only).
+    metrics : iterable of str, optional
+        Names as in `carkinetics.exposure.table`; peak, areas, half-life and persistence if not given.
+
+    Returns
+    -------
+    Exposure
+        ``value`` is the median over the draws, ``lower`` and ``upper`` the 90 % equal-tailed interval. A subject
+        without any observation, or whose own fit did not converge, has rows that say so.
+
+    Raises
+    ------
+    ConfigError
+        If a metric is unknown or is a property of the samples and not of a curve.
+    """
+    wanted = list(dict.fromkeys(metrics or DEFAULT_METRICS))
+    for metric in wanted:
+        if metric in OF_SAMPLES:
+            raise ConfigError(f"{metric} describes the samples, not a fitted curve; use nca for it")
+        if metric not in METRICS and window_end(metric) is None:
+            raise ConfigError(f"no metric {metric!r}{did_you_mean(metric, METRICS)}")
+    values, excluded = _subject_values(fit)
+    shape = (*next(iter(values.values())).shape[:-1], len(fit.data.subject_ids))
+    values = {name: np.broadcast_to(value, shape) for name, value in values.items()}
+    found = {metric: np.full(shape, np.nan) for metric in wanted}
+    lloq = _lloq(fit)
+    for i, subject in enumerate(fit.data.subject_ids):
+        if subject in excluded:
+            continue
+        rows = fit.data.observations[fit.data.observations["subject"] == subject]
+        days = np.unique(rows["time"].to_numpy(float)[rows["time"].to_numpy(float) >= 0])
+        one = {name: np.ascontiguousarray(value[..., i]) for name, value in values.items()}
+        for metric, result in _metrics_of_one(fit, one, wanted, days, lloq).items():
+            found[metric][..., i] = result
+    return _exposure(fit, found, excluded, lloq)
+
+
+def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
+    """Parameter values with subjects last, and the subjects that have none, with the reason."""
+    ids = fit.data.subject_ids
+    inputs = subject_inputs(fit.model, fit.data)
+    fixed = {name: np.float64(p.typical) for name, p in fit.model.parameters.items() if p.fixed}
+    if fit.method == "individual":
+        table = fit.individual()
+        failed = table[table["status"] != "converged"].drop_duplicates("subject").set_index("subject")
+        reasons = {
+            s: f"its fit is not converged: {row['status']}, {row['message']}" for s, row in failed.iterrows()
+        }
+        wide = table.pivot_table(index="subject", columns="parameter", values="median", dropna=False).reindex(
+            ids
+        )
+        return {name: wide[name].to_numpy(float) for name in wide} | fixed | inputs, reasons
+    observed = set(fit.observations["subject"])
+    reasons = {s: "no observation: only the prior speaks" for s in ids if s not in observed}
+    posterior = fit.tree["posterior"].to_dataset()
+    values = {}
+    for name in fit.model.free_parameters:
+        typical = posterior[f"{name}_typical"].to_numpy()
+        values[name] = posterior[name].to_numpy() if name in posterior else typical[..., None]
+    first = next(iter(values.values()))
+    full = np.broadcast_shapes((*first.shape[:-1], len(ids)))
+    return {name: np.broadcast_to(value, full) for name, value in (values | fixed | inputs).items()}, reasons
+
+
+def _lloq(fit: Fit) -> float:
+    limits = fit.observations["lloq"].dropna()
+    return float(limits.median()) if len(limits) else float("nan")
+
+
+def _metrics_of_one(
+    fit: Fit, values: Mapping[str, Array], wanted: list[str], days: Array, lloq: float
+) -> dict[str, Array]:
+    """All metrics of one subject, for all draws; in chunks, to bound the memory."""
+    shape = np.shape(next(iter(values.values())))
+    flat = {name: np.ravel(value) for name, value in values.items()}
+    size = int(np.prod(shape, dtype=int))
+    parts = [
+        _chunk(fit, {name: value[at : at + CHUNK] for name, value in flat.items()}, wanted, days, lloq)
+        for at in range(0, size, CHUNK)
+    ]
+    return {metric: np.concatenate([part[metric] for part in parts]).reshape(shape) for metric in parts[0]}
+
+
+def _chunk(
+    fit: Fit, values: dict[str, Array], wanted: list[str], days: Array, lloq: float
+) -> dict[str, Array]:
+    model = fit.model
+    found: dict[str, Array] = {}
+    last = float(days[-1]) if len(days) else 0.0
+    needs_peak = {"cmax", "tmax", "persistence"} & set(wanted)
+    cmax, tmax = peak(model, values) if needs_peak else (np.empty(0), np.empty(0))
+    found |= {name: value for name, value in (("cmax", cmax), ("tmax", tmax)) if name in wanted}
+    if "persistence" in wanted:
+        found["persistence"] = last_time_above(model, values, lloq, cmax, tmax)
+    ends: dict[str, float] = {metric: end for metric in wanted if (end := window_end(metric)) is not None}
+    if {"auc_last", "auc_extrapolated_percent"} & set(wanted):
+        ends["auc_last"] = last
+    if {"auc_inf_pred", "auc_extrapolated_percent"} & set(wanted):
+        ends["auc_inf_pred"] = HORIZON
+    if ends:
+        found |= dict(zip(ends, areas(model, values, list(ends.values())), strict=True))
+    if "auc_extrapolated_percent" in wanted:
+        found["auc_extrapolated_percent"] = 100 * (1 - found["auc_last"] / found["auc_inf_pred"])
+    if "aumc_last" in wanted:
+        found["aumc_last"] = areas(model, values, [last], moment=True)[0]
+    if {"half_life", "lambda_z"} & set(wanted) and "half_life" in model.quantities:
+        half_life = evaluate(model.quantities["half_life"].value, with_derived(model, values), NUMPY)
+        found |= {"half_life": half_life, "lambda_z": np.log(2) / half_life}
+    if {"tlast", "clast"} & set(wanted) and len(days):
+        found |= _last_sampled(fit, values, days, lloq)
+    return {metric: value for metric, value in found.items() if metric in wanted}
+
+
+def _last_sampled(fit: Fit, values: dict[str, Array], days: Array, lloq: float) -> dict[str, Array]:
+    size = len(next(iter(values.values())))
+    level = levels(fit.model, np.broadcast_to(days, (size, len(days))), values)
+    above = level >= lloq
+    at = len(days) - 1 - above[:, ::-1].argmax(axis=1)
+    seen = above.any(axis=1)
+    return {
+        "tlast": np.where(seen, days[at], np.nan),
+        "clast": np.where(seen, np.take_along_axis(level, at[:, None], 1)[:, 0], np.nan),
+    }
+
+
+def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str], lloq: float) -> Exposure:
+    tail = (1 - INTERVAL) / 2
+    drawn = fit.method == "hierarchical"
+    method = "model, posterior of the latent curve" if drawn else "model, individual estimate"
+    rows = []
+    for metric, values in found.items():
+        per_subject = values.reshape(-1, values.shape[-1])
+        for i, subject in enumerate(fit.data.subject_ids):
+            sample = per_subject[:, i]
+            reason = excluded.get(subject, "")
+            if not reason and np.isnan(sample).all():
+                reason = _why_missing(fit, metric)
+            low, middle, high = (np.nan,) * 3 if reason else _interval(sample, tail)
+            bounds = (low, high) if drawn else (np.nan, np.nan)
+            rows.append(
+                (subject, metric, middle, *bounds, metric_unit(metric, fit.model.value_unit), method, reason)
+            )
+    draws = None
+    if drawn:
+        posterior = fit.tree["posterior"]
+        coords = {"chain": posterior["chain"], "draw": posterior["draw"], "subject": fit.data.subject_ids}
+        draws = xr.Dataset({m: (("chain", "draw", "subject"), v) for m, v in found.items()}, coords)
+    settings: dict[str, Any] = {
+        "source": "model", "method": method, "model": fit.model.name, "lloq": lloq,
+        "interval": f"{INTERVAL:.0%} equal-tailed" if drawn else "none",
+        "blq": f"{fit.settings['blq']} in the fit; the latent curve has no BLQ",
+        "persistence": f"the latent level falls below {lloq:g} {fit.model.value_unit} for good",
+    }  # fmt: skip
+    return Exposure(pd.DataFrame(rows, columns=list(EXPOSURE_COLUMNS)), draws, settings)
+
+
+def _interval(sample: Array, tail: float) -> tuple[float, float, float]:
+    """Quantiles that treat infinity (never below the LLOQ) as the largest value, and no crossing as missing."""
+    kept = np.sort(sample[~np.isnan(sample)])
+    positions = ((len(kept) - 1) * np.array([tail, 0.5, 1 - tail])).round().astype(int)
+    if np.isfinite(kept[-1]):
+        low, middle, high = np.quantile(kept, [tail, 0.5, 1 - tail])
+    else:  # interpolating towards infinity gives NaN: take the nearest draw
+        low, middle, high = kept[positions]
+    return float(low), float(middle), float(high)
+
+
+def _why_missing(fit: Fit, metric: str) -> str:
+    if metric in ("half_life", "lambda_z") and "half_life" not in fit.model.quantities:
+        return f"model {fit.model.name} names no terminal half-life"
+    if metric in ("tlast", "clast"):
+        return "the curve is below the LLOQ on every sampling day"
+    return "the curve could not be computed"

@@ -1,0 +1,251 @@
+"""Whether a fit converged, and what the data did not inform.
+
+The verdict holds for population quantities: rank-normalised R-hat below 1.01, bulk and tail effective sample
+size above 400, no divergence, E-BFMI above 0.3, no chain away from the others. Subjects' parameters are many,
+so one above 1.01 by chance is reported and only one above 1.05 fails the fit.
+Thresholds: Vehtari A et al. Bayesian Anal 2021;16:667-718; Betancourt M. arXiv:1604.00695.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.findings import Finding, findings_table
+from carkinetics.fit.result import Fit
+
+RHAT, RHAT_SUBJECT, ESS, EBFMI = 1.01, 1.05, 400, 0.3
+# A chain whose mean log posterior lies this many standard deviations of a chain below the best one is trapped.
+LP_GAP = 3.0
+NOT_INFORMED, WEAKLY_INFORMED = 0.1, 0.5
+
+
+def diagnose(fit: Fit) -> pd.DataFrame:
+    """Findings about a fit and one verdict.
+
+    Parameters
+    ----------
+    fit : Fit
+        Any fit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``severity, rule, where, message``, worst first. ``.attrs["converged"]`` is the verdict and
+        ``.attrs["verdict"]`` says it in a sentence with the reason.
+    """
+    if fit.method == "individual":
+        findings = list(_individual(fit))
+        table = findings_table(findings)
+        done, total = _count_converged(fit)
+        table.attrs = {"converged": done == total, "verdict": f"{done} of {total} subjects converged"}
+        return table
+    findings = [finding for rule in RULES for finding in rule(fit)]
+    table = findings_table(findings)
+    errors = [finding.message for finding in findings if finding.severity == "error"]
+    population = fit.population()
+    good = (
+        f"converged: R-hat at most {population['rhat'].max():.3f}, effective sample size at least "
+        f"{population[['ess_bulk', 'ess_tail']].min().min():.0f}, no divergences"
+    )
+    table.attrs = {"converged": not errors, "verdict": f"not converged: {errors[0]}" if errors else good}
+    return table
+
+
+def _count_converged(fit: Fit) -> tuple[int, int]:
+    status = fit.parameters.drop_duplicates("subject")["status"]
+    return int((status == "converged").sum()), len(status)
+
+
+def _individual(fit: Fit) -> Iterator[Finding]:
+    for row in fit.parameters.drop_duplicates("subject").itertuples():
+        if row.status != "converged":
+            yield Finding(
+                "warning", "individual-fit", f"subject {row.subject}", f"{row.status}: {row.message}"
+            )
+
+
+def _rhat(fit: Fit) -> Iterator[Finding]:
+    table = fit.population()
+    population = table.loc[table["sd"] > 0, "rhat"]  # a quantity of fixed parameters does not vary
+    if population.isna().any() or population.empty:
+        chains = fit.settings["chains"]
+        yield Finding(
+            "error",
+            "rhat",
+            "population",
+            f"R-hat cannot be computed from {chains} chains of {fit.settings['draws']} draws",
+        )
+        return
+    worst = population.idxmax()
+    if population.max() >= RHAT:
+        n = int((population >= RHAT).sum())
+        yield Finding(
+            "error",
+            "rhat",
+            str(worst),
+            f"R-hat is {population.max():.3f} for {worst} ({n} of {len(population)} above {RHAT}); draw longer",
+        )
+    individual = fit.individual()
+    above = individual[individual["rhat"] >= RHAT]
+    if len(above):
+        top = above.loc[above["rhat"].idxmax()]
+        yield Finding(
+            "error" if top["rhat"] >= RHAT_SUBJECT else "note", "rhat-subject", f"subject {top['subject']}",
+            f"R-hat is {top['rhat']:.3f} for {top['parameter']} ({len(above)} of {len(individual)} individual values above {RHAT})",
+        )  # fmt: skip
+
+
+def _effective_sample_size(fit: Fit) -> Iterator[Finding]:
+    population = fit.population()
+    population = population[population["sd"] > 0]
+    for column, word in (("ess_bulk", "bulk"), ("ess_tail", "tail")):
+        ess = population[column]
+        if not ess.min() > ESS:
+            worst = ess.idxmin()
+            yield Finding(
+                "error",
+                f"ess-{word}",
+                str(worst),
+                f"{word} effective sample size is {ess.min():.0f} for {worst}; more than {ESS} is needed",
+            )
+
+
+def _divergences(fit: Fit) -> Iterator[Finding]:
+    count = int(fit.tree["sample_stats"]["diverging"].sum())
+    if count:
+        total = fit.tree["sample_stats"]["diverging"].size
+        yield Finding(
+            "error",
+            "divergences",
+            "sampler",
+            f"{count} of {total} draws diverged; raise target_accept or reconsider a prior that allows omega near 0",
+        )
+
+
+def _energy(fit: Fit) -> Iterator[Finding]:
+    energy = fit.tree["sample_stats"]["energy"].to_numpy()
+    if energy.shape[1] < 4:
+        return
+    fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
+    worst = int(fraction.argmin())
+    if fraction[worst] < EBFMI:
+        yield Finding(
+            "error",
+            "e-bfmi",
+            f"chain {worst}",
+            f"E-BFMI is {fraction[worst]:.2f}, below {EBFMI}: the tails are not explored",
+        )
+
+
+def _trapped_chain(fit: Fit) -> Iterator[Finding]:
+    lp = fit.tree["sample_stats"]["lp"].to_numpy()
+    if len(lp) < 2:
+        return
+    means, spread = lp.mean(axis=1), np.median(lp.std(axis=1))
+    for chain in np.flatnonzero(means < means.max() - LP_GAP * spread):
+        yield Finding(
+            "error", "trapped-chain", f"chain {chain}",
+            f"its log posterior is {means[chain]:.0f}, {means.max() - means[chain]:.0f} below the best chain: a worse mode",
+        )  # fmt: skip
+
+
+def _tree_depth(fit: Fit) -> Iterator[Finding]:
+    stats = fit.tree["sample_stats"]
+    if "reached_max_treedepth" in stats and (hits := int(stats["reached_max_treedepth"].sum())):
+        yield Finding(
+            "note", "tree-depth", "sampler", f"{hits} draws reached the longest trajectory: slow, not wrong"
+        )
+
+
+def contraction(fit: Fit) -> pd.DataFrame:
+    """How much narrower the posterior of each population quantity is than its prior.
+
+    Parameters
+    ----------
+    fit : Fit
+        A hierarchical fit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by parameter: ``prior_sd, posterior_sd, contraction`` (1 - variance ratio) and ``words``. A
+        positive quantity is compared on the log scale, a typical fraction on the logit scale.
+    """
+    prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
+    rows = {}
+    for name in fit.population().index:
+        to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            before, after = (
+                to_free(prior[name].to_numpy().ravel()),
+                to_free(posterior[name].to_numpy().ravel()),
+            )
+        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+        sds = float(before.std(ddof=1)), float(after.std(ddof=1))
+        share = 1 - (sds[1] / sds[0]) ** 2
+        rows[name] = {
+            "prior_sd": sds[0],
+            "posterior_sd": sds[1],
+            "contraction": share,
+            "words": contraction_words(share),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+
+
+def _comparison_scale(fit: Fit, name: str, *, positive: bool) -> Callable[[Any], Any]:
+    parameter = fit.model.parameters.get(name.removesuffix("_typical"))
+    if parameter is not None and name.endswith("_typical"):
+        return parameter.to_free
+    return np.log if positive else np.asarray
+
+
+def contraction_words(share: float) -> str:
+    """Contraction in words.
+
+    Parameters
+    ----------
+    share : float
+        1 minus posterior over prior variance.
+
+    Returns
+    -------
+    str
+        ``"not informed by the data"``, ``"weakly informed"`` or ``"informed"``.
+    """
+    if share < NOT_INFORMED:
+        return "not informed by the data"
+    return "weakly informed" if share < WEAKLY_INFORMED else "informed"
+
+
+def _not_informed(fit: Fit) -> Iterator[Finding]:
+    learnt = contraction(fit)
+    for row in learnt[learnt["contraction"] < WEAKLY_INFORMED].itertuples():
+        yield Finding(
+            "warning" if row.contraction < NOT_INFORMED else "note", "prior-dominated", str(row.Index),
+            f"{row.Index} is {row.words}: the posterior variance is {1 - row.contraction:.0%} of the prior's",
+        )  # fmt: skip
+
+
+def _swapped_rates(fit: Fit) -> Iterator[Finding]:
+    """The fast and the slow decline are told apart by size alone."""
+    posterior = fit.tree["posterior"].to_dataset()
+    fast, slow = (posterior.get(name, posterior.get(f"{name}_typical")) for name in ("alpha", "beta"))
+    if fast is None or slow is None:
+        return
+    share = float((fast < slow).mean())
+    if share > 0.05:
+        yield Finding(
+            "warning",
+            "rates-swap",
+            "alpha, beta",
+            f"the slow rate exceeds the fast one in {share:.0%} of individual draws: the two phases are not told apart",
+        )
+
+
+RULES = (
+    _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _not_informed, _swapped_rates,
+)  # fmt: skip

@@ -1,0 +1,183 @@
+"""A problem → an ordinary PyMC model.
+
+The equations, the likelihood and its BLQ terms are the very texts and functions that NumPy uses, walked
+with PyTensor's operations. Every sampled quantity is normal on its free scale; ``cmax_typical`` and
+``cmax`` are what a reader sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+from pymc.distributions.dist_math import normal_lcdf
+
+from carkinetics.errors import FitError
+from carkinetics.fit.problem import Problem
+from carkinetics.model.expression import Ops
+from carkinetics.model.observe import log_likelihood
+from carkinetics.model.prior import Prior
+from carkinetics.model.solve import closed_form, with_derived
+
+
+def _as_number(comparison: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, b: pt.cast(comparison(a, b), "float64")
+
+
+# Everything here is compiled by numba, which brings its own linear algebra; left empty, PyTensor looks for a BLAS
+# to link C code to and warns that pip installed none.
+pytensor.config.blas__ldflags = ""
+
+PYTENSOR: Ops = {
+    "+": pt.add, "-": pt.sub, "*": pt.mul, "/": pt.true_div, "**": pt.pow, "neg": pt.neg,
+    **{op: _as_number(compare) for op, compare in
+       {"<": pt.lt, "<=": pt.le, ">": pt.gt, ">=": pt.ge, "==": pt.eq, "!=": pt.neq}.items()},
+    "exp": pt.exp, "log": pt.log, "sqrt": pt.sqrt, "abs": pt.abs,
+    "where": lambda condition, a, b: pt.switch(pt.neq(condition, 0.0), a, b), "minimum": pt.minimum, "maximum": pt.maximum,
+    "softplus": pt.softplus, "logistic": pt.sigmoid,
+    "log_ndtr": lambda z: normal_lcdf(0.0, 1.0, z), "log1p": pt.log1p,
+}  # fmt: skip
+FROM_FREE = {"log": pt.exp, "logit": pt.sigmoid, "identity": lambda x: x}
+
+
+def build_pymc_model(problem: Problem, centred: Iterable[str] = ()) -> pm.Model:
+    """The PyMC model of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is fitted; a model with a closed form.
+    centred : iterable of str
+        Random parameters whose individual values are sampled around the population mean directly; the
+        others are sampled as standardised deviations.
+
+    Returns
+    -------
+    pymc.Model
+        Dimensions ``subject``, ``obs``.
+
+    Raises
+    ------
+    FitError
+        If the model has differential equations.
+
+    Notes
+    -----
+    Free random variables are ``{p}_location`` (typical value, free scale), ``{p}_omega``,
+    ``{p}_individual`` (centred) or ``{p}_z`` (not centred), slopes ``{p}_on_...`` and residual
+    standard deviations. Correlated effects share ``effect_chol``.
+    """
+    if problem.model.level is None:
+        raise FitError(
+            f"{problem.model.name} is a model of differential equations; the hierarchical fit needs a closed form. "
+            "Fit subjects alone with fit_individuals, or use the closed form of the same model if there is one"
+        )
+    direct = frozenset(centred)
+    coords: dict[str, Any] = {"subject": problem.data.subject_ids, "obs": np.arange(len(problem.time))}
+    if problem.correlated:
+        coords |= {"effect": list(problem.correlated), "effect_aux": list(problem.correlated)}
+    with pm.Model(coords=coords) as model:
+        location = _typical_values(problem)
+        means = _means(problem, location)
+        omegas = {
+            name: pm.HalfNormal(f"{name}_omega", np.float64(problem.model.parameters[name].omega_prior))
+            for name in problem.random
+            if name not in problem.correlated
+        }
+        free = {name: _independent(name, means[name], omegas[name], name in direct) for name in omegas}
+        if problem.correlated:
+            free |= _correlated(problem, means, direct)
+        values = {
+            name: _natural(problem, name, free.get(name, means.get(name)))
+            for name in problem.model.parameters
+        }
+        sigmas = {
+            name: pm.HalfNormal(name, np.float64(problem.sigma_scale(name)))
+            for name in problem.error.parameters
+        }
+        level = _level(problem, values)
+        parts = log_likelihood(problem.error, level, problem.rows, sigmas, PYTENSOR)
+        for name, part, at in zip(
+            ("quantified", "not_detected", "below_lloq"),
+            parts,
+            (problem.rows.exact, problem.rows.left, problem.rows.between),
+            strict=True,
+        ):
+            if len(at):
+                pm.Potential(name, part)
+    return model
+
+
+def _typical_values(problem: Problem) -> dict[str, Any]:
+    location = {}
+    for name in problem.model.free_parameters:
+        parameter = problem.model.parameters[name]
+        location[name] = pm.Normal(f"{name}_location", *_exactly(parameter.prior))
+        pm.Deterministic(f"{name}_typical", FROM_FREE[parameter.transform](location[name]))
+    return location
+
+
+def _exactly(prior: Prior) -> tuple[np.float64, np.float64]:
+    """Mean and SD of a normal prior: PyTensor may keep a Python float in single precision only."""
+    return np.float64(prior.location), np.float64(prior.spread)
+
+
+def _means(problem: Problem, location: dict[str, Any]) -> dict[str, Any]:
+    """Expected value on the free scale: one number, or one per subject where covariates act."""
+    means = dict(location)
+    for covariate in problem.covariates:
+        slope = pm.Normal(covariate.name, *_exactly(covariate.prior))
+        means[covariate.parameter] = means[covariate.parameter] + slope * covariate.centred
+    return means
+
+
+def _independent(name: str, mean: Any, omega: Any, centred: bool) -> Any:
+    if centred:
+        return pm.Normal(f"{name}_individual", mean, omega, dims="subject")
+    return mean + omega * pm.Normal(f"{name}_z", dims="subject")
+
+
+def _correlated(problem: Problem, means: dict[str, Any], direct: frozenset[str]) -> dict[str, Any]:
+    """Random effects with a full covariance; all centred if most of them are asked to be."""
+    names = problem.correlated
+    scales = np.array([problem.model.parameters[name].omega_prior for name in names])
+    chol, corr, omega = pm.LKJCholeskyCov(
+        "effect_chol",
+        n=len(names),
+        eta=2.0,
+        sd_dist=pm.HalfNormal.dist(scales, shape=len(names)),
+        compute_corr=True,
+    )
+    pm.Deterministic("effect_correlation", corr, dims=("effect", "effect_aux"))
+    for k, name in enumerate(names):
+        pm.Deterministic(f"{name}_omega", omega[k])
+    mean = pt.stack([means[name] + pt.zeros(problem.n_subjects) for name in names], axis=1)
+    if sum(name in direct for name in names) * 2 > len(names):
+        together = pm.MvNormal("effect_individual", mean, chol=chol, dims=("subject", "effect"))
+    else:
+        together = mean + pm.Normal("effect_z", dims=("subject", "effect")) @ chol.T
+    return {name: together[:, k] for k, name in enumerate(names)}
+
+
+def _natural(problem: Problem, name: str, free: Any) -> Any:
+    """Natural-scale value; what differs between subjects is stored under the parameter's own name."""
+    parameter = problem.model.parameters[name]
+    if parameter.fixed:
+        return np.float64(parameter.typical)
+    value = FROM_FREE[parameter.transform](free)
+    return pm.Deterministic(name, value, dims="subject") if name in problem.varying else value
+
+
+def _level(problem: Problem, values: dict[str, Any]) -> Any:
+    """Predicted level of every row; what depends on the subject alone is computed once per subject."""
+    subjects = with_derived(problem.model, values | problem.inputs, PYTENSOR)
+    per_subject = set(problem.varying) | set(problem.inputs)
+    rowwise = {}
+    for name, value in subjects.items():
+        depends = name in per_subject or getattr(value, "ndim", 0) == 1
+        rowwise[name] = value[problem.subject_index] if depends else value
+    return closed_form(problem.model, np.maximum(problem.time, 0.0), rowwise, PYTENSOR)

@@ -1,0 +1,380 @@
+"""What the fit says of levels and parameters: of the fitted subjects, the typical one, new ones.
+
+Conventions
+-----------
+A *curve* is the latent level, without residual error; a *measurement* has it. Draws are a random choice
+of the posterior's (all chains), in one dimension ``draw``. An individual fit has one draw: its estimates.
+A new subject has its own random effects, drawn from the same posterior draw as everything else about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from carkinetics.dataset.table import Dataset
+from carkinetics.errors import ConfigError, FitError
+from carkinetics.fit.covariate import covariate_frame, covariate_values
+from carkinetics.fit.problem import subject_inputs
+from carkinetics.fit.result import Fit
+from carkinetics.model.observe import residual_error
+from carkinetics.model.solve import curve
+from carkinetics.model.spec import Model
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Some posterior draws of a hierarchical fit, as arrays.
+
+    Parameters
+    ----------
+    typical : dict of str to ndarray, shape (n_draws,)
+        Every parameter of the model, the fixed ones too.
+    omega : dict of str to ndarray, shape (n_draws,)
+        Between-subject standard deviations of the random parameters.
+    slopes : dict of str to ndarray, shape (n_draws,)
+        Covariate slopes by name.
+    individual : dict of str to ndarray, shape (n_draws, n_subject)
+        Parameters that differ between subjects.
+    sigmas : dict of str to ndarray, shape (n_draws,)
+        Residual standard deviations.
+    correlated : tuple of str
+        Parameters whose random effects are correlated.
+    correlation : ndarray, shape (n_draws, n_correlated, n_correlated)
+        Their correlation matrices.
+    """
+
+    typical: dict[str, Floats]
+    omega: dict[str, Floats]
+    slopes: dict[str, Floats]
+    individual: dict[str, Floats]
+    sigmas: dict[str, Floats]
+    correlated: tuple[str, ...]
+    correlation: Floats
+
+
+def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
+    """Choose posterior draws at random and hold them as arrays.
+
+    Parameters
+    ----------
+    fit : Fit
+        A fit with a posterior.
+    n_draws : int or None
+        How many; beyond what the posterior holds, draws are used again. None for all.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    Draws
+        The chosen draws.
+
+    Raises
+    ------
+    FitError
+        If the fit has no posterior.
+    ConfigError
+        If ``n_draws`` is below 1.
+    """
+    posterior = _posterior(fit)
+    total = posterior.sizes["sample"]
+    chosen = np.arange(total) if n_draws is None else _choose(total, n_draws, seed)
+    posterior = posterior.isel(sample=chosen)
+
+    def values(name: str) -> Floats:
+        return posterior[name].transpose("sample", ...).to_numpy().astype(float)
+
+    typical = {}
+    for name, parameter in fit.model.parameters.items():
+        known = f"{name}_typical" in posterior
+        typical[name] = values(f"{name}_typical") if known else np.full(len(chosen), parameter.typical)
+    correlated: tuple[str, ...] = ()
+    correlation = np.zeros((len(chosen), 0, 0))
+    if "effect_correlation" in posterior:
+        correlated = tuple(str(name) for name in posterior["effect"].to_numpy())
+        correlation = values("effect_correlation")
+    return Draws(
+        typical=typical,
+        omega={name: values(f"{name}_omega") for name in fit.settings.get("random", [])},
+        slopes={c["name"]: values(c["name"]) for c in fit.settings.get("covariates", [])},
+        individual={name: values(name) for name in fit.model.parameters if name in posterior},
+        sigmas={name: values(name) for name in residual_error(fit.settings["error"]).parameters},
+        correlated=correlated,
+        correlation=correlation,
+    )
+
+
+def _posterior(fit: Fit) -> xr.Dataset:
+    if "posterior" not in fit.tree:
+        raise FitError(f"a {fit.method} fit has no posterior; use fit_hierarchical")
+    return fit.tree["posterior"].to_dataset().stack(sample=("chain", "draw"), create_index=False)
+
+
+def _choose(total: int, n: int, seed: int) -> NDArray[np.intp]:
+    if n < 1:
+        raise ConfigError(f"number of draws is {n}; expected at least 1")
+    rng = np.random.default_rng(seed)
+    rounds = [np.sort(rng.permutation(total)[: min(total, n - start)]) for start in range(0, n, total)]
+    return np.concatenate(rounds)
+
+
+def individual_parameters(fit: Fit, n_draws: int | None = 200, seed: int = 1) -> dict[str, Floats]:
+    """Parameters of the fitted subjects.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical, or individual.
+    n_draws : int or None
+        Number of posterior draws; no more than there are, and None for all. An individual fit has one.
+    seed : int
+        Seed of the choice of draws.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_draws, n_subject)
+        Every parameter of the model; NaN for a subject that an individual fit has no estimate of.
+    """
+    subjects = fit.data.subject_ids
+    if fit.method == "individual":
+        values = {}
+        for name, parameter in fit.model.parameters.items():
+            rows = fit.individual(name).set_index("subject")["median"].astype(float).reindex(subjects)
+            values[name] = (
+                np.full((1, len(subjects)), parameter.typical) if parameter.fixed else rows.to_numpy()[None]
+            )
+        return values
+    draws = take_draws(fit, _at_most(fit, n_draws), seed)
+    return _spread(draws.typical | draws.individual, len(subjects))
+
+
+def _at_most(fit: Fit, n_draws: int | None) -> int | None:
+    return n_draws if n_draws is None else min(n_draws, _posterior(fit).sizes["sample"])
+
+
+def _spread(values: Mapping[str, Floats], n_subjects: int) -> dict[str, Floats]:
+    """Give parameters that are common to all subjects a subject axis."""
+    return {
+        name: value if value.ndim == 2 else np.repeat(value[:, None], n_subjects, axis=1)
+        for name, value in values.items()
+    }
+
+
+def levels(model: Model, time: ArrayLike, values: Mapping[str, Any]) -> Floats:
+    """Latent levels for many draws.
+
+    Parameters
+    ----------
+    model : Model
+        What to predict with.
+    time : array_like
+        Days since infusion, of a shape that broadcasts against all axes of ``values`` but the first.
+    values : mapping of str to ndarray, shape (n_draws or 1, ...)
+        A value for every parameter and input.
+
+    Returns
+    -------
+    ndarray, shape (n_draws, ...)
+        Levels.
+    """
+    at = np.asarray(time, dtype=float)
+    if model.level is not None:
+        return curve(model, at, values)
+    # Differential equations are solved once per kind of subject, and kinds are found by comparing all
+    # rows with each other: one draw at a time keeps that search short.
+    n_draws = max(len(value) for value in values.values())
+    one_by_one = ({name: value[d % len(value)] for name, value in values.items()} for d in range(n_draws))
+    return np.stack([curve(model, at, one) for one in one_by_one])
+
+
+def individual_curves(fit: Fit, times: ArrayLike, n_draws: int | None = 200, seed: int = 1) -> xr.DataArray:
+    """Latent level of every fitted subject.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical, or individual (one draw: the estimates).
+    times : array_like, shape (n_times,)
+        Days since infusion.
+    n_draws : int or None
+        Number of posterior draws; no more than there are, and None for all.
+    seed : int
+        Seed of the choice of draws.
+
+    Returns
+    -------
+    xarray.DataArray, dims (draw, subject, time)
+        Levels in the unit of the data.
+    """
+    values = individual_parameters(fit, n_draws, seed)
+    return _subject_curves(fit, times, values)
+
+
+def _subject_curves(fit: Fit, times: ArrayLike, values: Mapping[str, Floats]) -> xr.DataArray:
+    time = np.atleast_1d(np.asarray(times, dtype=float))
+    inputs = {name: value[None] for name, value in subject_inputs(fit.model, fit.data).items()}
+    level = levels(fit.model, time, {name: v[..., None] for name, v in {**values, **inputs}.items()})
+    coords = {"subject": fit.data.subject_ids, "time": time}
+    return xr.DataArray(level, dims=("draw", "subject", "time"), coords=coords, name="level")
+
+
+def typical_curve(
+    fit: Fit, times: ArrayLike, n_draws: int | None = 200, seed: int = 1, *, by_subject: bool = False
+) -> xr.DataArray:
+    """Latent level of a subject without random effects.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    times : array_like, shape (n_times,)
+        Days since infusion.
+    n_draws : int or None
+        Number of posterior draws; no more than there are, and None for all.
+    seed : int
+        Seed of the choice of draws.
+    by_subject : bool
+        With each subject's covariates and inputs, instead of centred covariates and default inputs.
+
+    Returns
+    -------
+    xarray.DataArray, dims (draw, time) or (draw, subject, time)
+        Levels in the unit of the data.
+
+    Raises
+    ------
+    FitError
+        If the fit has no posterior.
+    """
+    draws = take_draws(fit, _at_most(fit, n_draws), seed)
+    if by_subject:
+        return _subject_curves(fit, times, typical_parameters(fit, draws, fit.data))
+    time = np.atleast_1d(np.asarray(times, dtype=float))
+    values = {name: value[:, None] for name, value in draws.typical.items()}
+    values |= {name: np.full((1, 1), entry.default) for name, entry in fit.model.inputs.items()}
+    level = levels(fit.model, time, values)
+    return xr.DataArray(level, dims=("draw", "time"), coords={"time": time}, name="level")
+
+
+def new_subjects(
+    fit: Fit, n: int | None = None, *, data: Dataset | None = None, n_draws: int | None = 300, seed: int = 1
+) -> xr.Dataset:
+    """Parameters of subjects that were not in the fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    n : int, optional
+        Number of subjects, with centred covariates. If not given: one for each subject of ``data``,
+        with its covariates.
+    data : Dataset, optional
+        Whose covariates; the fitted data if not given.
+    n_draws : int or None
+        Number of posterior draws; beyond what the posterior holds, draws are used again with new
+        random effects. None for all.
+    seed : int
+        Seed of the choice of draws and of the random effects.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable per parameter, dims (draw, subject), on the natural scale.
+
+    Raises
+    ------
+    FitError
+        If the fit has no posterior.
+    ConfigError
+        If ``n`` and ``data`` are both given, or ``n`` is below 1.
+    """
+    if n is not None and (data is not None or n < 1):
+        raise ConfigError(f"new_subjects: n is {n}; expected 1 or more, or data= instead of n=")
+    draws = take_draws(fit, n_draws, seed)
+    rng = np.random.default_rng([seed, 1])
+    if n is None:
+        source = data or fit.data
+        subjects, centre = source.subject_ids, typical_parameters(fit, draws, source)
+    else:
+        subjects, centre = [f"new {i + 1}" for i in range(n)], _spread(draws.typical, n)
+    values = add_random_effects(fit.model, draws, centre, rng)
+    return xr.Dataset(
+        {name: (("draw", "subject"), value) for name, value in values.items()}, coords={"subject": subjects}
+    )
+
+
+def typical_parameters(fit: Fit, draws: Draws, data: Dataset) -> dict[str, Floats]:
+    """Parameters without random effects, at each subject's covariates.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    draws : Draws
+        Of this fit.
+    data : Dataset
+        Whose subjects.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_draws, n_subject)
+        Every parameter of the model.
+
+    Raises
+    ------
+    DataError
+        If the data lack a covariate of the fit.
+    """
+    values = _spread(draws.typical, len(data.subjects))
+    for covariate in fit.settings.get("covariates", []):
+        parameter = fit.model.parameters[covariate["parameter"]]
+        if data is fit.data:
+            x = fit.tree["constant_data"][covariate["name"]].to_numpy()
+        else:
+            where = f"covariates of {parameter.name}"
+            x = covariate_values(covariate_frame(data), covariate["text"], where) - covariate["centre"]
+        free = parameter.to_free(values[parameter.name]) + draws.slopes[covariate["name"]][:, None] * x
+        values[parameter.name] = parameter.from_free(free)
+    return values
+
+
+def add_random_effects(
+    model: Model, draws: Draws, centre: Mapping[str, Floats], rng: np.random.Generator
+) -> dict[str, Floats]:
+    """Parameters with new random effects.
+
+    Parameters
+    ----------
+    model : Model
+        Whose free scales.
+    draws : Draws
+        With the spread and the correlation of the effects.
+    centre : mapping of str to ndarray, shape (n_draws, n_subject)
+        Parameters without random effects.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_draws, n_subject)
+        The same parameters, on the natural scale.
+    """
+    values = dict(centre)
+    shape = next(iter(values.values())).shape
+    normal = {name: rng.standard_normal(shape) for name in draws.omega}
+    if draws.correlated:
+        independent = np.stack([normal[name] for name in draws.correlated], axis=-1)
+        together = np.einsum("dij,dsj->dsi", np.linalg.cholesky(draws.correlation), independent)
+        normal |= {name: together[..., i] for i, name in enumerate(draws.correlated)}
+    for name, omega in draws.omega.items():
+        parameter = model.parameters[name]
+        values[name] = parameter.from_free(parameter.to_free(values[name]) + omega[:, None] * normal[name])
+    return values

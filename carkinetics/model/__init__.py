@@ -1,0 +1,20 @@
+"""What we think happens: model files, their prediction, and the meaning of a measurement."""
+
+from carkinetics.model.formula import latex
+from carkinetics.model.library import load_model, models
+from carkinetics.model.prior import Prior
+from carkinetics.model.simulate import SamplingDesign, simulate
+from carkinetics.model.solve import predict
+from carkinetics.model.spec import Model, Parameter
+
+__all__ = [
+    "Model",
+    "Parameter",
+    "Prior",
+    "SamplingDesign",
+    "latex",
+    "load_model",
+    "models",
+    "predict",
+    "simulate",
+]

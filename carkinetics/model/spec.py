@@ -1,0 +1,359 @@
+"""Model, Parameter, State and their kin: frozen descriptions of what we think happens.
+
+A parameter has a *free* scale on which it may take any value: the log for positive ones, the logit
+for fractions. Between-subject spread (``omega``) and the prior are normal on that scale, and omega is
+always a standard deviation there, never a variance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.model.expression import Expression
+from carkinetics.model.prior import FROM_FREE, PRIOR_KINDS, TO_FREE, Prior, Transform
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One number of a model, and what is known about it before the data.
+
+    Parameters
+    ----------
+    name, meaning, unit : str
+        What it is.
+    typical : float
+        Published or proposed typical value.
+    transform : {"log", "logit", "identity"}
+        The free scale.
+    prior : Prior
+        For the typical value.
+    omega : float or None
+        Published between-subject standard deviation on the free scale; None: not random by default.
+    omega_prior : float
+        Scale of the half-normal prior for omega.
+    start : str
+        Which feature of one subject's series is a starting value: ``peak``, ``peak_time``, ``fold``,
+        ``decline``, ``lag``, or empty for the typical value.
+    fixed : bool
+        Not estimated; stays at ``typical``.
+    source : str
+        Where the typical value was read.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    typical: float
+    transform: Transform
+    prior: Prior
+    omega: float | None = None
+    omega_prior: float = 1.0
+    start: str = ""
+    fixed: bool = False
+    source: str = ""
+
+    def to_free(self, value: Any) -> Any:
+        """Natural scale to free scale."""
+        return TO_FREE[self.transform](value)
+
+    def from_free(self, value: Any) -> Any:
+        """Free scale to natural scale."""
+        return FROM_FREE[self.transform](value)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A number per subject that the equations use and nobody estimates.
+
+    Parameters
+    ----------
+    name, meaning, unit : str
+        What it is.
+    event : str
+        Its value is the time of the subject's first such event.
+    default : float
+        Where the subject has none (``inf`` for an event that never came).
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    event: str
+    default: float
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One differential equation.
+
+    Parameters
+    ----------
+    name : str
+        What it is.
+    initial, rate : Expression
+        Value at time 0 and derivative in 1/day.
+    """
+
+    name: str
+    initial: Expression
+    rate: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number derived from the parameters that people quote, such as a doubling time.
+
+    Parameters
+    ----------
+    name, meaning, unit : str
+        What it is.
+    value : Expression
+        In parameters and derived values.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A published number that the model file must reproduce.
+
+    Parameters
+    ----------
+    what : str
+        In words.
+    value : Expression or None
+        In parameters and derived values; None for a level at ``at``.
+    at : float or None
+        Time in days at which the predicted level is compared.
+    expected, tolerance : float
+        Published number and absolute tolerance.
+    unit, source : str
+        Its unit and where it was read.
+    """
+
+    what: str
+    value: Expression | None
+    at: float | None
+    expected: float
+    tolerance: float
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A kinetic model as its file describes it.
+
+    Parameters
+    ----------
+    name, title, citation, doi, notes : str
+        Identification.
+    value_unit : str
+        Unit of the predicted level. Time is in days.
+    parameters : dict of str to Parameter
+        In file order.
+    inputs : dict of str to Input
+        Declared inputs.
+    derived : dict of str to Expression
+        In order of use.
+    level : Expression or None
+        The level as a closed form; None for a model of differential equations.
+    states : tuple of State
+        Differential equations; empty for a closed form.
+    breaks : tuple of Expression
+        Times at which the right-hand side jumps or the closed form has a kink.
+    observed : Expression
+        What the assay measures, in states, parameters and derived values.
+    error : str
+        Residual error model of the publication.
+    residual : float
+        Typical residual standard deviation.
+    quantities : dict of str to Quantity
+        Derived numbers to report.
+    checks : tuple of Check
+        Published numbers the file must reproduce.
+    stiff : bool
+        Whether the solver should be an implicit one.
+    text : str
+        The file.
+    changes : dict
+        What was changed since it was read: ``priors``, ``fixed``, ``value_unit``.
+    """
+
+    name: str
+    title: str
+    citation: str
+    doi: str
+    notes: str
+    value_unit: str
+    parameters: dict[str, Parameter]
+    inputs: dict[str, Input]
+    derived: dict[str, Expression]
+    level: Expression | None
+    states: tuple[State, ...]
+    breaks: tuple[Expression, ...]
+    observed: Expression
+    error: str
+    residual: float
+    quantities: dict[str, Quantity]
+    checks: tuple[Check, ...]
+    stiff: bool
+    text: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kind = "closed form" if self.level is not None else f"{len(self.states)} differential equations"
+        return f"<Model {self.name}: {self.title}; {kind}, level in {self.value_unit}; {', '.join(self.parameters)}>"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file's text and of the changes made since."""
+        changes = json.dumps(self.changes, sort_keys=True)
+        return hashlib.sha256(f"{self.text}\n{changes}".encode()).hexdigest()
+
+    @property
+    def free_parameters(self) -> list[str]:
+        """Names of the parameters that are not fixed."""
+        return [name for name, parameter in self.parameters.items() if not parameter.fixed]
+
+    def require(self, name: str, where: str) -> Parameter:
+        """The parameter of that name.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        where : str
+            Place for the error message.
+
+        Returns
+        -------
+        Parameter
+            Its description.
+
+        Raises
+        ------
+        ConfigError
+            If the model has no such parameter.
+        """
+        if name not in self.parameters:
+            raise ConfigError(
+                f"{where}: model {self.name} has no parameter {name!r}{did_you_mean(name, self.parameters)}"
+            )
+        return self.parameters[name]
+
+    def with_priors(self, **priors: Prior | Mapping[str, Any]) -> Model:
+        """Copy with other priors for the typical values.
+
+        Parameters
+        ----------
+        **priors : Prior or mapping
+            By parameter; a mapping is read by `Prior.of` and may add ``omega``, the scale of the
+            half-normal prior for the between-subject standard deviation.
+
+        Returns
+        -------
+        Model
+            The changed copy.
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown or a prior lives on another scale than its parameter.
+        """
+        parameters, entries = dict(self.parameters), {}
+        for name, given in priors.items():
+            entry = given.as_entry() if isinstance(given, Prior) else dict(given)
+            entries[name] = dict(entry)
+            old = self.require(name, "with_priors")
+            omega_prior = float(entry.pop("omega", old.omega_prior))
+            if not 0 < omega_prior < np.inf:
+                raise ConfigError(
+                    f"with_priors: omega of {name} is {omega_prior:g}; expected a scale above 0"
+                )
+            prior = Prior.of(entry, f"prior of {name}")
+            if prior.transform != old.transform:
+                right = next(kind for kind, (_, _, scale) in PRIOR_KINDS.items() if scale == old.transform)
+                raise ConfigError(
+                    f"prior of {name} is {prior.dist}; {name} lives on the {old.transform} scale: use {right}"
+                )
+            parameters[name] = replace(old, prior=prior, omega_prior=omega_prior, fixed=False)
+        changes = {**self.changes, "priors": {**self.changes.get("priors", {}), **entries}}
+        return replace(self, parameters=parameters, changes=changes)
+
+    def fix(self, **values: float) -> Model:
+        """Copy with some parameters held at given values.
+
+        Parameters
+        ----------
+        **values : float
+            By parameter, on the natural scale.
+
+        Returns
+        -------
+        Model
+            The changed copy.
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown or a value is outside the parameter's range.
+        """
+        parameters = dict(self.parameters)
+        for name, value in values.items():
+            with np.errstate(all="ignore"):
+                usable = np.isfinite(self.require(name, "fix").to_free(float(value)))
+            if not usable:
+                raise ConfigError(
+                    f"fix: {name} = {value:g} is outside the {parameters[name].transform} scale"
+                )
+            parameters[name] = replace(parameters[name], typical=float(value), fixed=True)
+        fixed = {**self.changes.get("fixed", {}), **{name: float(value) for name, value in values.items()}}
+        return replace(self, parameters=parameters, changes={**self.changes, "fixed": fixed})
+
+    def in_unit(self, unit: str, **priors: Prior | Mapping[str, Any]) -> Model:
+        """Copy for levels of another assay, with new priors for everything that carries the level's unit.
+
+        Parameters
+        ----------
+        unit : str
+            For instance ``"cells/uL"``.
+        **priors : Prior or mapping
+            One for each parameter in the level's unit (and any other that should change).
+
+        Returns
+        -------
+        Model
+            The changed copy; typical values in the level's unit become the prior medians.
+
+        Raises
+        ------
+        ConfigError
+            If a parameter in the level's unit gets no prior: numbers are never carried across assays.
+        """
+        levels = [name for name, p in self.parameters.items() if p.unit == self.value_unit]
+        missing = [name for name in levels if name not in priors]
+        if missing:
+            raise ConfigError(
+                f"in_unit({unit!r}): {missing[0]} of {self.name} is in {self.value_unit}, which does not convert "
+                f"into {unit}; give a prior in {unit}, for instance "
+                f'{missing[0]}={{"dist": "lognormal", "median": 100, "sigma": 2}}'
+            )
+        changed = self.with_priors(**priors)
+        parameters = {
+            name: replace(p, unit=unit, typical=p.prior.centre) if name in levels else p
+            for name, p in changed.parameters.items()
+        }
+        changes = {**changed.changes, "value_unit": unit}
+        return replace(changed, value_unit=unit, parameters=parameters, changes=changes)

@@ -1,0 +1,19 @@
+"""Pictures of any result; the only room that imports matplotlib."""
+
+from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
+from carkinetics.plot.individual import individual_fits
+from carkinetics.plot.profile import profiles
+from carkinetics.plot.response import dose_exposure, exposure_response
+from carkinetics.plot.vpc import vpc
+
+__all__ = [
+    "dose_exposure",
+    "exposure_response",
+    "gof",
+    "individual_fits",
+    "prior_posterior",
+    "profiles",
+    "ranks",
+    "trace",
+    "vpc",
+]

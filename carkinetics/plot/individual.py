@@ -1,0 +1,200 @@
+"""Each subject beside its fit: one panel per subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from carkinetics.dataset.table import PREDOSE, is_censored
+from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.fit.predictive import individual_curves, typical_curve
+from carkinetics.fit.replicate import limit_of
+from carkinetics.fit.result import INTERVAL, Fit
+from carkinetics.plot.axes import legend_shared, new_grid
+from carkinetics.plot.profile import draw_lloq, prepare_levels
+from carkinetics.plot.style import BLACK, BLQ_MARK, BLUE, GREY, PALETTE, VERMILION, level_label, safe, styled
+
+CURVE_POINTS = 160
+PANEL = {1: (6.2, 3.4), 2: (3.8, 2.6), 3: (2.9, 2.2)}  # inches, by number of columns; smaller beyond
+EVENT_COLOURS = PALETTE[1:7]
+AxesArray = np.ndarray[Any, np.dtype[np.object_]]
+
+
+@styled
+def individual_fits(
+    fit: Fit,
+    *,
+    subjects: Iterable[str] | None = None,
+    columns: int = 5,
+    per_page: int = 20,
+    page: int = 1,
+    n_draws: int = 200,
+    seed: int = 1,
+) -> AxesArray:
+    """Observations, individual and population curve, infusions and events of each subject.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical, or individual (one curve without band).
+    subjects : iterable of str, optional
+        Which, in this order; all if not given.
+    columns : int
+        Panels per row.
+    per_page : int
+        Panels per figure.
+    page : int
+        Which figure, from 1.
+    n_draws : int
+        Number of posterior draws for the band.
+    seed : int
+        Seed of the choice of draws.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (n_panels,)
+        One per subject; all in one figure, ``axes[0].figure``.
+
+    Raises
+    ------
+    ConfigError
+        If a subject is not in the fit, or there is no such page.
+    """
+    chosen = _page(fit, subjects, per_page, page)
+    rows = fit.data.observations[fit.data.observations["status"] != PREDOSE]
+    shown = rows[rows["subject"].isin(chosen)]
+    last = max(float(shown["time"].max()) if len(shown) else 0.0, 7.0)
+    times = np.square(np.linspace(0.0, np.sqrt(last), CURVE_POINTS))
+    curves = individual_curves(fit, times, n_draws, seed)
+    hierarchical = fit.method != "individual"
+    typical = (
+        typical_curve(fit, times, n_draws, seed, by_subject=True).median("draw") if hierarchical else None
+    )
+    columns = min(columns, len(chosen))
+    height = -(-len(chosen) // columns)
+    wide, high = PANEL.get(columns, (2.3, 1.95))
+    grid = new_grid(height, columns, wide * columns, high * height + 0.9, sharex=True, sharey=True)
+    panels = grid.ravel()
+    prepare_levels(panels[0], shown, fit.model.value_unit)
+    events = _event_colours(fit, chosen)
+    for ax, subject in zip(panels, chosen, strict=False):
+        population = None if typical is None else typical.sel(subject=subject).to_numpy()
+        _panel(ax, fit, subject, times, curves.sel(subject=subject).to_numpy(), population, events)
+    _share_labels(panels, len(chosen), columns, fit.model.value_unit)
+    _legend(panels[0], fit, shown, chosen, hierarchical, events, columns)
+    return panels[: len(chosen)]
+
+
+def _page(fit: Fit, subjects: Iterable[str] | None, per_page: int, page: int) -> list[str]:
+    known = fit.data.subject_ids
+    asked = known if subjects is None else [str(subject) for subject in subjects]
+    for subject in asked:
+        if subject not in known:
+            raise ConfigError(f"individual_fits: no subject {subject!r}{did_you_mean(subject, known)}")
+    pages = -(-len(asked) // max(per_page, 1))
+    if per_page < 1 or not 1 <= page <= pages:
+        raise ConfigError(
+            f"individual_fits: page {page} of {pages} with {per_page} subjects each does not exist"
+        )
+    return asked[(page - 1) * per_page : page * per_page]
+
+
+def _event_colours(fit: Fit, subjects: list[str]) -> dict[str, str]:
+    events = fit.data.events[fit.data.events["subject"].isin(subjects)]
+    names = list(dict.fromkeys(events["event"].astype(str)))
+    if len(names) > len(EVENT_COLOURS):
+        return dict.fromkeys(names, GREY)
+    return dict(zip(names, EVENT_COLOURS, strict=False))
+
+
+def _panel(
+    ax: Axes,
+    fit: Fit,
+    subject: str,
+    times: np.ndarray,
+    draws: np.ndarray,
+    population: np.ndarray | None,
+    events: dict[str, str],
+) -> None:
+    """One subject; levels of 0 are left to the lower edge of the log axis."""
+    ax.set_title(safe(subject, 22), fontsize=9, pad=3)
+    rows = fit.data.observations
+    rows = rows[(rows["subject"] == subject) & (rows["status"] != PREDOSE)]
+    draw_lloq(ax, rows)
+    if np.isfinite(draws).all():
+        tail = (1 - INTERVAL) / 2
+        low, middle, high = np.quantile(draws, [tail, 0.5, 1 - tail], axis=0)
+        if len(draws) > 1:
+            ax.fill_between(times, low, high, color=BLUE, alpha=0.2, linewidth=0, zorder=2)
+        ax.plot(times, middle, color=BLUE, linewidth=1.4, zorder=3)
+    else:
+        ax.text(
+            0.97,
+            0.95,
+            "no estimate",
+            transform=ax.transAxes,
+            ha="right",
+            va="top",
+            color=VERMILION,
+            fontsize=8,
+        )
+    if population is not None:
+        ax.plot(times, population, color=GREY, linewidth=1.1, linestyle="--", zorder=2)
+    blq = is_censored(rows)
+    time, level = rows["time"].to_numpy(float), rows["value"].to_numpy(float)
+    ax.plot(time[~blq], level[~blq], "o", color=BLACK, markersize=3.4, zorder=4)
+    ax.plot(time[blq], limit_of(rows)[blq], color=VERMILION, markersize=4.4, zorder=4, **BLQ_MARK)
+    doses = fit.data.doses[fit.data.doses["subject"] == subject]["time"].to_numpy(float)
+    at_foot = ax.get_xaxis_transform()
+    ax.plot(doses, np.full(len(doses), 0.03), "^", color=BLACK, markersize=5, transform=at_foot, zorder=5)
+    happened = fit.data.events[fit.data.events["subject"] == subject]
+    for time_of, name in zip(happened["time"], happened["event"].astype(str), strict=True):
+        ax.axvline(float(time_of), color=events[name], linewidth=1.1, linestyle=":", zorder=1)
+
+
+def _share_labels(panels: AxesArray, n: int, columns: int, unit: str) -> None:
+    figure = panels[0].figure
+    words = panels[0].get_xlabel()
+    for ax in panels:
+        ax.set_xlabel("")
+        ax.set_ylabel("")
+    for ax in panels[n:]:
+        ax.remove()
+    for k, ax in enumerate(panels[:n]):
+        ax.tick_params(labelbottom=k + columns >= n, labelleft=k % columns == 0)
+    figure.supxlabel(words, fontsize=10)
+    figure.supylabel(level_label(unit), fontsize=10)
+
+
+def _legend(
+    ax: Axes,
+    fit: Fit,
+    rows: pd.DataFrame,
+    subjects: list[str],
+    hierarchical: bool,
+    events: dict[str, str],
+    columns: int,
+) -> None:
+    handles: list[Any] = [
+        Line2D([], [], color=BLACK, marker="o", markersize=4, linestyle="none", label="observed")
+    ]
+    if is_censored(rows).any():
+        handles.append(Line2D([], [], color=VERMILION, markersize=5, label="BLQ, at the LLOQ", **BLQ_MARK))
+    handles.append(Line2D([], [], color=BLUE, label="individual, median" if hierarchical else "individual"))
+    if hierarchical:
+        band = Patch(color=BLUE, alpha=0.2, linewidth=0, label=f"{INTERVAL:.0%} credible band")
+        handles += [band, Line2D([], [], color=GREY, linestyle="--", label="population, same covariates")]
+    if fit.data.doses["subject"].isin(subjects).any():
+        handles.append(
+            Line2D([], [], color=BLACK, marker="^", markersize=5, linestyle="none", label="infusion")
+        )
+    named = len(set(events.values())) == len(events)
+    marks = events if named else {"comedication and other events": GREY}
+    handles += [Line2D([], [], color=c, linestyle=":", label=safe(name)) for name, c in marks.items()]
+    legend_shared(ax, handles, columns=min(max(columns + 1, 4), len(handles)), place="upper")

@@ -1,0 +1,295 @@
+"""Exposure against dose, and outcome against exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator, NullLocator, PercentFormatter
+from scipy.special import ndtri
+
+from carkinetics.errors import ConfigError
+from carkinetics.exposure.table import Exposure
+from carkinetics.plot.axes import legend_right, log_limits, log_ticks, new_axes, new_grid
+from carkinetics.plot.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    group_label,
+    metric_label,
+    readable_unit,
+    safe,
+    styled,
+)
+from carkinetics.response.dose import DoseExposure
+from carkinetics.response.grade import GradeModel
+
+GRID = 100
+MOST_DOSE_TICKS = 6
+QUANTILE_WORDS = {4: "quartile", 3: "third", 2: "half"}
+
+
+@styled
+def dose_exposure(result: DoseExposure, *, exposure: Exposure | None = None, ax: Axes | None = None) -> Axes:
+    """Exposure against dose on log scales, the power model, and the slopes that count as proportional.
+
+    Parameters
+    ----------
+    result : DoseExposure
+        From `carkinetics.dose_exposure`.
+    exposure : Exposure, optional
+        The analysed exposure, for an interval bar on every point.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With points, regression line with band, and wedge of proportionality through its centre.
+    """
+    ax = new_axes(7.4) if ax is None else ax
+    seen = result.observed
+    dose, value = seen["dose"].to_numpy(float), seen["value"].to_numpy(float)
+    wide = np.geomspace(dose.min() / 1.35, dose.max() * 1.35, GRID)
+    middle, low, high = _line(result, wide)
+    bars = np.empty((0, 2))
+    if exposure is not None:
+        bars = exposure.rows(result.metric).reindex(seen["subject"])[["lower", "upper"]].to_numpy(float)
+    _prepare_dose(ax, result, wide, np.concatenate([value, bars.ravel(), low, high]))
+    _wedge(ax, result, wide)
+    interval = _interval_words(result)
+    ax.fill_between(wide, low, high, color=BLUE, alpha=0.22, linewidth=0, zorder=2, label=f"{interval} band")
+    ax.plot(wide, middle, color=BLUE, zorder=3, label="power model")
+    at = _side_by_side(dose)
+    if len(bars):
+        ax.vlines(at, bars[:, 0], bars[:, 1], color=GREY, linewidth=0.8, alpha=0.8, zorder=3)
+    point: dict[str, Any] = {
+        "color": BLACK,
+        "markersize": 4,
+        "alpha": 0.75,
+        "markeredgewidth": 0,
+        "zorder": 4,
+    }
+    ax.plot(at, value, "o", label="subject", **point)
+    slope = result.table.set_index("quantity").loc["slope"]
+    ax.set_title(
+        f"slope {slope['value']:.2f} ({interval} {slope['lower']:.2f} to {slope['upper']:.2f}), n = {result.n}: "
+        + _verdict_words(result.verdict),
+        loc="left",
+        fontsize=9.5,
+    )
+    legend_right(ax)
+    return ax
+
+
+def _prepare_dose(ax: Axes, result: DoseExposure, wide: np.ndarray, shown: np.ndarray) -> None:
+    """Log axes with units; a tick at every dose, or powers of ten where doses are many."""
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(wide[0], wide[-1])
+    ax.set_ylim(log_limits(shown))
+    log_ticks(ax.yaxis)
+    doses = np.unique(result.observed["dose"].to_numpy(float))
+    if len(doses) > MOST_DOSE_TICKS:
+        log_ticks(ax.xaxis)
+    else:
+        ax.set_xticks(doses, [group_label(f"{d:g}") for d in doses])
+        ax.xaxis.set_minor_locator(NullLocator())
+    unit = str(result.settings["dose_unit"])
+    ax.set_xlabel(f"Dose ({readable_unit(unit)})" if unit else "Dose")
+    ax.set_ylabel(metric_label(result.metric, str(result.settings["unit"])))
+
+
+def _verdict_words(verdict: str) -> str:
+    return "proportionality cannot be shown" if verdict == "cannot be shown" else verdict
+
+
+def _interval_words(result: DoseExposure) -> str:
+    share = str(result.settings["interval"]).split(" ")[0]
+    return f"{share} {'CI' if result.draws is None else 'CrI'}"
+
+
+def _line(result: DoseExposure, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Power model with the interval of its mean (on the log scale)."""
+    table, x = result.table.set_index("quantity"), np.log(dose)
+    if result.draws is not None:
+        level = float(str(result.settings["interval"]).split("%")[0]) / 100
+        lines = result.draws["intercept"].to_numpy()[:, None] + result.draws["slope"].to_numpy()[:, None] * x
+        middle, low, high = np.quantile(lines, [0.5, (1 - level) / 2, (1 + level) / 2], axis=0)
+        return np.exp(middle), np.exp(low), np.exp(high)
+    slope = table.loc["slope"]
+    t = (slope["upper"] - slope["value"]) / table.loc["slope_se", "value"]
+    known = np.log(result.observed["dose"].to_numpy(float))
+    spread = 1 / len(known) + (x - known.mean()) ** 2 / ((known - known.mean()) ** 2).sum()
+    middle = table.loc["intercept", "value"] + slope["value"] * x
+    half = t * table.loc["residual_sd", "value"] * np.sqrt(spread)
+    return np.exp(middle), np.exp(middle - half), np.exp(middle + half)
+
+
+def _wedge(ax: Axes, result: DoseExposure, dose: np.ndarray) -> None:
+    """Lines through the centre of the data whose slopes count as proportional."""
+    region = result.table.set_index("quantity").loc["equivalence_region"]
+    centre = np.exp(np.log(result.observed["dose"].to_numpy(float)).mean())
+    height = _line(result, np.array([centre]))[0][0]
+    edges = [height * (dose / centre) ** float(region[side]) for side in ("lower", "upper")]
+    label = f"proportional:\nslope {region['lower']:.2f} to {region['upper']:.2f}"
+    ax.fill_between(dose, edges[0], edges[1], color=GREEN, alpha=0.25, linewidth=0, zorder=1, label=label)
+
+
+def _side_by_side(dose: np.ndarray) -> np.ndarray:
+    """Doses moved apart by a few per cent, so that subjects on one dose do not hide each other."""
+    ratio = np.log(dose.max() / dose.min())
+    order = pd.Series(dose).groupby(dose).cumcount().to_numpy()
+    size = pd.Series(dose).groupby(dose).transform("size").to_numpy()
+    return np.asarray(dose * np.exp(0.07 * ratio * ((order + 0.5) / size - 0.5)))
+
+
+@styled
+def exposure_response(
+    result: GradeModel, *, dose: Mapping[str, object] | pd.Series | None = None, ax: Axes | None = None
+) -> Axes:
+    """Probability of the outcome against exposure, over what was observed.
+
+    Parameters
+    ----------
+    result : GradeModel
+        From `carkinetics.fit_grade`.
+    dose : mapping or pandas.Series, optional
+        Dose or dose level by subject; adds the distribution of exposure by dose under the curve.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Curve with band, one tick per subject at 0 or 1, and observed proportions with Wilson intervals in
+        groups of equal numbers of subjects (quartiles; thirds or halves of fewer than 12). The distribution
+        by dose is the second Axes of the figure.
+
+    Raises
+    ------
+    ConfigError
+        If a subject of the model has no dose, or both ``dose`` and ``ax`` are given.
+    """
+    seen, settings = result.observed, result.settings
+    lower = None
+    if dose is not None:
+        if ax is not None:
+            raise ConfigError("exposure_response: dose needs a second Axes; leave ax out, or dose")
+        ax, lower = _two_axes(seen, dose)
+    ax = new_axes(7.4) if ax is None else ax
+    log = str(settings["on"]).startswith("log")
+    if log:
+        ax.set_xscale("log")
+    share = str(settings["interval"]).split(" ")[0]
+    curve = result.curve
+    x = curve["x"].to_numpy(float)
+    ax.fill_between(
+        x, curve["lower"], curve["upper"], color=BLUE, alpha=0.22, linewidth=0, label=f"{share} CrI", zorder=2
+    )
+    ax.plot(x, curve["median"], color=BLUE, label="logistic model", zorder=3)
+    _proportions(ax, seen)
+    for outcome, height in ((False, -0.05), (True, 1.05)):
+        at = seen.loc[seen["outcome"] == outcome, "exposure"].to_numpy(float)
+        label = "subject: yes (above),\nno (below)" if not outcome else None
+        ax.plot(at, np.full(len(at), height), "|", color=BLACK, markersize=8, markeredgewidth=0.9, alpha=0.6,
+                label=label, zorder=4)  # fmt: skip
+    ax.set_ylim(-0.11, 1.11)
+    ax.yaxis.set_major_locator(MultipleLocator(0.25))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    _limit_exposure(ax, seen["exposure"].to_numpy(float), log)
+    ax.set_ylabel(f"Subjects with {safe(settings['outcome'], 40)}")
+    ax.set_title(f"{result.events} of {result.n} subjects with the outcome", loc="left", fontsize=9.5)
+    (lower or ax).set_xlabel(metric_label(str(settings["metric"]), str(settings["unit"])))
+    legend_right(ax)
+    return ax
+
+
+def _limit_exposure(ax: Axes, exposure: np.ndarray, log: bool) -> None:
+    if log:
+        low, high = exposure.min() / 1.25, exposure.max() * 1.25
+        ax.set_xlim(low, high)
+        log_ticks(ax.xaxis)
+    else:
+        room = 0.05 * (exposure.max() - exposure.min())
+        ax.set_xlim(exposure.min() - room, exposure.max() + room)
+
+
+def _proportions(ax: Axes, seen: pd.DataFrame) -> None:
+    """Observed proportion by group of exposure with Wilson's 95 % interval (Wilson EB. JASA 1927;22:209-212)."""
+    groups = 4 if len(seen) >= 12 else 3 if len(seen) >= 9 else 2
+    ordered = seen.sort_values("exposure", kind="stable")
+    label = f"observed by {QUANTILE_WORDS[groups]},\n95% CI, events/n"
+    for part in np.array_split(np.arange(len(ordered)), groups):
+        block = ordered.iloc[part]
+        n, events = len(block), int(block["outcome"].sum())
+        low, high = wilson(events, n)
+        at, p = float(block["exposure"].median()), events / n
+        ax.errorbar(
+            at, p, [[max(p - low, 0.0)], [max(high - p, 0.0)]], fmt="s", color=ORANGE, markersize=6, capsize=3,
+            ecolor=ORANGE, markeredgecolor=BLACK, markeredgewidth=0.5, zorder=5, label=label,
+        )  # fmt: skip
+        ax.annotate(f"{events}/{n}", (at, p), (7, 5), textcoords="offset points", fontsize=8, zorder=6)
+        label = "_nolegend_"
+
+
+def wilson(events: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a proportion.
+
+    Parameters
+    ----------
+    events, n : int
+        Number with the outcome, and of all.
+    level : float
+        Probability of the interval.
+
+    Returns
+    -------
+    low, high : float
+        Between 0 and 1.
+
+    References
+    ----------
+    .. [1] Wilson EB. J Am Stat Assoc 1927;22:209-212.
+
+    Examples
+    --------
+    >>> [round(end, 6) for end in wilson(6, 20)]
+    [0.145477, 0.518973]
+    """
+    z = float(ndtri(0.5 + level / 2))
+    p, weight = events / n, z**2 / n
+    centre = (p + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * float(np.sqrt(p * (1 - p) / n + weight / (4 * n)))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def _two_axes(seen: pd.DataFrame, dose: Mapping[str, object] | pd.Series) -> tuple[Axes, Axes]:
+    """Axes for the curve, and under it box and points of exposure by dose on the same axis."""
+    given = seen["subject"].map(dict(dose))
+    if given.isna().any():
+        raise ConfigError(
+            f"exposure_response: no dose for subject {seen.loc[given.isna(), 'subject'].iloc[0]}"
+        )
+    names = sorted(given.unique(), key=lambda x: (isinstance(x, str), x))
+    heights = (3.6, 0.35 + 0.3 * len(names))
+    (upper,), (lower,) = new_grid(2, 1, 7.4, sum(heights) + 0.6, sharex=True, height_ratios=heights)
+    for height, name in enumerate(names):
+        exposure = seen.loc[given == name, "exposure"].to_numpy(float)
+        shift = 0.5 * (((np.arange(len(exposure)) * 0.618) % 1) - 0.5)  # golden ratio: spread without chance
+        lower.plot(exposure, height + shift, "o", color=BLUE, markersize=2.8, alpha=0.6, markeredgewidth=0)
+        q1, q2, q3 = np.quantile(exposure, [0.25, 0.5, 0.75])
+        lower.plot(
+            [q1, q3], [height] * 2, color=GREY, linewidth=7, alpha=0.35, solid_capstyle="butt", zorder=1
+        )
+        lower.plot(q2, height, "|", color=BLACK, markersize=9, markeredgewidth=1.6)
+    lower.set_yticks(range(len(names)), [group_label(name) for name in names])
+    lower.set_ylim(-0.6, len(names) - 0.4)
+    lower.set_ylabel("Dose")
+    lower.grid(visible=False, axis="y")
+    return upper, lower

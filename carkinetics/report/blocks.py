@@ -1,0 +1,272 @@
+"""What a section of the report is made of: text, tables, figures, equations.
+
+Blocks hold plain text; the template escapes it. Only figures and equations are markup, made by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+MISSING = "–"
+WIDE = 700  # CSS pixels
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph.
+
+    Parameters
+    ----------
+    text : str
+        Plain text.
+    tone : {"", "good", "bad", "caution"}
+        A coloured box round it, or none.
+    """
+
+    text: str
+    tone: str = ""
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Parameters
+    ----------
+    caption : str
+        What it shows.
+    columns : sequence of str
+        Heads.
+    rows : sequence of sequence of str
+        Cells; a row with one cell is a heading over the rows below it.
+    note : str
+        Footnote.
+    warning : str
+        Stands in red above the table, such as "not converged".
+    warned : frozenset of int or None
+        Rows that the warning is about, counted from 0; None for all.
+    align : str
+        ``l`` for a column of words, ``r`` for one of numbers; the last letter goes on to the last column.
+    folded : bool
+        Shown only when opened.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    warning: str = ""
+    align: str = "lr"
+    warned: frozenset[int] | None = None
+    folded: bool = False
+    kind: str = "table"
+
+    def is_number(self, column: int) -> bool:
+        """Whether a column, counted from 0, is aligned as numbers."""
+        return self.align[min(column, len(self.align) - 1)] == "r"
+
+    def is_warned(self, row: int) -> bool:
+        """Whether the warning is about a row, counted from 0."""
+        return bool(self.warning) and (self.warned is None or row in self.warned)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure.
+
+    Parameters
+    ----------
+    source : str
+        Data URI of the image.
+    alt : str
+        What a reader who cannot see it should know.
+    caption : str
+        Text below it.
+    width, height : int
+        CSS pixels.
+    warning : str
+        Stands in red above it.
+    """
+
+    source: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+    warning: str = ""
+    kind: str = "picture"
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has so many panels that a phone should scroll it rather than shrink it."""
+        return self.width > WIDE
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Equations in MathML.
+
+    Parameters
+    ----------
+    lines : sequence of markupsafe.Markup
+        One per equation.
+    """
+
+    lines: tuple[Markup, ...]
+    kind: str = "equations"
+
+
+Block = Text | Table | Picture | Equations
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Parameters
+    ----------
+    anchor : str
+        Its place in the address.
+    title : str
+        Its heading.
+    blocks : sequence of Block
+        In order.
+    """
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...] = field(default_factory=tuple)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number with three significant digits, without an exponent where that can be read.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    digits : int
+        Significant digits.
+
+    Returns
+    -------
+    str
+        A dash for a missing number.
+
+    Examples
+    --------
+    >>> number(23987.2), number(0.0031999), number(1.0), number(float("nan")), number(3.2e-7)
+    ('24000', '0.00320', '1.00', '–', '3.20e-07')
+    """
+    x = float(value) if value is not None else np.nan
+    if np.isnan(x):
+        return MISSING
+    if np.isinf(x):
+        return "∞" if x > 0 else "−∞"
+    if x == 0:
+        return "0"
+    if not 1e-4 <= abs(x) < 1e7:
+        return f"{x:.{digits - 1}e}"
+    decimals = digits - 1 - int(np.floor(np.log10(abs(float(f"{x:.{digits - 1}e}")))))
+    return f"{round(x, decimals):.{max(decimals, 0)}f}"
+
+
+def amount(value: float) -> str:
+    """A dose, as people write it.
+
+    Parameters
+    ----------
+    value : float
+        Number of cells, or of cells per kg.
+
+    Returns
+    -------
+    str
+        With a power of ten from 10 000 on.
+
+    Examples
+    --------
+    >>> amount(1e6), amount(2.5e5), amount(64)
+    ('1 × 10⁶', '2.5 × 10⁵', '64')
+    """
+    if not 1e4 <= abs(value) < np.inf:
+        return f"{value:.3g}"
+    power = int(np.floor(np.log10(abs(value)) + 1e-9))
+    return f"{value / 10**power:.3g} × 10{str(power).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def span(low: Any, high: Any, digits: int = 3) -> str:
+    """An interval, ``low to high``.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends.
+    digits : int
+        Significant digits.
+
+    Returns
+    -------
+    str
+        A dash when an end is missing.
+
+    Examples
+    --------
+    >>> span(1, 2.345)
+    '1.00 to 2.35'
+    """
+    ends = number(low, digits), number(high, digits)
+    return MISSING if MISSING in ends else f"{ends[0]} to {ends[1]}"
+
+
+def percent(share: Any) -> str:
+    """A share as a percentage with one decimal.
+
+    Parameters
+    ----------
+    share : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    str
+        A dash for a missing share.
+
+    Examples
+    --------
+    >>> percent(0.256)
+    '25.6 %'
+    """
+    return MISSING if share is None or np.isnan(float(share)) else f"{100 * float(share):.1f} %"
+
+
+def listing(names: Iterable[Any], most: int = 6) -> str:
+    """Names in a row, shortened when there are many.
+
+    Parameters
+    ----------
+    names : iterable
+        The names.
+    most : int
+        How many to write out.
+
+    Returns
+    -------
+    str
+        For instance ``"a, b and 3 more"``.
+
+    Examples
+    --------
+    >>> listing(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    texts = [str(name) for name in names]
+    if len(texts) <= most:
+        return ", ".join(texts)
+    return f"{', '.join(texts[:most])} and {len(texts) - most} more"

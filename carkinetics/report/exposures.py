@@ -1,0 +1,170 @@
+"""Tables of exposure: by dose group as in a study report, and one subject at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.dataset import Dataset
+from carkinetics.exposure import Exposure, nca_by
+from carkinetics.exposure.table import window_end
+from carkinetics.fit.vpc import stratum_order
+from carkinetics.plot.style import metric_label
+from carkinetics.report.blocks import MISSING, Table, amount, number, span
+
+# What a study report lists; windows such as auc_0_28 are always shown.
+SHOWN = ("cmax", "tmax", "auc_last", "half_life", "tlast", "clast", "persistence")
+EVERYONE = "All subjects"
+MOST_GROUPS = 8
+SAME_FOR_ALL = 1e-6  # geometric CV in %
+NOTE = (
+    "Geometric mean (geometric CV %) of levels, areas and half-lives; median (smallest to largest) of times. "
+    "n: subjects in the group; where fewer have a value, their number stands behind it. "
+    "Geometric CV % = 100 × √(exp(s²) − 1), s the SD of the logs."
+)
+
+
+def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: str = "") -> Table:
+    """Metrics by dose group; several sources stand under each other, metric by metric.
+
+    Parameters
+    ----------
+    sources : list of (str, Exposure)
+        Name of the method, and its metrics.
+    data : Dataset
+        Whose dose groups.
+    warning : str
+        Stands above the table; it is about the sources with draws.
+
+    Returns
+    -------
+    Table
+        One column per dose group and one for all subjects.
+    """
+    summaries = {name: _summary(exposure, data, "dose_level") for name, exposure in sources}
+    found = {str(group): group for table in summaries.values() for group, _ in table.index}
+    groups = [found[name] for name in stratum_order(list(found)) if name != EVERYONE] + [EVERYONE]
+    rows: list[tuple[str, ...]] = []
+    warned: set[int] = set()
+    unusable = {name for name, exposure in sources if exposure.draws is not None}
+    for metric, label in _metrics([exposure for _, exposure in sources]):
+        rows.append((label,))
+        for name, summary in summaries.items():
+            cells = [_cell(summary, group, metric) for group in groups]
+            if any(cell != MISSING for cell in cells):
+                if name in unusable:
+                    warned.add(len(rows))
+                rows.append((name, *cells))
+    sizes = [max(_size(summary, group) for summary in summaries.values()) for group in groups]
+    heads = [f"{_dose(group, data)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
+    return Table(
+        "Exposure by dose group", ("Method", *heads), tuple(rows), note=NOTE, warning=warning,
+        align="lr", warned=frozenset(warned),
+    )  # fmt: skip
+
+
+def _size(summary: pd.DataFrame, group: object) -> int:
+    """Subjects in a group, with or without a value."""
+    if group not in summary.index:
+        return 0
+    first = summary.loc[[group]].iloc[0]
+    return int(first["n"] + first["n_missing"])
+
+
+def _metrics(exposures: list[Exposure]) -> Iterator[tuple[str, str]]:
+    """Metrics to list and their labels, in the order of a study report."""
+    known = {metric: exposure.unit(metric) for exposure in exposures for metric in exposure.metrics}
+    windows = sorted((m for m in known if window_end(m) is not None), key=lambda m: window_end(m) or 0.0)
+    for metric in ("cmax", "tmax", *windows, *SHOWN[2:]):
+        if metric in known:
+            yield metric, metric_label(metric, known[metric])
+
+
+def _summary(exposure: Exposure, data: Dataset, by: str) -> pd.DataFrame:
+    """`nca_by` for the dose groups and for everyone, indexed by group and metric."""
+    subjects = data.subjects.assign(**{EVERYONE: EVERYONE})
+    everyone = nca_by(exposure, replace(data, subjects=subjects), by=EVERYONE).rename(
+        columns={EVERYONE: "group"}
+    )
+    known = by in data.subjects or len(data.doses)
+    tables = [nca_by(exposure, data, by=by).rename(columns={by: "group"})] if known else []
+    if tables and not 1 < tables[0]["group"].nunique() <= MOST_GROUPS:
+        tables = []
+    table = pd.concat([*tables, everyone], ignore_index=True)
+    return table[table["group"].notna()].set_index(["group", "metric"])
+
+
+def _cell(summary: pd.DataFrame, group: object, metric: str) -> str:
+    if (group, metric) not in summary.index:
+        return MISSING
+    row = summary.loc[(group, metric)]
+    n = "" if not row["n_missing"] else f", n = {int(row['n'])}"
+    if not row["n"]:
+        return "none"
+    if not np.isnan(row["geometric_mean"]):
+        cv = row["geometric_cv_percent"]
+        # A parameter without random effects is the same for everybody, up to rounding.
+        spread = "" if np.isnan(cv) else " (same for all)" if cv < SAME_FOR_ALL else f" ({number(cv)} %)"
+        return f"{number(row['geometric_mean'])}{spread}{n}"
+    several = f" ({span(row['min'], row['max'])})" if row["n"] > 1 else ""
+    return f"{number(row['median'])}{several}{n}"
+
+
+def _dose(group: object, data: Dataset) -> str:
+    """Head of a dose group: the number with its unit, or the name of the group."""
+    units = data.doses["unit"].unique()
+    try:
+        value = float(str(group))
+    except ValueError:
+        return str(group)
+    return f"{amount(value)}{f' {units[0]}' if len(units) == 1 else ''}"
+
+
+def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
+    """One row per subject.
+
+    Parameters
+    ----------
+    name : str
+        Name of the method.
+    exposure : Exposure
+        Its metrics.
+    warning : str
+        Stands above the table.
+
+    Returns
+    -------
+    Table
+        Values, with their interval where the metric has draws; the reason where there is no value.
+    """
+    metrics = list(_metrics([exposure]))
+    quality = [
+        metric
+        for metric in ("lambda_z_n", "lambda_z_r2_adjusted", "auc_extrapolated_percent")
+        if metric in exposure.metrics
+    ]
+    heads = ["Subject", *(label for _, label in metrics), *(_QUALITY[metric] for metric in quality)]
+    columns = [exposure.rows(metric) for metric in (*[m for m, _ in metrics], *quality)]
+    rows = tuple(
+        (str(subject), *(_value(column.loc[subject], exposure.draws is not None) for column in columns))
+        for subject in exposure.subject_ids
+    )
+    note = "" if exposure.draws is None else "Posterior median, and 90 % equal-tailed interval."
+    return Table(f"{name}: each subject", tuple(heads), rows, note=note, warning=warning, folded=True)
+
+
+_QUALITY = {
+    "lambda_z_n": "Points in the terminal slope",
+    "lambda_z_r2_adjusted": "Its adjusted R²",
+    "auc_extrapolated_percent": "Extrapolated area (%)",
+}
+
+
+def _value(row: pd.Series, drawn: bool) -> str:
+    if np.isnan(row["value"]):
+        return f"none: {row['excluded']}" if row["excluded"] else MISSING
+    interval = f" ({span(row['lower'], row['upper'])})" if drawn and not np.isnan(row["lower"]) else ""
+    return f"{number(row['value'])}{interval}"

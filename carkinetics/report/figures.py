@@ -1,0 +1,263 @@
+"""The report's figures: which pictures of a result are shown, how many, and what they say in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from carkinetics import plot
+from carkinetics.dataset import Dataset
+from carkinetics.errors import ConfigError
+from carkinetics.exposure import Exposure
+from carkinetics.exposure.by_dose import subject_groups
+from carkinetics.fit import Fit
+from carkinetics.fit.vpc import vpc as compute_vpc
+from carkinetics.report.blocks import Block, listing, number
+from carkinetics.report.images import picture
+from carkinetics.response import DoseExposure, GradeModel
+
+PER_PAGE = 20
+# A visual predictive check by dose needs enough subjects in each group to have percentiles.
+MOST_STRATA, FEWEST_IN_STRATUM = 4, 6
+
+
+def _figure(axes: Any) -> Figure:
+    """The figure of an Axes or of an array of them."""
+    first: Axes = axes if isinstance(axes, Axes) else axes.flat[0]
+    return cast(Figure, first.get_figure(root=True))
+
+
+def dose_groups(data: Dataset) -> pd.Series | None:
+    """Dose level of each subject, if there are levels to tell apart.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+
+    Returns
+    -------
+    pandas.Series or None
+        Indexed by subject; None without doses, and with one dose only.
+    """
+    try:
+        groups = subject_groups(data, "dose_level")
+    except ConfigError:
+        return None
+    return groups if len(groups.dropna().unique()) > 1 else None
+
+
+def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
+    """Observed levels, by dose level where there are several.
+
+    Parameters
+    ----------
+    data : Dataset
+        What was measured.
+    assays : iterable of str
+        Which assays.
+
+    Returns
+    -------
+    tuple of Block
+        One picture per assay.
+    """
+    by = "subject" if dose_groups(data) is None else "dose_level"
+    found = []
+    for assay in assays:
+        rows = data.observations[data.observations["assay"] == assay]
+        alt = (
+            f"Observed {assay} levels of {rows['subject'].nunique()} subjects on a log axis against days since infusion; "
+            f"highest {number(rows['value'].max())}, last sample on day {number(rows['time'].max())}."
+        )
+        colour = "" if by == "subject" else " Colour: dose level."
+        caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
+        found.append(picture(_figure(plot.profiles(data, by=by, assay=assay)), alt, caption))
+    return tuple(found)
+
+
+def ranks(fit: Fit) -> tuple[Block, ...]:
+    """Rank plots of the population parameters.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    alt = f"Rank histograms of {len(fit.population())} population quantities, one line per chain."
+    caption = (
+        "Ranks of every chain's draws among all draws. Chains that agree have flat histograms; a slope or a bump means that "
+        "a chain stayed elsewhere."
+    )
+    return (picture(_figure(plot.ranks(fit)), alt, caption),)
+
+
+def prior_posterior(fit: Fit, warning: str) -> tuple[Block, ...]:
+    """Prior and posterior of the population parameters.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    warning : str
+        Stands above the picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    alt = f"Prior and posterior density of {len(fit.population())} population quantities; the table above has the widths."
+    caption = "Prior (grey) and posterior (blue) densities. Where they coincide, the estimate is the prior."
+    return (picture(_figure(plot.prior_posterior(fit)), alt, caption, warning=warning),)
+
+
+def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
+    """A panel per subject, twenty to a picture.
+
+    Parameters
+    ----------
+    fit : Fit
+        Any fit.
+    warning : str
+        Stands above every picture.
+
+    Returns
+    -------
+    tuple of Block
+        As many pictures as are needed.
+    """
+    ids = fit.data.subject_ids
+    found: list[Block] = []
+    for page in range(1, -(-len(ids) // PER_PAGE) + 1):
+        shown = ids[(page - 1) * PER_PAGE : page * PER_PAGE]
+        alt = f"Observed and fitted levels against time for subjects {listing(shown, PER_PAGE)}."
+        band = (
+            ", with its 90 % band; dashed: typical subject at the same covariates"
+            if fit.method == "hierarchical"
+            else ""
+        )
+        caption = f"Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
+        figure = _figure(plot.individual_fits(fit, page=page, per_page=PER_PAGE))
+        found.append(picture(figure, alt, caption, warning=warning))
+    return tuple(found)
+
+
+def vpc(fit: Fit, warning: str) -> tuple[Block, ...]:
+    """Visual predictive check of all subjects, and by dose level where the groups are large enough.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    warning : str
+        Stands above every picture.
+
+    Returns
+    -------
+    tuple of Block
+        One or two pictures.
+    """
+    checks = [("All subjects", compute_vpc(fit))]
+    groups = dose_groups(fit.data)
+    if groups is not None:
+        sizes = groups.value_counts()
+        if len(sizes) <= MOST_STRATA and sizes.min() >= FEWEST_IN_STRATUM:
+            checks.append(("By dose level", compute_vpc(fit, by="dose_level")))
+    found: list[Block] = []
+    for title, check in checks:
+        blq = check.blq
+        outside = ((blq["observed"] < blq["lower"]) | (blq["observed"] > blq["upper"])).sum()
+        alt = (
+            f"{title}: observed 5th, 50th and 95th percentiles over the simulated ones in {len(blq)} time bins; the "
+            f"observed share of BLQ lies outside its simulated interval in {outside} of them."
+        )
+        settings = check.settings
+        caption = (
+            f"{title}. Lines: observed 5th, 50th and 95th percentiles; bands: the same percentiles in {settings['n_sim']} "
+            f"simulated studies ({settings['interval']}). Below: share of samples BLQ. "
+            "Simulated values are censored like the observed ones."
+        )
+        found.append(picture(_figure(plot.vpc(check)), alt, caption, warning=warning))
+    return tuple(found)
+
+
+def gof(fit: Fit, warning: str) -> tuple[Block, ...]:
+    """Observations against predictions, and residuals.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    warning : str
+        Stands above the picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    alt = f"Goodness of fit of {len(fit.observations)} observations: observed against predicted, and residuals against time and prediction."
+    caption = (
+        "Observed against population and individual predictions, and residuals. BLQ samples (open triangles) are drawn at "
+        "values imputed below their limit, so that they are not left out in silence."
+    )
+    return (picture(_figure(plot.gof(fit)), alt, caption, warning=warning),)
+
+
+def dose_exposure(result: DoseExposure, exposures: Iterable[Exposure], warning: str) -> tuple[Block, ...]:
+    """Exposure against dose with the power model.
+
+    Parameters
+    ----------
+    result : DoseExposure
+        The regression.
+    exposures : iterable of Exposure
+        Those of the report; the analysed one gives every point its interval.
+    warning : str
+        Stands above the picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    drawn = result.draws is not None
+    analysed = next(
+        (one for one in exposures if result.metric in one.metrics and (one.draws is not None) == drawn), None
+    )
+    ax = plot.dose_exposure(result, exposure=analysed)
+    caption = f"{result.metric} against dose, {result.n} subjects, with the power model and the slopes that count as proportional."
+    return (picture(_figure(ax), result.statement, caption, warning=warning),)
+
+
+def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> tuple[Block, ...]:
+    """Probability of the outcome against exposure.
+
+    Parameters
+    ----------
+    model : GradeModel
+        The regression.
+    data : Dataset or None
+        Whose dose levels stand under the curve.
+    warning : str
+        Stands above the picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    groups = None if data is None else dose_groups(data)
+    ax = plot.exposure_response(model, dose=groups)
+    caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
+    return (picture(_figure(ax), model.statement, caption, warning=warning),)

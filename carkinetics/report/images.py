@@ -1,0 +1,58 @@
+"""A matplotlib figure → a data URI: SVG where that is small, PNG where there are many points.
+
+The same figure gives the same bytes: no date, and element names from a fixed salt.
+"""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from carkinetics.report.blocks import Picture
+
+# 90 patients' panels as SVG paths would make a page of tens of megabytes, so that figures of many panels are
+# not even tried as SVG.
+LARGEST_SVG, MOST_PANELS = 150_000, 9
+PNG_DPI = 144
+
+
+def picture(figure: Figure, alt: str, caption: str, *, warning: str = "") -> Picture:
+    """Draw a figure for the page.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to draw.
+    alt : str
+        Text for readers who cannot see it.
+    caption : str
+        Text below it.
+    warning : str
+        Stands in red above it.
+
+    Returns
+    -------
+    Picture
+        With the image as a data URI.
+    """
+    width, height = (int(inches * 96) for inches in figure.get_size_inches())
+    with mpl.rc_context({"svg.hashsalt": "carkinetics", "svg.fonttype": "path"}):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # placing labels takes longest: once is enough for both formats
+        kind, content = "svg+xml", b""
+        if len(figure.axes) <= MOST_PANELS:
+            content = _drawn(figure, "svg", metadata={"Date": None, "Creator": None})
+        if not 0 < len(content) <= LARGEST_SVG:
+            kind, content = "png", _drawn(figure, "png", dpi=PNG_DPI, metadata={"Software": None})
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return Picture(source, alt, caption, width, height, warning)
+
+
+def _drawn(figure: Figure, kind: str, **options: Any) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()

@@ -1,0 +1,243 @@
+"""Tables of what was assumed and of what was estimated.
+
+The parameter table has the field's layout: natural scale, three significant digits, the standard deviation
+of the posterior (also on the natural scale, not that of the logarithm), fixed parameters as FIX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.fit import Fit, contraction
+from carkinetics.fit.variability import cv_percent, shrinkage_table
+from carkinetics.model import Model
+from carkinetics.report.blocks import MISSING, Table, number, span
+
+COLUMNS = (
+    "Parameter (unit)", "Estimate", "Posterior SD", "90 % CrI", "IIV CV %", "Shrinkage %", "R-hat", "ESS",
+)  # fmt: skip
+NOTE = (
+    "Estimate: posterior median; CrI: equal-tailed credible interval; both on the natural scale. "
+    "IIV CV % = 100 × √(exp(ω²) − 1) with ω the between-subject SD of the log; for a fraction the SD of its logit "
+    "is given instead. Shrinkage % = 100 × (1 − SD(η) / ω), η the posterior mean of each subject's random effect. "
+    "R-hat: rank-normalised and split; ESS: the smaller of bulk and tail effective sample size. FIX: not estimated. "
+    "ω rows are standard deviations, never variances."
+)
+_Row = tuple[str, ...]
+
+
+def parameter_table(fit: Fit, *, warning: str = "") -> Table:
+    """Estimates of a hierarchical fit, in blocks.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    warning : str
+        Stands above the table.
+
+    Returns
+    -------
+    Table
+        Structural, derived, covariate, between-subject, correlation and residual rows.
+    """
+    rows: list[_Row] = []
+    for title, block in (
+        ("Structural parameters (typical subject)", _structural(fit)),
+        ("Derived from them", _derived(fit)),
+        ("Covariate effects (on the free scale: log, or logit of a fraction)", _covariates(fit)),
+        ("Between subjects (ω)", _between(fit)),
+        ("Correlations of random effects", _correlations(fit)),
+        ("Residual error", _residual(fit)),
+    ):
+        found = list(block)
+        if found:
+            rows += [(title,), *found]
+    return Table("Population parameters", COLUMNS, tuple(rows), note=NOTE, warning=warning)
+
+
+def _estimate(label: str, row: pd.Series, cv: str = "", shrunk: str = "") -> _Row:
+    return (
+        label, number(row["median"]), number(row["sd"]), span(row["lower"], row["upper"]), cv, shrunk,
+        _rhat(row["rhat"]), _count(min(row["ess_bulk"], row["ess_tail"])),
+    )  # fmt: skip
+
+
+def _rhat(value: float) -> str:
+    return MISSING if np.isnan(value) else f"{value:.3f}"
+
+
+def _count(value: float) -> str:
+    return MISSING if np.isnan(value) else f"{value:.0f}"
+
+
+def _labelled(name: str, unit: str) -> str:
+    return name if unit in ("", "1") else f"{name} ({unit})"
+
+
+def _structural(fit: Fit) -> Iterator[_Row]:
+    population, shrunk = fit.population(), shrinkage_table(fit).set_index("parameter")
+    for name, parameter in fit.model.parameters.items():
+        label = _labelled(name, parameter.unit)
+        if parameter.fixed:
+            yield (label, number(parameter.typical), "FIX", "", "", "", "", "")
+            continue
+        cv = shrinkage = ""
+        if name in shrunk.index:
+            omega = float(shrunk.at[name, "omega"])
+            logs = parameter.transform == "log"
+            cv = number(cv_percent(omega)) if logs else f"{number(omega)} (SD of {parameter.transform})"
+            shrinkage = f"{shrunk.at[name, 'sd_percent']:.0f}"
+        yield _estimate(label, population.loc[f"{name}_typical"], cv, shrinkage)
+
+
+def _derived(fit: Fit) -> Iterator[_Row]:
+    population = fit.population()
+    for name, quantity in fit.model.quantities.items():
+        if f"{name}_typical" in population.index:
+            yield _estimate(_labelled(quantity.meaning, quantity.unit), population.loc[f"{name}_typical"])
+
+
+def _covariates(fit: Fit) -> Iterator[_Row]:
+    population = fit.population()
+    for covariate in fit.settings.get("covariates", []):
+        centre = f", centred at {number(covariate['centre'])}" if covariate["centre"] else ""
+        yield _estimate(
+            f"{covariate['parameter']} on {covariate['text']}{centre}", population.loc[covariate["name"]]
+        )
+
+
+def _between(fit: Fit) -> Iterator[_Row]:
+    population = fit.population()
+    for name in fit.settings.get("random", []):
+        row = population.loc[f"{name}_omega"]
+        yield _estimate(f"ω {name} ({row['unit']})", row)
+
+
+def _correlations(fit: Fit) -> Iterator[_Row]:
+    posterior = fit.tree["posterior"]
+    if "effect_correlation" not in posterior:
+        return
+    draws = posterior["effect_correlation"].stack(sample=("chain", "draw"), create_index=False)
+    names = [str(name) for name in posterior["effect"].to_numpy()]
+    for i, first in enumerate(names):
+        for j in range(i):
+            values = draws.isel(effect=i, effect_aux=j).to_numpy()
+            low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+            spread = number(values.std(ddof=1))
+            yield (f"{first} with {names[j]}", number(middle), spread, span(low, high), "", "", "", "")
+
+
+def _residual(fit: Fit) -> Iterator[_Row]:
+    population = fit.population()
+    for name in ("sigma", "sigma_add", "sigma_prop"):
+        if name in population.index:
+            row = population.loc[name]
+            yield _estimate(f"{name} ({row['unit']}; {fit.settings['error']} error)", row)
+
+
+def prior_table(fit: Fit) -> Table:
+    """Every prior, what it says in the prior's own draws, and where it comes from.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    Table
+        One row per population quantity that has a prior.
+    """
+    drawn = fit.tree["prior"].to_dataset()
+    rows = []
+    for name, text, source in _priors(fit):
+        low, middle, high = np.quantile(drawn[name].to_numpy(), [0.05, 0.5, 0.95])
+        rows.append((name, text, number(middle), span(low, high), source))
+    note = (
+        "lognormal and logitnormal priors are named by their median and by the SD of the log or logit; an ω has a "
+        "half-normal prior named by its scale. Median and interval are those of draws from the prior."
+    )
+    columns = ("Quantity", "Prior", "Median", "90 % interval", "Source")
+    return Table("What was assumed before the data", columns, tuple(rows), note=note, align="llrrl")
+
+
+def _priors(fit: Fit) -> Iterator[tuple[str, str, str]]:
+    for name, parameter in fit.model.parameters.items():
+        if not parameter.fixed:
+            yield f"{name}_typical", str(parameter.prior), parameter.prior.source or "model file"
+    for covariate in fit.settings.get("covariates", []):
+        prior = covariate["prior"]
+        text = f"normal(mean {number(prior['mean'])}, sd {number(prior['sd'])})"
+        yield covariate["name"], text, prior.get("source", "")
+    for name in fit.settings.get("random", []):
+        scale = fit.model.parameters[name].omega_prior
+        yield f"{name}_omega", f"half-normal(scale {scale:g})", "model file"
+    for name in ("sigma", "sigma_add", "sigma_prop"):
+        if name in fit.tree["prior"]:
+            yield name, "half-normal", "scale from the kind of residual error"
+
+
+def contraction_table(fit: Fit, *, warning: str = "") -> Table:
+    """How much the data narrowed every prior, in words.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    warning : str
+        Stands above the table.
+
+    Returns
+    -------
+    Table
+        One row per population quantity.
+    """
+    learnt = contraction(fit)
+    own = {name for name, _, _ in _priors(fit)}
+    rows = tuple(
+        (
+            str(row.Index),
+            number(row.prior_sd),
+            number(row.posterior_sd),
+            f"{row.contraction:.2f}",
+            str(row.words),
+        )
+        for row in learnt.itertuples()
+        if row.Index in own
+    )
+    note = (
+        "Contraction = 1 − posterior variance / prior variance, on the log scale for positive quantities and on the "
+        "logit scale for fractions. Below 0.1 the data say nothing: the estimate is the prior."
+    )
+    columns = ("Quantity", "Prior SD", "Posterior SD", "Contraction", "In words")
+    return Table(
+        "How much the data narrowed each prior", columns, rows, note=note, warning=warning, align="lrrrl"
+    )
+
+
+def description_table(model: Model) -> Table:
+    """Parameters of a model as its file describes them.
+
+    Parameters
+    ----------
+    model : Model
+        The description.
+
+    Returns
+    -------
+    Table
+        Meaning, unit, typical value and source of each parameter.
+    """
+    rows = tuple(
+        (
+            name, parameter.meaning, parameter.unit, number(parameter.typical) + (" FIX" if parameter.fixed else ""),
+            number(parameter.omega) if parameter.omega is not None else MISSING, parameter.source,
+        )
+        for name, parameter in model.parameters.items()
+    )  # fmt: skip
+    columns = ("Parameter", "Meaning", "Unit", "Published typical value", "Published ω (SD)", "Source")
+    return Table("Parameters of the model", columns, rows, align="lllrrl")

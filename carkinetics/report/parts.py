@@ -1,0 +1,125 @@
+"""The results that a report is made of, sorted by what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from carkinetics.dataset import Dataset
+from carkinetics.errors import ConfigError
+from carkinetics.exposure import Exposure
+from carkinetics.fit import Fit, diagnose
+from carkinetics.response import DoseExposure, GradeModel
+
+NOT_CONVERGED = "not converged: do not use these numbers"
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a report shows.
+
+    Parameters
+    ----------
+    data : Dataset or None
+        What was measured.
+    fits : tuple of (Fit, pandas.DataFrame)
+        Population fits and their diagnoses; the first is shown in full.
+    individual : tuple of Fit
+        Fits of single subjects.
+    observed : tuple of Exposure
+        From the observations (NCA).
+    modelled : tuple of Exposure
+        From a fit.
+    doses : tuple of DoseExposure
+        Dose → exposure.
+    grades : tuple of GradeModel
+        Exposure → outcome.
+    findings : pandas.DataFrame or None
+        Further remarks.
+    """
+
+    data: Dataset | None = None
+    fits: tuple[tuple[Fit, pd.DataFrame], ...] = ()
+    individual: tuple[Fit, ...] = ()
+    observed: tuple[Exposure, ...] = ()
+    modelled: tuple[Exposure, ...] = ()
+    doses: tuple[DoseExposure, ...] = ()
+    grades: tuple[GradeModel, ...] = ()
+    findings: pd.DataFrame | None = field(default=None)
+
+    @property
+    def fit(self) -> Fit | None:
+        """The population fit that is shown in full."""
+        return self.fits[0][0] if self.fits else None
+
+    @property
+    def assays(self) -> list[str]:
+        """Assays that the results rest on; all of the data if there are no results."""
+        used = [fit.settings.get("assay") for fit in (*(fit for fit, _ in self.fits), *self.individual)]
+        used += [one.settings.get("assay") for one in self.observed]
+        known = [] if self.data is None else self.data.assays["assay"].astype(str).tolist()
+        return [assay for assay in known if assay in used] or known
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether every population fit converged; None when there is none."""
+        return all(bool(found.attrs["converged"]) for _, found in self.fits) if self.fits else None
+
+    @property
+    def warning(self) -> str:
+        """What stands above every number that rests on a population fit."""
+        return NOT_CONVERGED if self.converged is False else ""
+
+    def warning_if_drawn(self, drawn: bool) -> str:
+        """The warning for a result that may rest on a fit: only if posterior draws went into it."""
+        return self.warning if drawn else ""
+
+
+def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
+    """Sort results by type; those of one type keep their order.
+
+    Parameters
+    ----------
+    parts : iterable
+        Any of Dataset, Fit, Exposure, DoseExposure, GradeModel.
+    findings : pandas.DataFrame or None
+        Further remarks: ``severity, rule, where, message``.
+
+    Returns
+    -------
+    Parts
+        Without a Dataset, that of the first fit.
+
+    Raises
+    ------
+    ConfigError
+        If a part is something else, there are several datasets, or there is nothing to report.
+    """
+    given = list(parts)
+    known = (Dataset, Fit, Exposure, DoseExposure, GradeModel)
+    for part in given:
+        if not isinstance(part, known):
+            raise ConfigError(
+                f"write_report: a part is {type(part).__name__}; expected {', '.join(kind.__name__ for kind in known)}"
+            )
+    datasets = [part for part in given if isinstance(part, Dataset)]
+    fits = [part for part in given if isinstance(part, Fit)]
+    exposures = [part for part in given if isinstance(part, Exposure)]
+    if not given or len(datasets) > 1:
+        raise ConfigError(
+            f"write_report: {len(given)} parts with {len(datasets)} datasets; expected one dataset, or a fit"
+        )
+    population = tuple((fit, diagnose(fit)) for fit in fits if fit.method == "hierarchical")
+    return Parts(
+        data=datasets[0] if datasets else fits[0].data if fits else None,
+        fits=population,
+        individual=tuple(fit for fit in fits if fit.method == "individual"),
+        observed=tuple(one for one in exposures if one.settings.get("engine") == "nca"),
+        modelled=tuple(one for one in exposures if one.settings.get("engine") != "nca"),
+        doses=tuple(part for part in given if isinstance(part, DoseExposure)),
+        grades=tuple(part for part in given if isinstance(part, GradeModel)),
+        findings=findings,
+    )

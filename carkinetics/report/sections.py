@@ -1,0 +1,526 @@
+"""The sections of the report, one function each, in the order in which they are read.
+
+A section says what it has; a part that was not given leaves its section out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.dataset import Dataset, blq_table, check
+from carkinetics.dataset.table import CENSORED, PREDOSE
+from carkinetics.exposure import nca_findings
+from carkinetics.findings import SEVERITIES
+from carkinetics.fit import Fit
+from carkinetics.report import figures
+from carkinetics.report.blocks import Block, Section, Table, Text, amount, listing, number, percent, span
+from carkinetics.report.equations import model_equations
+from carkinetics.report.exposures import group_table, subject_table
+from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
+from carkinetics.report.parts import Parts
+from carkinetics.response import DoseExposure, GradeModel, exposure_response_findings
+
+# A rule that speaks of more places than this is one line with its first places.
+MOST_PLACES = 3
+MOST_EXCLUDED = 30
+
+
+def verdict(parts: Parts) -> tuple[Text, ...]:
+    """What a hurried reader must know: converged or not, because of what, and how much to distrust.
+
+    Parameters
+    ----------
+    parts : Parts
+        What the report shows.
+
+    Returns
+    -------
+    tuple of Text
+        Coloured boxes.
+    """
+    boxes = []
+    for fit, found in parts.fits:
+        converged = bool(found.attrs["converged"])
+        name = f"{fit.model.name}: " if len(parts.fits) > 1 else ""
+        sentence = str(found.attrs["verdict"])
+        text = name + sentence[:1].upper() + sentence[1:] + "."
+        if not converged:
+            text += " Every number below that rests on this fit is marked."
+        boxes.append(Text(text, "good" if converged else "bad"))
+    if not parts.fits:
+        boxes.append(
+            Text("No population fit in this report: numbers come from the observations alone.", "caution")
+        )
+    counts = all_findings(parts)["severity"].value_counts()
+    said = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in SEVERITIES if s in counts]
+    if said:
+        tone = "bad" if "error" in counts else "caution" if "warning" in counts else ""
+        boxes.append(Text(f"Remarks: {', '.join(said)}; listed worst first under Warnings.", tone))
+    return tuple(boxes)
+
+
+def data_section(parts: Parts) -> Section | None:
+    """Subjects, samples, BLQ by time, findings, excluded rows."""
+    data = parts.data
+    if data is None:
+        return None
+    blocks: list[Block] = [_assay_table(data), *figures.profiles(data, parts.assays), _blq(data)]
+    if len(data.doses):
+        blocks.append(_dose_table(data))
+    if len(data.excluded):
+        blocks.append(_excluded(data))
+    else:
+        blocks.append(Text("No row of the source was excluded."))
+    return Section("data", "Data", tuple(blocks))
+
+
+def _assay_table(data: Dataset) -> Table:
+    rows = []
+    after = data.observations[(data.observations["status"] != PREDOSE) & (data.observations["time"] > 0)]
+    for assay in data.assays.itertuples():
+        observed = after[after["assay"] == assay.assay]
+        below = int(observed["status"].isin(CENSORED).sum())
+        never = observed.groupby("subject")["status"].agg(lambda s: "quantified" not in set(s)).sum()
+        rows.append(
+            (
+                str(assay.assay), str(assay.unit), str(observed["subject"].nunique()), str(len(observed)), str(below),
+                percent(below / len(observed) if len(observed) else np.nan), number(assay.lloq), number(assay.lod),
+                str(int(never)),
+            )
+        )  # fmt: skip
+    heads = (
+        "Assay",
+        "Unit",
+        "Subjects",
+        "Samples",
+        "BLQ",
+        "Share BLQ",
+        "LLOQ",
+        "LOD",
+        "Subjects never quantified",
+    )
+    note = f"{len(data.subjects)} subjects in all. Samples taken after the first infusion; earlier ones are not counted."
+    return Table("What was measured", heads, tuple(rows), note=note, align="llr")
+
+
+def _blq(data: Dataset) -> Table:
+    rows = tuple(
+        (str(row.assay), _days(row.start, row.end), str(row.n), str(row.n_blq), percent(row.n_blq / row.n))
+        for row in blq_table(data).rename(columns={"from": "start", "to": "end"}).itertuples()
+    )
+    heads = ("Assay", "Days since infusion", "Samples", "BLQ", "Share BLQ")
+    return Table("Below the limit of quantification, by time", heads, rows, align="llr", folded=True)
+
+
+def _days(start: float, end: float) -> str:
+    if np.isinf(start):
+        return f"to {end:g}"
+    return f"after {start:g}" if np.isinf(end) else f"{start:g} to {end:g}"
+
+
+def _dose_table(data: Dataset) -> Table:
+    first = data.doses.sort_values("time", kind="stable").drop_duplicates("subject")
+    rows = []
+    for unit, block in first.groupby("unit", sort=False):
+        for dose, group in block.groupby("amount"):
+            rows.append((amount(float(dose)), str(unit), str(len(group)), listing(group["subject"], 12)))
+    note = ""
+    more = data.doses["subject"].value_counts()
+    if (more > 1).any():
+        note = f"Infused more than once: {listing(more[more > 1].index)}."
+    return Table(
+        "First infusion",
+        ("Dose", "Unit", "Subjects", "Who"),
+        tuple(rows),
+        note=note,
+        align="llrl",
+        folded=len(rows) > 12,
+    )
+
+
+def _excluded(data: Dataset) -> Table:
+    rows = tuple(
+        (str(row.row), str(row.subject), number(row.time), str(row.assay), str(row.found), str(row.reason))
+        for row in data.excluded.itertuples()
+    )
+    heads = ("Row", "Subject", "Time", "Assay", "Found", "Why it was left out")
+    caption = f"Rows of the source that were left out ({len(rows)})"
+    return Table(caption, heads, rows, folded=len(rows) > MOST_EXCLUDED, align="l")
+
+
+def model_section(parts: Parts) -> Section | None:
+    """Equations, citation, parameters of the model that is shown in full."""
+    fit = parts.fit or (parts.individual[0] if parts.individual else None)
+    if fit is None:
+        return None
+    model = fit.model
+    doi = f" doi:{model.doi}" if model.doi else ""
+    blocks: list[Block] = [
+        Text(f"{model.name}: {model.title}. Levels in {model.value_unit}, time t in days.")
+    ]
+    if model.citation:
+        blocks.append(Text(f"{model.citation}.{doi}"))
+    blocks.append(model_equations(model))
+    blocks.append(description_table(model))
+    if parts.fit is not None:
+        blocks.append(Text(_how_fitted(parts.fit)))
+    if model.notes:
+        blocks.append(Text(f"Notes of the model file: {model.notes}"))
+    return Section("model", "Model", tuple(blocks))
+
+
+def _how_fitted(fit: Fit) -> str:
+    settings = fit.settings
+    moved = [f"{c['parameter']} by {c['text']}" for c in settings.get("covariates", [])]
+    texts = [
+        f"Residual error: {settings['error']}. BLQ values: {settings['blq']}.",
+        f"Differ between subjects at random: {', '.join(settings['random']) or 'nothing'}.",
+        f"Covariates: {', '.join(moved)}." if moved else "No covariates.",
+        f"Correlated random effects: {', '.join(settings['correlated'])}."
+        if settings.get("correlated")
+        else "",
+    ]
+    return " ".join(text for text in texts if text)
+
+
+def prior_section(parts: Parts) -> Section | None:
+    """Every prior with its source."""
+    return None if parts.fit is None else Section("priors", "Priors", (prior_table(parts.fit),))
+
+
+def convergence_section(parts: Parts) -> Section | None:
+    """R-hat, effective sample size, divergences, energy, rank plots."""
+    fit = parts.fit
+    if fit is None:
+        return None
+    population, stats = fit.population(), fit.tree["sample_stats"]
+    subjects = fit.individual()
+    rows = [
+        ("R-hat, largest", _worst(population["rhat"], "max", ".3f"), "below 1.01"),
+        ("Bulk effective sample size, smallest", _worst(population["ess_bulk"], "min", ".0f"), "above 400"),
+        ("Tail effective sample size, smallest", _worst(population["ess_tail"], "min", ".0f"), "above 400"),
+        ("Divergent draws", f"{int(stats['diverging'].sum())} of {stats['diverging'].size}", "0"),
+        (
+            "R-hat of subjects' parameters, largest",
+            f"{subjects['rhat'].max():.3f}" if len(subjects) else "–",
+            "below 1.05",
+        ),
+    ]
+    if "energy" in stats and stats["energy"].sizes["draw"] > 3:
+        energy = stats["energy"].to_numpy()
+        fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
+        rows.append(
+            ("E-BFMI, smallest", f"{fraction.min():.2f} (chain {int(fraction.argmin())})", "above 0.3")
+        )
+    table = Table(
+        "Did the chains agree, and explore?", ("Quantity", "Found", "Wanted"), tuple(rows), align="lll"
+    )
+    return Section("convergence", "Convergence", (table, *figures.ranks(fit)))
+
+
+def _worst(values: pd.Series, kind: str, form: str) -> str:
+    if values.isna().all():
+        return "cannot be computed"
+    name = values.idxmax() if kind == "max" else values.idxmin()
+    return f"{values[name]:{form}} ({name})"
+
+
+def parameter_section(parts: Parts) -> Section | None:
+    """Estimates of every population fit, and of fits of single subjects."""
+    blocks: list[Block] = []
+    for fit, found in parts.fits:
+        warning = parts.warning if not found.attrs["converged"] else ""
+        table = parameter_table(fit, warning=warning)
+        title = table.caption if len(parts.fits) == 1 else f"{table.caption}, {fit!r}"
+        blocks.append(replace(table, caption=title))
+    blocks += [_individual_table(fit) for fit in parts.individual]
+    return Section("parameters", "Parameter estimates", tuple(blocks)) if blocks else None
+
+
+def _individual_table(fit: Fit) -> Table:
+    """Spread of the estimates of subjects fitted alone."""
+    each = fit.individual()
+    good = each[each["status"] == "converged"]
+    total, done = each["subject"].nunique(), good["subject"].nunique()
+    rows = []
+    for name, parameter in fit.model.parameters.items():
+        values = good.loc[good["parameter"] == name, "median"]
+        if len(values):
+            low, middle, high = values.quantile([0.25, 0.5, 0.75])
+            rows.append(
+                (
+                    f"{name} ({parameter.unit})",
+                    number(middle),
+                    span(low, high),
+                    span(values.min(), values.max()),
+                )
+            )
+    note = (
+        f"Each subject alone, by least squares with BLQ values censored: {done} of {total} converged. Median, quartiles "
+        "and range over those subjects; no population, no shrinkage, and few samples per subject."
+    )
+    heads = ("Parameter (unit)", "Median of subjects", "Quartiles", "Range")
+    return Table("Subjects fitted one at a time", heads, tuple(rows), note=note)
+
+
+def contraction_section(parts: Parts) -> Section | None:
+    """How much the data narrowed the priors."""
+    fit = parts.fit
+    if fit is None:
+        return None
+    table = contraction_table(fit, warning=parts.warning)
+    return Section(
+        "contraction", "From prior to posterior", (table, *figures.prior_posterior(fit, parts.warning))
+    )
+
+
+def individual_section(parts: Parts) -> Section | None:
+    """A panel per subject."""
+    fit = parts.fit or (parts.individual[0] if parts.individual else None)
+    if fit is None:
+        return None
+    return Section("individual", "Individual fits", figures.individual_fits(fit, parts.warning))
+
+
+def vpc_section(parts: Parts) -> Section | None:
+    """Simulated studies beside the observed one."""
+    return (
+        None
+        if parts.fit is None
+        else Section("vpc", "Visual predictive check", figures.vpc(parts.fit, parts.warning))
+    )
+
+
+def gof_section(parts: Parts) -> Section | None:
+    """Observations against predictions, and residuals."""
+    return (
+        None
+        if parts.fit is None
+        else Section("gof", "Goodness of fit", figures.gof(parts.fit, parts.warning))
+    )
+
+
+def exposure_section(parts: Parts) -> Section | None:
+    """By dose group and by subject; NCA beside the model."""
+    data = parts.data
+    observed = [("NCA" if i == 0 else f"NCA {i + 1}", one) for i, one in enumerate(parts.observed)]
+    modelled = [("Model" if i == 0 else f"Model {i + 1}", one) for i, one in enumerate(parts.modelled)]
+    if data is None or not observed + modelled:
+        return None
+    warning = parts.warning_if_drawn(any(one.draws is not None for _, one in modelled))
+    blocks: list[Block] = [group_table([*observed, *modelled], data, warning=warning)]
+    if observed and modelled:
+        blocks.append(
+            Text(
+                "NCA describes the samples, with their noise and only at sampling days; the model describes the curve "
+                "behind them. Cmax of the model is therefore often lower where the noise is large, and higher where no "
+                "sample was near the peak."
+            )
+        )
+    blocks += [subject_table(name, one) for name, one in observed]
+    blocks += [
+        subject_table(name, one, warning=parts.warning_if_drawn(one.draws is not None))
+        for name, one in modelled
+    ]
+    return Section("exposure", "Exposure", tuple(blocks))
+
+
+def dose_section(parts: Parts) -> Section | None:
+    """How exposure rises with dose."""
+    blocks: list[Block] = []
+    for result in parts.doses:
+        warning = parts.warning_if_drawn(result.draws is not None)
+        blocks += [
+            Text(result.statement),
+            *figures.dose_exposure(result, (*parts.modelled, *parts.observed), warning),
+            _dose_numbers(result, warning),
+        ]
+    return Section("dose", "Dose and exposure", tuple(blocks)) if blocks else None
+
+
+def _dose_numbers(result: DoseExposure, warning: str) -> Table:
+    rows = tuple(
+        (str(row.quantity).replace("_", " "), number(row.value), span(row.lower, row.upper))
+        for row in result.table.itertuples()
+    )
+    settings = result.settings
+    note = (
+        f"{settings['model']}; {settings['method']}; interval {settings['interval']}; n = {result.n}. Doses in "
+        f"{settings['dose_unit']}, {result.metric} in {settings['unit']}."
+    )
+    return Table(
+        f"Power model of {result.metric} on dose", ("Quantity", "Value", "Interval"), rows, note, warning
+    )
+
+
+def response_section(parts: Parts) -> Section | None:
+    """How outcomes go with exposure."""
+    blocks: list[Block] = []
+    for model in parts.grades:
+        warning = parts.warning_if_drawn(str(model.settings["exposure"]).startswith("posterior"))
+        blocks += [
+            Text(f"{model.settings['outcome']} on {model.settings['on']}: {model.statement}"),
+            *figures.exposure_response(model, parts.data, warning),
+            _coefficients(model, warning),
+        ]
+    return Section("response", "Exposure and response", tuple(blocks)) if blocks else None
+
+
+def _coefficients(model: GradeModel, warning: str) -> Table:
+    rows = tuple(
+        (str(row.parameter).replace("_", " "), number(row.value), span(row.lower, row.upper), str(row.unit))
+        for row in model.table.itertuples()
+    )
+    settings = model.settings
+    note = (
+        f"{settings['model']}. Prior: {settings['prior']}. Exposure: {settings['exposure']}. Interval: "
+        f"{settings['interval']}. {model.events} events in {model.n} subjects."
+    )
+    caption = f"Logistic regression of {settings['outcome']}"
+    return Table(caption, ("Coefficient", "Median", "Interval", "Unit"), rows, note, warning, "lrrl")
+
+
+def all_findings(parts: Parts) -> pd.DataFrame:
+    """Remarks from everywhere, worst first.
+
+    Parameters
+    ----------
+    parts : Parts
+        What the report shows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``about, severity, rule, where, message``.
+    """
+    tables = [("run", parts.findings)] if parts.findings is not None else []
+    if parts.data is not None:
+        tables.append(("data", check(parts.data)))
+    tables += [(f"fit of {fit.model.name}", found) for fit, found in parts.fits]
+    tables += [("NCA", nca_findings(one)) for one in parts.observed]
+    tables += [("exposure-response", exposure_response_findings(model)) for model in parts.grades]
+    columns = ["about", "severity", "rule", "where", "message"]
+    rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
+    found = pd.DataFrame(rows, columns=columns)
+    return found.sort_values("severity", key=lambda s: s.map(SEVERITIES.index), kind="stable").reset_index(
+        drop=True
+    )
+
+
+def warning_section(parts: Parts) -> Section:
+    """All remarks, worst first; a rule with many places is one line, and the full list can be opened."""
+    found = all_findings(parts)
+    if found.empty:
+        return Section("warnings", "Warnings", (Text("Nothing was found.", "good"),))
+    heads = ("Severity", "About", "Rule", "Where", "What")
+    short = []
+    for (severity, about, rule), rows in found.groupby(["severity", "about", "rule"], sort=False):
+        keys = (str(severity), str(about), str(rule))
+        if len(rows) <= MOST_PLACES:
+            short += [(*keys, str(row["where"]), str(row["message"])) for row in rows.to_dict("records")]
+        else:
+            where = f"{len(rows)} places: {listing(rows['where'], MOST_PLACES)}"
+            short.append((*keys, where, f"First of them: {rows['message'].iloc[0]}"))
+    blocks: list[Block] = [Table("Remarks, worst first", heads, tuple(short), align="l")]
+    if len(short) < len(found):
+        full = tuple(
+            tuple(str(value) for value in row)
+            for row in found[["severity", "about", "rule", "where", "message"]].to_numpy()
+        )
+        blocks.append(Table(f"All {len(found)} remarks", heads, full, align="l", folded=True))
+    return Section("warnings", "Warnings", tuple(blocks))
+
+
+def session_section(parts: Parts, versions: dict[str, str]) -> Section:
+    """What is needed to get the same numbers again.
+
+    Parameters
+    ----------
+    parts : Parts
+        What the report shows.
+    versions : dict of str to str
+        Packages of this session.
+
+    Returns
+    -------
+    Section
+        Versions, hashes, seeds, settings.
+    """
+    rows: list[tuple[str, ...]] = []
+    if parts.data is not None:
+        rows += [("Data",), ("source", parts.data.source), ("SHA-256", parts.data.sha256)]
+    for fit, _ in parts.fits:
+        settings = fit.settings
+        rows += [
+            (f"Fit of {fit.model.name}",),
+            ("model SHA-256", fit.model.sha256),
+            ("data SHA-256", fit.data.sha256),
+        ]
+        for key in (
+            "made",
+            "seed",
+            "chains",
+            "draws",
+            "tune",
+            "target_accept",
+            "sampler",
+            "seconds",
+            "centred",
+        ):
+            if key in settings:
+                value = settings[key]
+                rows.append(
+                    (key, ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value))
+                )
+        rows += [(f"{name} at the fit", str(text)) for name, text in settings.get("versions", {}).items()]
+    for one in (*parts.observed, *parts.modelled):
+        rows.append((f"Exposure, {one.settings.get('engine', one.settings.get('source', 'model'))}",))
+        rows += [
+            (key, str(value)) for key, value in one.settings.items() if isinstance(value, str | int | float)
+        ]
+    rows += [("This report",), *versions.items()]
+    return Section(
+        "session",
+        "Session",
+        (Table("How to get the same numbers again", ("Item", "Value"), tuple(rows), align="l"),),
+    )
+
+
+SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
+    data_section,
+    model_section,
+    prior_section,
+    convergence_section,
+    parameter_section,
+    contraction_section,
+    individual_section,
+    vpc_section,
+    gof_section,
+    exposure_section,
+    dose_section,
+    response_section,
+    warning_section,
+)
+
+
+def sections(parts: Parts) -> Iterator[Section]:
+    """Every section that has something to show, but the session.
+
+    Parameters
+    ----------
+    parts : Parts
+        What the report shows.
+
+    Yields
+    ------
+    Section
+        In order.
+    """
+    for make in SECTIONS:
+        section = make(parts)
+        if section is not None and section.blocks:
+            yield section

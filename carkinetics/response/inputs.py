@@ -1,0 +1,77 @@
+"""Who can be analysed, and with which exposure.
+
+A subject needs a value, or a value in every posterior draw, and whatever else the analysis asks for.
+Everybody else is listed with the reason: nobody leaves an analysis in silence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.errors import DataError
+from carkinetics.exposure.area import Floats
+from carkinetics.exposure.table import Exposure
+
+
+def _exposure_reasons(rows: pd.DataFrame, samples: pd.DataFrame | None, positive: bool) -> pd.Series:
+    """Why each subject's exposure cannot be used, or nothing."""
+    values = rows["value"].astype(float)
+    given = rows["excluded"].where(rows["excluded"] != "", "no value")
+    reasons = given.where(values.isna(), "")
+    if positive:
+        reasons = reasons.where(~(values <= 0), "the value is not above 0, so it has no logarithm")
+    if samples is None:
+        return reasons
+    missing = samples.reindex(columns=rows.index).isna().sum()
+    text = missing.astype(str) + f" of {len(samples)} posterior draws have no value"
+    reasons = reasons.where((reasons != "") | (missing == 0), text)
+    low = (samples.reindex(columns=rows.index) <= 0).any()
+    return reasons.where((reasons != "") | ~(low & positive), "a posterior draw is not above 0")
+
+
+def usable_exposure(
+    exposure: Exposure, metric: str, other_reasons: pd.Series, *, positive: bool
+) -> tuple[pd.Series, Floats | None, pd.DataFrame]:
+    """Exposure of the subjects that can be analysed.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Metrics by subject.
+    metric : str
+        Metric to use.
+    other_reasons : pandas.Series
+        Indexed by subject: why a subject cannot be used apart from its exposure, or an empty text.
+    positive : bool
+        Whether a logarithm will be taken.
+
+    Returns
+    -------
+    values : pandas.Series
+        Point values of the usable subjects, indexed by subject.
+    samples : ndarray, shape (n_draws, n_subjects), or None
+        Their posterior draws; None when the exposure has none.
+    excluded : pandas.DataFrame
+        ``subject, reason`` of the others.
+
+    Raises
+    ------
+    ConfigError
+        If the metric is not in the exposure.
+    DataError
+        If exposure and data have no subject in common.
+    """
+    rows, samples = exposure.rows(metric), exposure.samples(metric)
+    known = rows.index.intersection(other_reasons.index)
+    if known.empty:
+        raise DataError("exposure and data have no subject in common; are they from the same study?")
+    reasons = _exposure_reasons(rows, samples, positive)
+    reasons = reasons.where(reasons != "", other_reasons.reindex(rows.index).fillna("not in the data"))
+    without = other_reasons.index.difference(rows.index, sort=False)
+    reasons = pd.concat([reasons, pd.Series("no exposure", index=without, dtype=object)])
+    usable = reasons[reasons == ""].index
+    excluded = reasons[reasons != ""]
+    table = pd.DataFrame({"subject": excluded.index.astype(str), "reason": excluded.to_numpy()})
+    array = None if samples is None else samples[usable].to_numpy(dtype=float)
+    return rows.loc[usable, "value"].astype(float), array if array is None else np.asarray(array), table

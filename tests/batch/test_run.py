@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from carkinetics.batch import run_study
+from carkinetics.batch.folder import sha256_of
+from carkinetics.errors import ConfigError
+
+WITHOUT_FIT = ["study", "data", "nca", "dose.auc_0_28", "response.crs", "report"]
+
+
+def statuses(result) -> dict[str, str]:
+    return dict(zip(result.steps["step"], result.steps["status"], strict=True))
+
+
+def test_a_study_without_a_fit_goes_from_data_to_report(study: Path):
+    said: list[str] = []
+    result = run_study(study, progress=said.append)
+    assert statuses(result) == dict.fromkeys(WITHOUT_FIT, "made")
+    assert result.converged is None
+    assert result.failures.empty
+    found = {
+        path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*") if path.is_file()
+    }
+    assert {
+        "manifest.json", "log.txt", "study.toml", "findings.csv", "observations.csv", "nca.csv", "dose/auc_0_28.csv",
+        "response/crs.csv", "report.html",
+    } <= found  # fmt: skip
+    assert said[0] == "study ..."
+    assert "report: made" in said
+    assert len(pd.read_csv(result.folder / "nca.csv")) == 6 * 2
+
+
+def test_a_second_run_makes_nothing_again(study: Path):
+    first = run_study(study)
+    stamps = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*.csv")}
+    page = sha256_of(first.report)
+    second = run_study(study)
+    assert set(statuses(second).values()) == {"kept"}
+    assert stamps == {path: path.stat().st_mtime_ns for path in second.folder.rglob("*.csv")}
+    assert sha256_of(second.report) == page
+
+
+def test_a_changed_setting_makes_only_what_depends_on_it(study: Path):
+    run_study(study)
+    study.write_text(
+        study.read_text(encoding="utf-8").replace("crs_grade >= 3", "crs_grade >= 2"), encoding="utf-8"
+    )
+    assert statuses(run_study(study)) == {
+        "study": "made", "data": "kept", "nca": "kept", "dose.auc_0_28": "kept", "response.crs": "made", "report": "made",
+    }  # fmt: skip
+
+
+def test_changed_data_make_everything_after_them(study: Path):
+    run_study(study)
+    file = study.parent / "data.csv"
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    lines[2] = lines[2].replace(lines[2].split(",")[2], "77")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    result = statuses(run_study(study))
+    assert result.pop("study") == "kept"
+    assert set(result.values()) == {"made"}
+
+
+def test_another_seed_and_another_folder_can_be_asked_for(study: Path, tmp_path: Path):
+    result = run_study(study, seed=99, output=tmp_path / "other")
+    manifest = json.loads((tmp_path / "other" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["seed"] == 99
+    assert manifest["versions"]["carkinetics"]
+    assert manifest["data"]["dataset"]
+    assert result.folder == tmp_path / "other"
+    assert not (study.parent / "run").exists()
+
+
+def test_a_step_that_cannot_be_made_is_reported_and_the_rest_is_there(study: Path):
+    text = study.read_text(encoding="utf-8").replace("log(cmax)", "log(cmx)")
+    study.write_text(text, encoding="utf-8")
+    result = run_study(study)
+    assert statuses(result)["response.crs"] == "failed"
+    assert statuses(result)["report"] == "made"
+    assert result.failures.iloc[0]["rule"] == "step-failed"
+    assert "did you mean 'cmax'" in result.failures.iloc[0]["message"]
+    assert "did you mean &#39;cmax&#39;" in result.report.read_text(encoding="utf-8")
+    assert "response.crs\tstopped" in (result.folder / "log.txt").read_text(encoding="utf-8")
+
+
+def test_an_unknown_model_stops_before_anything_is_written(fitted_study: Path):
+    fitted_study.write_text(
+        fitted_study.read_text(encoding="utf-8").replace("stein2019", "stein2018"), encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match="did you mean 'stein2019'"):
+        run_study(fitted_study)
+    assert not (fitted_study.parent / "run" / "data").exists()
+
+
+@pytest.mark.slow
+def test_a_study_with_a_fit_resumes_after_an_interruption(fitted_study: Path, monkeypatch):
+    from carkinetics.batch import steps
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setitem(steps.WRITERS, "exposure", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(fitted_study)
+    result = run_study(fitted_study)
+    found = statuses(result)
+    assert [found[step] for step in ("data", "nca", "individual", "fit.base", "diagnose.base")] == [
+        "kept"
+    ] * 5
+    assert [found[step] for step in ("exposure", "dose.auc_0_28", "response.crs", "report")] == ["made"] * 4
+    # 60 draws cannot give an effective sample size of 400: the verdict has to say so.
+    assert result.converged is False
+    assert result.verdict.startswith("base: not converged")
+    page = result.report.read_text(encoding="utf-8")
+    assert "not converged: do not use these numbers" in page
+    assert {"fit/base.nc", "fit/base-parameters.csv", "fit/base-diagnosis.csv", "exposure.csv"} <= {
+        path.relative_to(result.folder).as_posix() for path in result.folder.rglob("*")
+    }
+    assert (result.folder / "fit/base.nc").read_bytes()[:4] == b"\x89HDF"
+
+
+@pytest.mark.slow
+def test_a_damaged_fit_is_made_again_with_the_same_numbers(fitted_study: Path):
+    first = run_study(fitted_study)
+    before = pd.read_csv(first.folder / "fit/base-parameters.csv")
+    (first.folder / "fit/base.nc").write_bytes(b"damaged")
+    second = run_study(fitted_study)
+    assert statuses(second)["fit.base"] == "made"
+    pd.testing.assert_frame_equal(before, pd.read_csv(second.folder / "fit/base-parameters.csv"))

@@ -1,0 +1,195 @@
+"""A fit made by hand: its posterior is the simulated truth with a little noise, so no sampler is needed."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from carkinetics.dataset.table import PREDOSE, Dataset
+from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
+from carkinetics.model import Model, load_model, simulate
+from carkinetics.model.observe import draw_values, residual_error
+from carkinetics.model.solve import curve
+
+TIMES = (1, 3, 7, 10, 14, 21, 28, 60, 90, 180)
+
+
+def fit_around(
+    model: Model,
+    data: Dataset,
+    *,
+    on_log_dose: Mapping[str, float] | None = None,
+    sigma: float | None = None,
+    correlation: np.ndarray | None = None,
+    shape: tuple[int, int] = (2, 50),
+    noise: float = 0.02,
+) -> Fit:
+    """Fit whose draws are the simulated parameters, multiplied by exp(noise × normal)."""
+    rng = np.random.default_rng(5)
+    subjects, rows = data.subjects, data.observations
+    used = rows[rows["status"] != PREDOSE].reset_index(drop=True)
+    index = used["subject"].map({s: i for i, s in enumerate(data.subject_ids)}).to_numpy()
+    random = [name for name in model.free_parameters if model.parameters[name].omega]
+    x = np.log(data.first_dose().to_numpy() / 1e6)
+    variables: dict[str, Any] = {}
+    prior: dict[str, Any] = {}
+    dims = ("chain", "draw")
+
+    def jittered(value: Any, *extra: int) -> np.ndarray:
+        return np.asarray(value) * np.exp(noise * rng.standard_normal((*shape, *extra)))
+
+    for name in model.free_parameters:
+        parameter = model.parameters[name]
+        variables[f"{name}_typical"] = (dims, jittered(parameter.typical))
+        free = rng.normal(parameter.prior.location, parameter.prior.spread, (1, 500))
+        prior[f"{name}_typical"] = (dims, parameter.from_free(free))
+        if name in random:
+            variables[f"{name}_omega"] = (dims, jittered(parameter.omega))
+            prior[f"{name}_omega"] = (dims, np.abs(rng.normal(0, parameter.omega_prior, (1, 500))))
+            truth = subjects[f"true_{name}"].to_numpy(float)
+            individual = parameter.to_free(truth) + noise * rng.standard_normal((*shape, len(subjects)))
+            variables[name] = ((*dims, "subject"), parameter.from_free(individual))
+    error = residual_error(model.error)
+    for name in error.parameters:
+        variables[name] = (dims, jittered(model.residual if sigma is None else sigma))
+        prior[name] = (dims, np.abs(rng.normal(0, 1.0, (1, 500))))
+    covariates, constant = [], {}
+    for name, slope in (on_log_dose or {}).items():
+        label = f"{name}_on_log_dose_1e6"
+        variables[label] = (dims, slope + noise * rng.standard_normal(shape))
+        covariates.append({"parameter": name, "name": label, "text": "log(dose / 1e6)", "centre": 0.0})
+        constant[label] = ("subject", x)
+        prior[label] = (dims, rng.normal(0, 1, (1, 500)))
+    coords: dict[str, Any] = {
+        "chain": np.arange(shape[0]), "draw": np.arange(shape[1]), "subject": data.subject_ids
+    }  # fmt: skip
+    if correlation is not None:
+        full = np.broadcast_to(correlation, (*shape, *correlation.shape))
+        variables["effect_correlation"] = ((*dims, "effect", "effect_aux"), full)
+        coords |= {"effect": random, "effect_aux": random}
+    posterior = xr.Dataset(variables, coords)
+    values = {
+        name: posterior[name].to_numpy()[..., index]
+        if name in posterior
+        else posterior[f"{name}_typical"].to_numpy()[..., None]
+        for name in model.free_parameters
+    }
+    level = curve(model, used["time"].to_numpy(), values)
+    sigmas = {name: posterior[name].to_numpy()[..., None] for name in error.parameters}
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": posterior,
+            "prior": xr.Dataset(prior),
+            "posterior_predictive": xr.Dataset(
+                {"level": ((*dims, "obs"), draw_values(error, level, sigmas, rng))}
+            ),
+            "constant_data": xr.Dataset(
+                {
+                    "time": ("obs", used["time"].to_numpy()),
+                    "lloq": ("obs", used["lloq"].to_numpy()),
+                    "subject_index": ("obs", index),
+                    **constant,
+                },
+                {"subject": data.subject_ids},
+            ),
+        }
+    )
+    settings = {
+        "method": "hierarchical",
+        "random": random,
+        "correlated": random if correlation is not None else [],
+        "covariates": covariates,
+        "error": model.error,
+        "blq": "M3",
+        "seed": 1,
+        "assay": str(data.assays["assay"].iloc[0]),
+        "interval": 0.9,
+    }
+    scalars = posterior[[str(name) for name in posterior.data_vars if posterior[name].dims == dims]]
+    table = pd.DataFrame(
+        [
+            {"subject": "", "parameter": name, "median": float(scalars[name].median())}
+            for name in scalars.data_vars
+        ],
+        columns=list(PARAMETER_COLUMNS),
+    )
+    return Fit(model, data, used, table, tree, settings)
+
+
+def fit_alone(fit: Fit, failed: str = "") -> Fit:
+    """Individual fit of the same data that found the truth for everyone but one subject."""
+    truth = fit.data.subjects.melt("subject", [f"true_{name}" for name in fit.model.parameters])
+    table = pd.DataFrame(
+        {
+            "subject": truth["subject"],
+            "parameter": truth["variable"].str.removeprefix("true_"),
+            "median": truth["value"].astype(float).where(truth["subject"] != failed),
+        },
+        columns=list(PARAMETER_COLUMNS),
+    )
+    settings = {"method": "individual", "error": "lognormal", "sigma": 0.56, "random": [], "covariates": []}
+    return Fit(fit.model, fit.data, fit.observations, table, settings=settings)
+
+
+@pytest.fixture(scope="session")
+def alone() -> Callable[..., Fit]:
+    return fit_alone
+
+
+@pytest.fixture(scope="session")
+def around() -> Callable[..., Fit]:
+    return fit_around
+
+
+@pytest.fixture(scope="session")
+def made_fit() -> Fit:
+    """Eight subjects at two doses; no covariate."""
+    model = load_model("stein2019")
+    data = simulate(model, {"times": TIMES, "lloq": 50, "doses": (3e5, 1e6)}, n=8, seed=1)
+    return fit_around(model, data)
+
+
+@pytest.fixture(scope="session")
+def dose_fit() -> Fit:
+    """Sixty subjects at three doses; the peak rises with dose; many late values are BLQ."""
+    model = load_model("stein2019")
+    slope = {"cmax": 0.8}
+    data = simulate(
+        model, {"times": TIMES, "lloq": 200, "lod": 60, "doses": (1e5, 5e5, 2e6)}, n=60, seed=4, on_log_dose=slope
+    )  # fmt: skip
+    return fit_around(model, data, on_log_dose=slope)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers with a fixed seed."""
+    return np.random.default_rng(20260101)
+
+
+@pytest.fixture(scope="session")
+def external_data() -> Path:
+    """Folder of real patients' data, which is not part of the package."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data-external"
+    folder = Path(os.environ.get("CARKINETICS_EXTERNAL_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("no external data: set CARKINETICS_EXTERNAL_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[object, str], None]:
+    """Skip a test that lacks a tool; where everything must be there (CARKINETICS_REQUIRE_ALL=1), fail it."""
+
+    def check(there: object, reason: str) -> None:
+        if there:
+            return
+        if os.environ.get("CARKINETICS_REQUIRE_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    return check

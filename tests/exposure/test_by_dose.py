@@ -1,0 +1,67 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis.strategies import floats
+
+from carkinetics.errors import ConfigError
+from carkinetics.exposure import nca, nca_by
+from carkinetics.exposure.by_dose import cv_percent, log_sd
+
+SERIES = {
+    name: ([0.0, 7, 14], [0.0, peak, peak / 2])
+    for name, peak in [("a", 100.0), ("b", 400.0), ("c", 900.0), ("d", 0.0)]
+}
+DOSES = {"a": [(0.0, 1e6)], "b": [(0.0, 1e6)], "c": [(0.0, 3e6)], "d": [(0.0, 3e6)]}
+
+
+@pytest.mark.parametrize(
+    ("omega", "cv"), [(0.2, 20.2017), (0.38, 39.4140), (0.56, 60.6912), (0.65, 72.5101), (1.0, 131.0832)]
+)
+def test_geometric_cv_of_an_omega(omega, cv):
+    # Acceptance G6.
+    assert float(cv_percent(omega)) == pytest.approx(cv, abs=5e-5)
+
+
+@pytest.mark.parametrize(("cv", "omega"), [(20, 0.198042), (50, 0.472381), (100, 0.832555)])
+def test_omega_of_a_geometric_cv(cv, omega):
+    # Acceptance G7.
+    assert float(log_sd(cv)) == pytest.approx(omega, abs=5e-7)
+
+
+@given(floats(1e-3, 3))
+def test_cv_and_omega_undo_each_other(omega):
+    assert float(log_sd(cv_percent(omega))) == pytest.approx(omega, rel=1e-9)
+
+
+def test_levels_are_geometric_and_times_are_not(make_data):
+    data = make_data(SERIES, doses=DOSES)
+    table = nca_by(nca(data), data).set_index(["dose_level", "metric"])
+    low = table.loc[(1e6, "cmax")]
+    assert low["geometric_mean"] == pytest.approx(200)
+    assert low["geometric_cv_percent"] == pytest.approx(float(cv_percent(np.log(4) / np.sqrt(2))))
+    assert (low["n"], low["n_missing"], low["min"], low["median"], low["max"]) == (2, 0, 100, 250, 400)
+    times = table.loc[(1e6, "tmax")]
+    assert np.isnan(times["geometric_mean"])
+    assert times["median"] == 7
+
+
+def test_a_missing_metric_is_counted_and_one_subject_has_no_cv(make_data):
+    data = make_data(SERIES, doses=DOSES)
+    high = nca_by(nca(data), data, by="dose").set_index(["dose", "metric"]).loc[(3e6, "cmax")]
+    assert (high["n"], high["n_missing"], high["geometric_mean"]) == (1, 1, pytest.approx(900))
+    assert np.isnan(high["geometric_cv_percent"])
+
+
+def test_a_subject_without_a_group_is_not_lost(make_data):
+    subjects = pd.DataFrame({"subject": list("abcd"), "dose_level": ["DL1", "DL1", "DL2", None]})
+    data = make_data(SERIES, subjects=subjects)
+    table = nca_by(nca(data, metrics=["sampling_end"]), data)
+    assert table["n"].tolist() == [2, 1, 1]
+    assert table["dose_level"].isna().tolist() == [False, False, True]
+
+
+def test_an_unknown_grouping_names_the_near_one(make_data):
+    data = make_data(SERIES, subjects=pd.DataFrame({"subject": list("abcd"), "cohort": 1}))
+    with pytest.raises(ConfigError, match="did you mean 'cohort'"):
+        nca_by(nca(data), data, by="chort")

@@ -1,0 +1,78 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from carkinetics.fit.variability import cv_percent
+from carkinetics.report.blocks import number
+from carkinetics.report.parameters import (
+    COLUMNS,
+    contraction_table,
+    description_table,
+    parameter_table,
+    prior_table,
+)
+
+
+def rows_by_name(table) -> dict[str, tuple[str, ...]]:
+    return {row[0]: row for row in table.rows if len(row) > 1}
+
+
+def test_the_table_has_the_fields_layout(good_fit):
+    table = parameter_table(good_fit)
+    assert table.columns == COLUMNS
+    blocks = [row[0] for row in table.rows if len(row) == 1]
+    assert blocks == [
+        "Structural parameters (typical subject)", "Derived from them", "Between subjects (ω)", "Residual error",
+    ]  # fmt: skip
+    assert {len(row) for row in table.rows} == {1, len(COLUMNS)}
+
+
+def test_estimates_are_on_the_natural_scale_and_spread_is_a_cv(good_fit):
+    row = rows_by_name(parameter_table(good_fit))["tmax (day)"]
+    found = good_fit.population()
+    assert row[1] == number(found.loc["tmax_typical", "median"])
+    assert row[4] == number(cv_percent(found.loc["tmax_omega", "median"]))
+
+
+def test_the_spread_of_a_fraction_is_not_called_a_cv(good_fit):
+    assert rows_by_name(parameter_table(good_fit))["fb"][4].endswith("(SD of logit)")
+
+
+def test_a_fixed_parameter_is_marked(good_fit):
+    model = good_fit.model.fix(beta=0.003)
+    row = rows_by_name(parameter_table(replace(good_fit, model=model)))["beta (1/day)"]
+    assert row[1:3] == ("0.00300", "FIX")
+
+
+def test_correlations_have_their_block(around, completed, made_fit):
+    correlation = np.eye(6)
+    correlation[0, 1] = correlation[1, 0] = 0.5
+    fit = completed(around(made_fit.model, made_fit.data, correlation=correlation))
+    row = rows_by_name(parameter_table(fit))["tmax with foldx"]
+    assert float(row[1]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_every_prior_is_listed_with_its_source(good_fit):
+    rows = rows_by_name(prior_table(good_fit))
+    assert rows["tmax_typical"][1] == "lognormal(median 10, sigma 0.5)"
+    assert rows["tmax_omega"][1] == "half-normal(scale 0.5)"
+    assert set(rows) == {name for name in good_fit.population().index if name in rows}
+    assert all(row[4] for row in rows.values())
+
+
+def test_a_prior_that_the_data_did_not_move_is_said_so_in_words(good_fit):
+    tree = good_fit.tree.copy()
+    prior = tree["prior"].to_dataset()
+    posterior = tree["posterior"].to_dataset()
+    drawn = np.resize(prior["beta_typical"].to_numpy(), posterior["beta_typical"].shape)
+    tree["posterior"] = posterior.assign(beta_typical=(("chain", "draw"), drawn))
+    rows = rows_by_name(contraction_table(replace(good_fit, tree=tree)))
+    assert rows["beta_typical"][4] == "not informed by the data"
+    assert rows["tmax_typical"][4] == "informed"
+
+
+def test_the_description_names_every_parameter_and_its_source(good_fit):
+    rows = rows_by_name(description_table(good_fit.model))
+    assert list(rows) == list(good_fit.model.parameters)
+    assert rows["cmax"][-1] == "Table 1"

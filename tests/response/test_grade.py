@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from carkinetics.errors import ConfigError, DataError
+from carkinetics.response import fit_grade, logistic_ml
+
+# Acceptance F1: 16 patients, AUC0-28 in copies*day/ug and response.
+AUC = 1e3 * np.array([20, 35, 50, 60, 80, 100, 120, 150, 190, 220, 260, 300, 360, 420, 500, 600])
+RESPONSE = np.array([0, 0, 0, 1, 0, 0, 1, 0, 1, 0, 1, 1, 0, 1, 1, 1])
+CALL = {"outcome": "response == 1", "on": "log(auc_0_28)"}
+
+
+def row(model, parameter):
+    return (
+        model.table.set_index("parameter").loc[parameter, ["value", "lower", "upper"]].to_numpy(dtype=float)
+    )
+
+
+def exact_slope(prior=(10.0, 2.5)):
+    """Mean and standard deviation of the slope by a rectangular grid on the scaled predictor."""
+    x = np.log(AUC)
+    scale = 2 * x.std(ddof=1)
+    z = (x - x.mean()) / scale
+    a, b = np.meshgrid(np.linspace(-12, 12, 801), np.linspace(-12, 12, 801), indexing="ij")
+    eta = a[..., None] + b[..., None] * z
+    log_mass = (
+        (RESPONSE * eta - np.logaddexp(0, eta)).sum(-1)
+        - 0.5 * (a / prior[0]) ** 2
+        - 0.5 * (b / prior[1]) ** 2
+    )
+    mass = np.exp(log_mass - log_mass.max())
+    mass /= mass.sum()
+    mean = (mass * b).sum()
+    return mean / scale, np.sqrt((mass * (b - mean) ** 2).sum()) / scale
+
+
+def test_the_posterior_of_the_reference_patients_is_the_exact_one(make_study):
+    model = fit_grade(*make_study(AUC, response=RESPONSE), **CALL, seed=1)
+    mean, sd = exact_slope()
+    assert (model.n, model.events, model.separated) == (16, 8, False)
+    assert model.draws["slope"].mean() == pytest.approx(mean, abs=4 * sd / np.sqrt(len(model.draws)))
+    assert model.draws["slope"].std() == pytest.approx(sd, rel=0.05)
+
+
+def test_with_a_wide_prior_and_much_data_it_is_maximum_likelihood(make_study):
+    x, y = np.tile(AUC, 25), np.tile(RESPONSE, 25)
+    model = fit_grade(*make_study(x, response=y), **CALL, prior_slope_sd=100, prior_intercept_sd=100)
+    ml = logistic_ml(np.log(x), y)
+    assert row(model, "slope")[0] == pytest.approx(ml.coefficients[1], abs=0.1 * ml.se[1])
+    assert row(model, "slope")[1:] == pytest.approx(
+        ml.coefficients[1] + ml.se[1] * 1.645 * np.array([-1, 1]), abs=0.03
+    )
+
+
+def test_odds_ratio_and_curve_follow_from_the_draws(make_study):
+    model = fit_grade(*make_study(AUC, response=RESPONSE), **CALL)
+    expected = np.quantile(2 ** model.draws["slope"], [0.5, 0.05, 0.95])
+    np.testing.assert_allclose(row(model, "odds_ratio_per_doubling"), expected, rtol=1e-9)
+    assert model.curve["x"].iloc[[0, -1]].tolist() == pytest.approx([20e3, 600e3])
+    point = model.curve.iloc[40]
+    p = expit(model.draws["intercept"] + model.draws["slope"] * np.log(point["x"]))
+    assert point[["median", "lower", "upper"]].tolist() == pytest.approx(
+        np.quantile(p, [0.5, 0.05, 0.95]).tolist()
+    )
+
+
+def test_on_the_metric_itself_the_odds_ratio_is_per_standard_deviation(make_study):
+    model = fit_grade(*make_study(AUC, response=RESPONSE), outcome="response", on="auc_0_28")
+    expected = np.quantile(np.exp(model.draws["slope"] * AUC.std(ddof=1)), [0.5, 0.05, 0.95])
+    np.testing.assert_allclose(row(model, "odds_ratio_per_sd"), expected, rtol=1e-9)
+    assert "per standard deviation of exposure" in model.statement
+
+
+def test_the_unit_of_exposure_changes_the_intercept_only(make_study):
+    small, large = (fit_grade(*make_study(k * AUC, response=RESPONSE), **CALL, seed=2) for k in (1e-3, 1.0))
+    np.testing.assert_allclose(row(small, "slope"), row(large, "slope"), rtol=1e-6)
+    np.testing.assert_allclose(
+        small.draws["intercept"] - large.draws["intercept"], large.draws["slope"] * np.log(1e3), rtol=1e-6
+    )
+
+
+def test_draws_without_spread_are_the_point_analysis(make_study):
+    point = fit_grade(*make_study(AUC, response=RESPONSE), **CALL, seed=1)
+    drawn = fit_grade(*make_study(AUC, response=RESPONSE, spread=0.0), **CALL, seed=1)
+    mean, sd = exact_slope()
+    assert drawn.draws["slope"].mean() == pytest.approx(mean, abs=4 * sd / np.sqrt(4000))
+    assert point.settings["exposure"] == "point values; their uncertainty is not carried"
+    assert drawn.settings["exposure"] == "posterior draws, 200 of 400"
+    assert drawn.draws["exposure_draw"].nunique() == 200
+
+
+def test_uncertain_exposures_flatten_the_slope_and_weaken_the_claim(make_study):
+    # Strong relation, so that flattening is visible beside Monte Carlo error.
+    x, y = np.tile(AUC, 3), np.tile(RESPONSE, 3)
+    spreads = (0.0, 0.7, 1.5)
+    models = [fit_grade(*make_study(x, response=y, spread=s), **CALL, seed=1, draws=80) for s in spreads]
+    slopes = [row(m, "slope")[0] for m in models]
+    assert slopes[0] > slopes[1] > slopes[2] > 0
+    rises = [(m.draws["slope"] > 0).mean() for m in models]
+    assert rises[0] > rises[1] > rises[2]
+    # The interval of one draw's regression is narrower than that of the pool, relative to its slope.
+    widths = [(row(m, "slope")[2] - row(m, "slope")[1]) / row(m, "slope")[0] for m in models]
+    assert widths[0] < widths[1] < widths[2]
+
+
+def test_pooling_over_exposure_draws_widens_the_interval(make_study):
+    model = fit_grade(*make_study(AUC, response=RESPONSE, spread=0.7), **CALL, seed=1)
+    within = model.draws.groupby("exposure_draw")["slope"].var().mean()
+    assert model.draws["slope"].var() > 1.1 * within
+
+
+def test_separation_is_said_and_the_interval_is_finite(make_study):
+    model = fit_grade(*make_study(AUC, grade=(AUC > 2e5) * 3), outcome="grade >= 3", on="log(auc_0_28)")
+    assert model.separated
+    assert "rests on the prior" in model.statement
+    assert np.isfinite(row(model, "slope")).all()
+    assert row(model, "slope")[1] > 0
+
+
+def test_without_any_event_the_statement_says_so(make_study):
+    model = fit_grade(*make_study(AUC, grade=0), outcome="grade >= 3", on="log(auc_0_28)")
+    assert model.events == 0
+    assert model.statement.endswith("All subjects have the same outcome, so this interval is the prior.")
+
+
+def test_who_is_left_out_is_named_with_the_reason(make_study):
+    values, response = AUC.copy(), RESPONSE.astype(float)
+    values[0], values[1], response[2] = np.nan, 0.0, np.nan
+    model = fit_grade(*make_study(values, response=response), **CALL)
+    assert dict(model.excluded.itertuples(index=False)) == {
+        "s00": "all values below the LLOQ",
+        "s01": "the value is not above 0, so it has no logarithm",
+        "s02": "outcome 'response == 1' is missing",
+    }
+    assert model.n == len(model.observed) == 13
+    assert fit_grade(*make_study(values, response=response), outcome="response == 1", on="auc_0_28").n == 14
+
+
+def test_the_same_seed_gives_the_same_model(make_study):
+    study = make_study(AUC, response=RESPONSE, spread=0.3)
+    first, second = (fit_grade(*study, **CALL, seed=5) for _ in range(2))
+    assert first.table.equals(second.table)
+    assert first.settings["seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"on": "log(cmx)"}, "no metric 'cmx'"),
+        ({"on": "sqrt(cmax)"}, "expected a metric, such as 'cmax', or its logarithm"),
+        ({"outcome": "respons == 1"}, "did you mean 'response'"),
+        ({"interval": 1.0}, "interval between 0 and 1"),
+        ({"draws": 0}, "at least 1 draw"),
+        ({"prior_slope_sd": 0.0}, "above 0"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused(make_study, change, part):
+    with pytest.raises(ConfigError, match=part):
+        fit_grade(*make_study(AUC, response=RESPONSE), **(CALL | change))
+
+
+def test_too_little_data_is_refused(make_study):
+    with pytest.raises(DataError, match="2 subjects have both; expected at least 3"):
+        fit_grade(*make_study([1.0, 2.0], response=[0, 1]), **CALL)
+    with pytest.raises(DataError, match="a slope needs two values"):
+        fit_grade(*make_study([5.0] * 4, response=[0, 1, 1, 0]), **CALL)
