@@ -8,58 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, did_you_mean
-from carkinetics.exposure.area import Floats
 from carkinetics.exposure.table import Exposure, window_end
+from carkinetics.fit.variability import cv_percent
 
 GEOMETRIC = (
     "cmax", "clast", "clast_pred", "auc_last", "auc_inf_obs", "auc_inf_pred", "aumc_last", "lambda_z", "half_life",
 )  # fmt: skip
-
-
-def cv_percent(log_sd: ArrayLike) -> Floats:
-    """Turn the standard deviation of logs into a geometric coefficient of variation.
-
-    Parameters
-    ----------
-    log_sd : array_like
-        Standard deviation of the natural logarithm (an omega).
-
-    Returns
-    -------
-    ndarray
-        100 × sqrt(exp(log_sd²) − 1), in %.
-
-    Examples
-    --------
-    >>> float(cv_percent(0.56).round(4))
-    60.6912
-    """
-    return np.asarray(100 * np.sqrt(np.expm1(np.asarray(log_sd, dtype=float) ** 2)))
-
-
-def log_sd(cv: ArrayLike) -> Floats:
-    """Turn a geometric coefficient of variation into the standard deviation of logs.
-
-    Parameters
-    ----------
-    cv : array_like
-        Geometric coefficient of variation in %.
-
-    Returns
-    -------
-    ndarray
-        Standard deviation of the natural logarithm.
-
-    Examples
-    --------
-    >>> float(log_sd(100).round(6))
-    0.832555
-    """
-    return np.asarray(np.sqrt(np.log1p((np.asarray(cv, dtype=float) / 100) ** 2)))
 
 
 def subject_groups(data: Dataset, by: str) -> pd.Series:

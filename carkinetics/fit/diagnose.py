@@ -20,7 +20,9 @@ from carkinetics.fit.result import Fit
 RHAT, RHAT_SUBJECT, ESS, EBFMI = 1.01, 1.05, 400, 0.3
 # A chain whose mean log posterior lies this many standard deviations of a chain below the best one is trapped.
 LP_GAP = 3.0
-NOT_INFORMED, WEAKLY_INFORMED = 0.1, 0.5
+# Contraction is 1 - posterior / prior variance. Below 0.75 the posterior SD is more than half of the prior's.
+NOT_INFORMED, WEAKLY_INFORMED = 0.1, 0.75
+CONFLICT = 2.6  # standard deviations: outside the central 99 % of the prior
 
 
 def diagnose(fit: Fit) -> pd.DataFrame:
@@ -46,7 +48,7 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     findings = [finding for rule in RULES for finding in rule(fit)]
     table = findings_table(findings)
     errors = [finding.message for finding in findings if finding.severity == "error"]
-    population = fit.population()
+    population = _estimated(fit)
     good = (
         f"converged: R-hat at most {population['rhat'].max():.3f}, effective sample size at least "
         f"{population[['ess_bulk', 'ess_tail']].min().min():.0f}, no divergences"
@@ -68,9 +70,14 @@ def _individual(fit: Fit) -> Iterator[Finding]:
             )
 
 
-def _rhat(fit: Fit) -> Iterator[Finding]:
+def _estimated(fit: Fit) -> pd.DataFrame:
+    """Population rows less the quantities of fixed parameters, whose draws differ by rounding only."""
     table = fit.population()
-    population = table.loc[table["sd"] > 0, "rhat"]  # a quantity of fixed parameters does not vary
+    return table[table["sd"] > 1e-12 * table["median"].abs()]
+
+
+def _rhat(fit: Fit) -> Iterator[Finding]:
+    population = _estimated(fit)["rhat"]
     if population.isna().any() or population.empty:
         chains = fit.settings["chains"]
         yield Finding(
@@ -100,8 +107,7 @@ def _rhat(fit: Fit) -> Iterator[Finding]:
 
 
 def _effective_sample_size(fit: Fit) -> Iterator[Finding]:
-    population = fit.population()
-    population = population[population["sd"] > 0]
+    population = _estimated(fit)
     for column, word in (("ess_bulk", "bulk"), ("ess_tail", "tail")):
         ess = population[column]
         if not ess.min() > ESS:
@@ -177,7 +183,7 @@ def contraction(fit: Fit) -> pd.DataFrame:
     """
     prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
     rows = {}
-    for name in fit.population().index:
+    for name in _estimated(fit).index:
         to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
         with np.errstate(divide="ignore", invalid="ignore"):
             before, after = (
@@ -230,6 +236,22 @@ def _not_informed(fit: Fit) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _prior_conflict(fit: Fit) -> Iterator[Finding]:
+    """A typical value that its prior held to be next to impossible: one of the two is wrong."""
+    population = fit.population()
+    for name in fit.model.free_parameters:
+        parameter = fit.model.parameters[name]
+        median = population.loc[f"{name}_typical", "median"]
+        away = (parameter.to_free(median) - parameter.prior.location) / parameter.prior.spread
+        if abs(away) > CONFLICT:
+            unit = "" if parameter.unit == "1" else f" {parameter.unit}"
+            yield Finding(
+                "warning", "prior-conflict", f"{name}_typical",
+                f"{name}_typical is {median:.3g}{unit}, {abs(away):.1f} SD {'above' if away > 0 else 'below'} "
+                f"the centre of its prior, {parameter.prior}: reconsider the prior or the model",
+            )  # fmt: skip
+
+
 def _swapped_rates(fit: Fit) -> Iterator[Finding]:
     """The fast and the slow decline are told apart by size alone."""
     posterior = fit.tree["posterior"].to_dataset()
@@ -247,5 +269,5 @@ def _swapped_rates(fit: Fit) -> Iterator[Finding]:
 
 
 RULES = (
-    _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _not_informed, _swapped_rates,
+    _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _prior_conflict, _not_informed, _swapped_rates,
 )  # fmt: skip

@@ -149,6 +149,7 @@ class Fit:
                 for node in tree.subtree
             }
             tree.to_netcdf(draft, engine="h5netcdf", encoding=encoding)
+            os.chmod(draft, 0o644)  # a temporary file is its owner's alone; a fit is passed on
             os.replace(draft, target)
         finally:
             Path(draft).unlink(missing_ok=True)

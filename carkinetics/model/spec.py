@@ -355,5 +355,11 @@ class Model:
             name: replace(p, unit=unit, typical=p.prior.centre) if name in levels else p
             for name, p in changed.parameters.items()
         }
+        quantities = {
+            name: replace(q, unit=unit) if q.unit == self.value_unit else q
+            for name, q in self.quantities.items()
+        }
         changes = {**changed.changes, "value_unit": unit}
-        return replace(changed, value_unit=unit, parameters=parameters, changes=changes)
+        return replace(
+            changed, value_unit=unit, parameters=parameters, quantities=quantities, changes=changes
+        )

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 MISSING = "–"
-WIDE = 700  # CSS pixels
+WIDE = 800  # CSS pixels
 
 
 @dataclass(frozen=True)

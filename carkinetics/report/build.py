@@ -16,7 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from carkinetics.dataset.table import CENSORED, PREDOSE
 from carkinetics.report.blocks import listing, percent
 from carkinetics.report.parts import Parts, sort_parts
-from carkinetics.report.sections import sections, session_section, verdict
+from carkinetics.report.remarks import verdict
+from carkinetics.report.sections import sections, session_section
 
 PACKAGES = ("carkinetics", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas", "matplotlib")
 

@@ -11,7 +11,7 @@ import pandas as pd
 from carkinetics.dataset import Dataset
 from carkinetics.exposure import Exposure, nca_by
 from carkinetics.exposure.table import window_end
-from carkinetics.fit.vpc import stratum_order
+from carkinetics.fit.binning import stratum_order
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Table, amount, number, span
 

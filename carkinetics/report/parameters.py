@@ -166,9 +166,11 @@ def prior_table(fit: Fit) -> Table:
 
 
 def _priors(fit: Fit) -> Iterator[tuple[str, str, str]]:
+    set_here = fit.model.changes.get("priors", {})
     for name, parameter in fit.model.parameters.items():
         if not parameter.fixed:
-            yield f"{name}_typical", str(parameter.prior), parameter.prior.source or "model file"
+            origin = "set for this analysis" if name in set_here else "model file"
+            yield f"{name}_typical", str(parameter.prior), parameter.prior.source or origin
     for covariate in fit.settings.get("covariates", []):
         prior = covariate["prior"]
         text = f"normal(mean {number(prior['mean'])}, sd {number(prior['sd'])})"

@@ -11,145 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from carkinetics.dataset import Dataset, blq_table, check
-from carkinetics.dataset.table import CENSORED, PREDOSE
-from carkinetics.exposure import nca_findings
-from carkinetics.findings import SEVERITIES
 from carkinetics.fit import Fit
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, amount, listing, number, percent, span
+from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.equations import model_equations
 from carkinetics.report.exposures import group_table, subject_table
+from carkinetics.report.measured import data_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
-from carkinetics.response import DoseExposure, GradeModel, exposure_response_findings
-
-# A rule that speaks of more places than this is one line with its first places.
-MOST_PLACES = 3
-MOST_EXCLUDED = 30
-
-
-def verdict(parts: Parts) -> tuple[Text, ...]:
-    """What a hurried reader must know: converged or not, because of what, and how much to distrust.
-
-    Parameters
-    ----------
-    parts : Parts
-        What the report shows.
-
-    Returns
-    -------
-    tuple of Text
-        Coloured boxes.
-    """
-    boxes = []
-    for fit, found in parts.fits:
-        converged = bool(found.attrs["converged"])
-        name = f"{fit.model.name}: " if len(parts.fits) > 1 else ""
-        sentence = str(found.attrs["verdict"])
-        text = name + sentence[:1].upper() + sentence[1:] + "."
-        if not converged:
-            text += " Every number below that rests on this fit is marked."
-        boxes.append(Text(text, "good" if converged else "bad"))
-    if not parts.fits:
-        boxes.append(
-            Text("No population fit in this report: numbers come from the observations alone.", "caution")
-        )
-    counts = all_findings(parts)["severity"].value_counts()
-    said = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in SEVERITIES if s in counts]
-    if said:
-        tone = "bad" if "error" in counts else "caution" if "warning" in counts else ""
-        boxes.append(Text(f"Remarks: {', '.join(said)}; listed worst first under Warnings.", tone))
-    return tuple(boxes)
-
-
-def data_section(parts: Parts) -> Section | None:
-    """Subjects, samples, BLQ by time, findings, excluded rows."""
-    data = parts.data
-    if data is None:
-        return None
-    blocks: list[Block] = [_assay_table(data), *figures.profiles(data, parts.assays), _blq(data)]
-    if len(data.doses):
-        blocks.append(_dose_table(data))
-    if len(data.excluded):
-        blocks.append(_excluded(data))
-    else:
-        blocks.append(Text("No row of the source was excluded."))
-    return Section("data", "Data", tuple(blocks))
-
-
-def _assay_table(data: Dataset) -> Table:
-    rows = []
-    after = data.observations[(data.observations["status"] != PREDOSE) & (data.observations["time"] > 0)]
-    for assay in data.assays.itertuples():
-        observed = after[after["assay"] == assay.assay]
-        below = int(observed["status"].isin(CENSORED).sum())
-        never = observed.groupby("subject")["status"].agg(lambda s: "quantified" not in set(s)).sum()
-        rows.append(
-            (
-                str(assay.assay), str(assay.unit), str(observed["subject"].nunique()), str(len(observed)), str(below),
-                percent(below / len(observed) if len(observed) else np.nan), number(assay.lloq), number(assay.lod),
-                str(int(never)),
-            )
-        )  # fmt: skip
-    heads = (
-        "Assay",
-        "Unit",
-        "Subjects",
-        "Samples",
-        "BLQ",
-        "Share BLQ",
-        "LLOQ",
-        "LOD",
-        "Subjects never quantified",
-    )
-    note = f"{len(data.subjects)} subjects in all. Samples taken after the first infusion; earlier ones are not counted."
-    return Table("What was measured", heads, tuple(rows), note=note, align="llr")
-
-
-def _blq(data: Dataset) -> Table:
-    rows = tuple(
-        (str(row.assay), _days(row.start, row.end), str(row.n), str(row.n_blq), percent(row.n_blq / row.n))
-        for row in blq_table(data).rename(columns={"from": "start", "to": "end"}).itertuples()
-    )
-    heads = ("Assay", "Days since infusion", "Samples", "BLQ", "Share BLQ")
-    return Table("Below the limit of quantification, by time", heads, rows, align="llr", folded=True)
-
-
-def _days(start: float, end: float) -> str:
-    if np.isinf(start):
-        return f"to {end:g}"
-    return f"after {start:g}" if np.isinf(end) else f"{start:g} to {end:g}"
-
-
-def _dose_table(data: Dataset) -> Table:
-    first = data.doses.sort_values("time", kind="stable").drop_duplicates("subject")
-    rows = []
-    for unit, block in first.groupby("unit", sort=False):
-        for dose, group in block.groupby("amount"):
-            rows.append((amount(float(dose)), str(unit), str(len(group)), listing(group["subject"], 12)))
-    note = ""
-    more = data.doses["subject"].value_counts()
-    if (more > 1).any():
-        note = f"Infused more than once: {listing(more[more > 1].index)}."
-    return Table(
-        "First infusion",
-        ("Dose", "Unit", "Subjects", "Who"),
-        tuple(rows),
-        note=note,
-        align="llrl",
-        folded=len(rows) > 12,
-    )
-
-
-def _excluded(data: Dataset) -> Table:
-    rows = tuple(
-        (str(row.row), str(row.subject), number(row.time), str(row.assay), str(row.found), str(row.reason))
-        for row in data.excluded.itertuples()
-    )
-    heads = ("Row", "Subject", "Time", "Assay", "Found", "Why it was left out")
-    caption = f"Rows of the source that were left out ({len(rows)})"
-    return Table(caption, heads, rows, folded=len(rows) > MOST_EXCLUDED, align="l")
+from carkinetics.report.remarks import warning_section
+from carkinetics.response import DoseExposure, GradeModel
 
 
 def model_section(parts: Parts) -> Section | None:
@@ -382,57 +253,6 @@ def _coefficients(model: GradeModel, warning: str) -> Table:
     )
     caption = f"Logistic regression of {settings['outcome']}"
     return Table(caption, ("Coefficient", "Median", "Interval", "Unit"), rows, note, warning, "lrrl")
-
-
-def all_findings(parts: Parts) -> pd.DataFrame:
-    """Remarks from everywhere, worst first.
-
-    Parameters
-    ----------
-    parts : Parts
-        What the report shows.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``about, severity, rule, where, message``.
-    """
-    tables = [("run", parts.findings)] if parts.findings is not None else []
-    if parts.data is not None:
-        tables.append(("data", check(parts.data)))
-    tables += [(f"fit of {fit.model.name}", found) for fit, found in parts.fits]
-    tables += [("NCA", nca_findings(one)) for one in parts.observed]
-    tables += [("exposure-response", exposure_response_findings(model)) for model in parts.grades]
-    columns = ["about", "severity", "rule", "where", "message"]
-    rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
-    found = pd.DataFrame(rows, columns=columns)
-    return found.sort_values("severity", key=lambda s: s.map(SEVERITIES.index), kind="stable").reset_index(
-        drop=True
-    )
-
-
-def warning_section(parts: Parts) -> Section:
-    """All remarks, worst first; a rule with many places is one line, and the full list can be opened."""
-    found = all_findings(parts)
-    if found.empty:
-        return Section("warnings", "Warnings", (Text("Nothing was found.", "good"),))
-    heads = ("Severity", "About", "Rule", "Where", "What")
-    short = []
-    for (severity, about, rule), rows in found.groupby(["severity", "about", "rule"], sort=False):
-        keys = (str(severity), str(about), str(rule))
-        if len(rows) <= MOST_PLACES:
-            short += [(*keys, str(row["where"]), str(row["message"])) for row in rows.to_dict("records")]
-        else:
-            where = f"{len(rows)} places: {listing(rows['where'], MOST_PLACES)}"
-            short.append((*keys, where, f"First of them: {rows['message'].iloc[0]}"))
-    blocks: list[Block] = [Table("Remarks, worst first", heads, tuple(short), align="l")]
-    if len(short) < len(found):
-        full = tuple(
-            tuple(str(value) for value in row)
-            for row in found[["severity", "about", "rule", "where", "message"]].to_numpy()
-        )
-        blocks.append(Table(f"All {len(found)} remarks", heads, full, align="l", folded=True))
-    return Section("warnings", "Warnings", tuple(blocks))
 
 
 def session_section(parts: Parts, versions: dict[str, str]) -> Section:

@@ -1,37 +1,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis.strategies import floats
 
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import nca, nca_by
-from carkinetics.exposure.by_dose import cv_percent, log_sd
+from carkinetics.fit.variability import cv_percent
 
 SERIES = {
     name: ([0.0, 7, 14], [0.0, peak, peak / 2])
     for name, peak in [("a", 100.0), ("b", 400.0), ("c", 900.0), ("d", 0.0)]
 }
 DOSES = {"a": [(0.0, 1e6)], "b": [(0.0, 1e6)], "c": [(0.0, 3e6)], "d": [(0.0, 3e6)]}
-
-
-@pytest.mark.parametrize(
-    ("omega", "cv"), [(0.2, 20.2017), (0.38, 39.4140), (0.56, 60.6912), (0.65, 72.5101), (1.0, 131.0832)]
-)
-def test_geometric_cv_of_an_omega(omega, cv):
-    # Acceptance G6.
-    assert float(cv_percent(omega)) == pytest.approx(cv, abs=5e-5)
-
-
-@pytest.mark.parametrize(("cv", "omega"), [(20, 0.198042), (50, 0.472381), (100, 0.832555)])
-def test_omega_of_a_geometric_cv(cv, omega):
-    # Acceptance G7.
-    assert float(log_sd(cv)) == pytest.approx(omega, abs=5e-7)
-
-
-@given(floats(1e-3, 3))
-def test_cv_and_omega_undo_each_other(omega):
-    assert float(log_sd(cv_percent(omega))) == pytest.approx(omega, rel=1e-9)
 
 
 def test_levels_are_geometric_and_times_are_not(make_data):

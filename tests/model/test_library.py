@@ -93,6 +93,7 @@ def test_another_unit_needs_its_own_priors():
     assert (flow.value_unit, flow.parameters["cmax"].unit, flow.parameters["cmax"].typical) == (
         "cells/uL",
     ) * 2 + (500,)
+    assert flow.quantities["r0"].unit == "cells/uL"
     again = model_from_text(flow.text, "again", flow.changes)
     assert again.parameters == flow.parameters
 
