@@ -8,7 +8,7 @@ from scipy.integrate import quad, solve_ivp
 
 from carkinetics.model import latex, load_model, models, predict
 from carkinetics.model.library import model_files
-from carkinetics.model.solve import check_values
+from carkinetics.model.solve import check_values, complete_values, with_derived
 
 NAMES = [path.stem for path in model_files()]
 
@@ -74,6 +74,14 @@ def test_ogasawara_gives_the_reference_levels():
     values = {"foldx": 3900, "cmax": 24000, "fb": 0.0079, "alpha": np.log(2) / 5, "beta": np.log(2) / 352}
     level = predict(load_model("ogasawara2021"), [3.27, 6, 9.29, 28], tlag=3.27, tmax=9.29, **values)
     assert level.to_numpy() == pytest.approx([6.15385, 261.609, 24000, 1962.30], rel=1e-5)
+
+
+def test_ogasawara_gives_the_published_rates():
+    # Acceptance A13: half-lives 5.00 and 352 d, doubling time 0.755 d.
+    known = with_derived(load_model("ogasawara2021"), complete_values(load_model("ogasawara2021"), {}))
+    assert known["alpha"] == pytest.approx(0.138629, abs=1e-6)
+    assert known["beta"] == pytest.approx(0.00196917, abs=1e-8)
+    assert known["rho"] == pytest.approx(0.918076, abs=1e-6)
 
 
 def test_the_lag_is_flat_and_ends_before_the_peak_whatever_is_asked():
