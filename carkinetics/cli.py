@@ -1,16 +1,17 @@
 """The command line: one verb for each step of an analysis, each a few lines round one public function.
 
-Progress goes to stderr, the answer to stdout. Exit code 0: done; 1: an error, or a finding that is one;
-2: finished, but not converged. The package is imported when a verb runs, so that help comes at once.
+Progress goes to stderr, the answer to stdout. Exit code 0: done; 1: an error, a mistyped option, or a
+finding that is an error; 2: finished, but not converged. The package is imported when a verb runs, so that help comes at once.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OK, FAILED, NOT_CONVERGED = 0, 1, 2
+MAX_SEED = 2**63 - 1
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # a bug keeps its own traceback; our errors are one line, see main()
 )
@@ -34,9 +35,22 @@ DataPath = Annotated[
     Path, typer.Argument(metavar="DATA", help="Table with NONMEM-style columns: CSV, Excel or Parquet.")
 ]
 FitPath = Annotated[Path, typer.Argument(metavar="FIT", help="A fit saved by `carkinetics fit`.")]
-ValueUnit = Annotated[str | None, typer.Option(help="Unit of DV, such as copies/ug.")]
-Lloq = Annotated[float | None, typer.Option(help="Lower limit of quantification, in that unit.")]
-Lod = Annotated[float | None, typer.Option(help="Limit of detection, in that unit.")]
+ValueUnit = Annotated[
+    list[str] | None,
+    typer.Option(help="Unit of DV: copies/ug, or for several assays qpcr=copies/ug; repeat."),
+]
+Lloq = Annotated[
+    list[str] | None, typer.Option(help="Lower limit of quantification in that unit: 25, or qpcr=25; repeat.")
+]
+Lod = Annotated[
+    list[str] | None, typer.Option(help="Limit of detection in that unit: 10, or qpcr=10; repeat.")
+]
+Subjects = Annotated[
+    Path | None, typer.Option(help="Table with one row per subject: covariates and outcomes.")
+]
+Column = Annotated[
+    list[str] | None, typer.Option(help="ROLE=COLUMN of the table, such as DV=AVAL; repeat for more.")
+]
 TimeUnit = Annotated[str, typer.Option(help="Unit of TIME.")]
 DoseUnit = Annotated[str, typer.Option(help="Unit of AMT: cells/kg or cells.")]
 Assay = Annotated[str | None, typer.Option(help="Assay to use, if there are several.")]
@@ -50,12 +64,14 @@ Metrics = Annotated[
 
 @app.callback(invoke_without_command=True)
 def carkinetics(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and stop.")] = False,
 ) -> None:
     """CAR-T cellular kinetics: from a qPCR or flow table to exposure with uncertainty."""
     if version:
         _say(ck.__version__)
-        raise typer.Exit(OK)
+    elif context.invoked_subcommand is None:
+        context.get_help()  # which shows it
 
 
 @app.command()
@@ -93,10 +109,11 @@ def models(
 @app.command()
 def check(
     data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
-    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, as_json: AsJson = False,
+    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List everything that is wrong, doubtful or worth knowing in a table; exit 1 if any of it is an error."""
-    found = ck.check(_read(data, value_unit, lloq, lod, time_unit, dose_unit, assay))
+    found = ck.check(_read(data, value_unit, lloq, lod, time_unit, dose_unit, assay, subjects, column))
     _show(found, as_json, empty="nothing to remark")
     if (found["severity"] == "error").any():
         raise typer.Exit(FAILED)
@@ -105,13 +122,16 @@ def check(
 @app.command()
 def nca(
     data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
-    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, metric: Metrics = None,
+    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
+    metric: Metrics = None,
     blq: Annotated[str, typer.Option(help="What a BLQ value counts as.")] = "zero-before-then-drop",
     output: Output = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Cmax, Tmax, AUC, half-life and the like, straight from the observations."""
     exposure = ck.nca(
-        _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay), metrics=metric or None, blq=blq
+        _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay, subjects, column),
+        metrics=metric or None,
+        blq=blq,
     )
     _answer(exposure.table, output, as_json)
 
@@ -122,7 +142,7 @@ def fit(
     model: Annotated[str, typer.Option(help="Shipped model, or path of a model file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the fit, such as runs/base.nc.")],
     value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
-    dose_unit: DoseUnit = "cells/kg", assay: Assay = None,
+    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
     random: Annotated[list[str] | None, typer.Option(help="Parameter that differs between subjects; repeat for more.")] = None,
     covariate: Annotated[list[str] | None, typer.Option(help="PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'.")] = None,
     blq: Annotated[str, typer.Option(help="BLQ method, M1 to M7.")] = "M3",
@@ -130,9 +150,12 @@ def fit(
     draws: int = 1000, tune: int = 1000, chains: int = 4, seed: Seed = 20260101,
 ) -> None:  # fmt: skip
     """Fit a model to all subjects together; exit 2 if it did not converge."""
-    table = _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay)
+    _expect_seed(seed)
+    _expect_writable(output)
+    table = _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay, subjects, column)
     found = ck.fit_hierarchical(
-        ck.load_model(model), table, random=random or None, covariates=_pairs(covariate), blq=blq, error=error,
+        ck.load_model(model), table, random=random or None, blq=blq, error=error,
+        covariates=_pairs("covariate", covariate, "PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'"),
         draws=draws, tune=tune, chains=chains, seed=seed, progress=True,
     )  # fmt: skip
     found.save(output)
@@ -159,8 +182,10 @@ def diagnose(
 
 @app.command()
 def exposure(fit: FitPath, metric: Metrics = None, output: Output = None, as_json: AsJson = False) -> None:
-    """Exposure metrics of every subject from a saved fit, with their uncertainty."""
-    _answer(ck.exposure_from(ck.load_fit(fit), metrics=metric or None).table, output, as_json)
+    """Exposure metrics of every subject from a saved fit, with their uncertainty; exit 2 if it did not converge."""
+    found = ck.load_fit(fit)
+    _answer(ck.exposure_from(found, metrics=metric or None).table, output, as_json)
+    _finish(ck.diagnose(found), str(fit))
 
 
 @app.command()
@@ -172,14 +197,17 @@ def respond(
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """Relate an outcome to exposure, carrying the uncertainty of a saved fit."""
+    """Relate an outcome to exposure, carrying the uncertainty of a saved fit; exit 2 if it did not converge."""
+    _expect_seed(seed)
     found = ck.load_fit(fit)
-    metric = on.strip().removeprefix("log(").removesuffix(")").strip()
+    bare = on.strip()
+    metric = bare[len("log(") : -1].strip() if bare.startswith("log(") and bare.endswith(")") else bare
     result = ck.fit_grade(
         ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, on=on, seed=seed
     )
     _answer(result.table, output, as_json)
     _note(result.statement)
+    _finish(ck.diagnose(found), str(fit))
 
 
 @app.command()
@@ -191,12 +219,16 @@ def report(
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "CAR-T cellular kinetics",
 ) -> None:
     """Write saved fits, their data and their exposure into one HTML page; exit 2 if one did not converge."""
+    _expect_writable(output)
     loaded = [ck.load_fit(path) for path in fits]
     first = loaded[0]
     ck.write_report(output, first.data, *loaded, ck.nca(first.data), ck.exposure_from(first), title=title)
     _say(str(output))
-    for found in loaded:
-        _finish(ck.diagnose(found), found.model.name)
+    verdicts = [ck.diagnose(found).attrs for found in loaded]
+    for path, verdict in zip(fits, verdicts, strict=True):
+        _note(f"{path}: {verdict['verdict']}")
+    if not all(verdict["converged"] for verdict in verdicts):
+        raise typer.Exit(NOT_CONVERGED)
 
 
 @app.command()
@@ -227,34 +259,79 @@ def run(
 def main() -> None:
     """Run the command line; an error that we raise on purpose is one line and exit code 1."""
     try:
-        app(prog_name="carkinetics")
-    except CarkineticsError as error:
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]error:[/] {_plain(str(error))}", soft_wrap=True
-        )
-        raise SystemExit(FAILED) from None
+        # Typer itself would leave a mistyped option with 2, which here says that a fit is finished.
+        raise SystemExit(app(prog_name="carkinetics", standalone_mode=False))
+    except (CarkineticsError, typer.TyperException) as error:
+        _fail(error.format_message() if isinstance(error, typer.TyperException) else str(error))
+    except typer.Abort:
+        _fail("stopped")
+    except OSError as error:  # a full disk, a folder without the right to write: not a bug of ours
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    """Say an error in one line, and stop."""
+    plain = _plain(" ".join(message.split()))
+    Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {plain}", soft_wrap=True)
+    raise SystemExit(FAILED)
 
 
 def _read(
-    path: Path, value_unit: str | None, lloq: float | None, lod: float | None, time_unit: str, dose_unit: str,
-    assay: str | None,
+    path: Path, value_unit: list[str] | None, lloq: list[str] | None, lod: list[str] | None, time_unit: str,
+    dose_unit: str, assay: str | None, subjects: Path | None, column: list[str] | None,
 ) -> ck.Dataset:  # fmt: skip
     data = ck.read_nonmem(
-        path, value_unit=value_unit, lloq=lloq, lod=lod, time_unit=time_unit, dose_unit=dose_unit
-    )
+        path, value_unit=_by_assay("value-unit", value_unit, assay, str), lloq=_by_assay("lloq", lloq, assay, float),
+        lod=_by_assay("lod", lod, assay, float), time_unit=time_unit, dose_unit=dose_unit, subjects=subjects,
+        columns={role: name for role, (name,) in _pairs("column", column, "ROLE=COLUMN, such as DV=AVAL", 1).items()},
+    )  # fmt: skip
     return data if assay is None else data.select(assay=assay)
 
 
-def _pairs(texts: list[str] | None) -> dict[str, list[str]]:
-    """``cmax=log(dose)``, repeated, as a mapping."""
+def _by_assay[T](
+    option: str, texts: list[str] | None, assay: str | None, read: Callable[[str], T]
+) -> T | dict[object, T] | None:
+    """``25``, or ``qpcr=25`` repeated; a plain value belongs to the assay that was chosen."""
+    expected = f"one value, or ASSAY=VALUE once for each assay, such as --{option} qpcr={'25' if read is float else 'copies/ug'}"
+    plain = [text for text in texts or [] if "=" not in text]
+    try:
+        if plain and len(texts or []) == 1:
+            return read(plain[0]) if assay is None else {assay: read(plain[0])}
+        pairs = _pairs(option, texts, expected, 1)
+        return {name: read(value) for name, (value,) in pairs.items()} or None
+    except ValueError as problem:
+        if isinstance(problem, ConfigError):
+            raise
+        raise ConfigError(f"--{option} is {', '.join(texts or [])!r}; expected {expected}") from None
+
+
+def _expect_seed(seed: int) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise ConfigError(f"--seed is {seed}; expected a whole number from 0 to 2**63 - 1")
+
+
+def _expect_writable(output: Path) -> None:
+    """Find out before the work, and not after it, that its result cannot be saved."""
+    if output.is_dir():
+        raise ConfigError(f"--output {output} is a folder; expected a file")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--output {output} cannot be written: {error.strerror}") from None
+
+
+def _pairs(option: str, texts: list[str] | None, expected: str, most: int = 0) -> dict[str, list[str]]:
+    """``cmax=log(dose)``, repeated, as a mapping; ``most`` values under one name where it is not 0."""
     found: dict[str, list[str]] = {}
     for text in texts or []:
-        name, equals, expression = text.partition("=")
-        if not equals or not name.strip() or not expression.strip():
-            raise ConfigError(
-                f"--covariate is {text!r}; expected PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'"
-            )
-        found.setdefault(name.strip(), []).append(expression.strip())
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise ConfigError(f"--{option} is {text!r}; expected {expected}")
+        found.setdefault(name.strip(), []).append(value.strip())
+        if most and len(found[name.strip()]) > most:
+            raise ConfigError(f"--{option} gives {name.strip()!r} twice: {', '.join(found[name.strip()])}")
     return found
 
 

@@ -1,4 +1,7 @@
-"""A fit made by hand: its posterior is the simulated truth with a little noise, so no sampler is needed."""
+"""What all rooms share: seeded randomness, the real data, and fits made by hand.
+
+A made fit has the simulated truth with a little noise as its posterior, so no sampler is needed.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -9,12 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from hypothesis import settings
 
 from carkinetics.dataset.table import PREDOSE, Dataset
 from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
 from carkinetics.model import Model, load_model, simulate
 from carkinetics.model.observe import draw_values, residual_error
 from carkinetics.model.solve import curve
+
+# A loaded machine is no reason for a property to fail.
+settings.register_profile("carkinetics", deadline=None)
+settings.load_profile("carkinetics")
 
 TIMES = (1, 3, 7, 10, 14, 21, 28, 60, 90, 180)
 

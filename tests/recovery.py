@@ -116,19 +116,20 @@ def report(results: pd.DataFrame, command: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("RECOVERY.md"))
     arguments = parser.parse_args()
     model, results = load_model("stein2019"), []
-    for seed in range(1, arguments.datasets + 1):
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.datasets):
         fit = simulate_and_fit(model, seed)
         results.append(compare(fit, seed))
         covered = np.mean([r["covered"].mean() for r in results])
         print(
-            f"{seed}/{arguments.datasets}: covered so far {covered:.1%}, {fit.settings['seconds']:.0f} s",
+            f"data set {seed}: covered so far {covered:.1%}, {fit.settings['seconds']:.0f} s",
             file=sys.stderr,
         )
     arguments.output.write_text(
-        report(pd.concat(results), f"python tests/recovery.py --datasets {arguments.datasets}")
+        report(pd.concat(results), "python " + " ".join(["tests/recovery.py", *sys.argv[1:]]))
     )
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from carkinetics.cli import app
+from carkinetics.cli import app, main
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.model import load_model, simulate
 
 run = CliRunner()
@@ -95,8 +96,153 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     assert isinstance(result.exception, ZeroDivisionError)
 
 
-def test_an_unknown_option_is_a_usage_error(table):
-    assert run.invoke(app, ["check", str(table), "--llqo", "50"]).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "data.csv", "--llqo", "50"], "--lloq"),
+        (["fit", "data.csv"], "--model"),
+        (["chekc", "data.csv"], "chekc"),
+    ],
+)
+def test_a_mistyped_command_is_an_error_and_not_a_fit_that_has_not_converged(arguments, said):
+    result = typed(*arguments)
+    assert result.returncode == 1  # 2 says that a fit is finished
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["fit", "--help"]])
+def test_help_is_an_answer(arguments):
+    result = typed(*arguments)
+    assert result.returncode == 0
+    assert "Usage: carkinetics" in result.stdout
+
+
+BAD_TABLES = {
+    "no-value-column": ("ID,TIME,VALUE\n1,7,2400\n", "column 'DV' is missing; known are ID, TIME, VALUE; if another"),
+    "empty": ("", "the table is empty"),
+    "two-units": ("ID,TIME,DV,UNIT\n1,7,9,copies/ug\n1,9,9,cells/uL\n", "assay 'car' has 2 units"),
+    "no-number": ("ID,TIME,DV\n1,7,inf\n1,9,abc\n", "no observation is left"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "said"), BAD_TABLES.values(), ids=BAD_TABLES)
+@pytest.mark.parametrize("verb", ["check", "nca"])
+def test_a_table_that_cannot_be_read_is_one_clear_line(tmp_path, monkeypatch, capsys, verb, content, said):
+    path = tmp_path / "bad.csv"
+    path.write_text(content, encoding="utf-8")
+    unit = [] if "UNIT" in content else ["--value-unit", "copies/ug"]
+    monkeypatch.setattr(sys, "argv", ["carkinetics", verb, str(path), "--lloq", "50", *unit])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert said in shown.err
+    assert len(shown.err.splitlines()) == 1
+
+
+def test_odd_identifiers_doses_of_zero_and_blq_only_subjects_get_an_answer(tmp_path):
+    evil = "<script>alert(1)</script>[red]"
+    rows = [
+        ("x" * 300, 7, 500),
+        ("x" * 300, 14, 300),
+        (evil, 7, "<50"),
+        (evil, 14, "BLQ"),
+        ("single", 7, 900),
+    ]
+    path = tmp_path / "odd.csv"
+    pd.DataFrame(rows, columns=["ID", "TIME", "DV"]).assign(AMT=".").to_csv(path, index=False)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("single,0,.,0\n")
+    common = [str(path), "--value-unit", "copies/ug", "--lloq", "50"]
+    found = run.invoke(app, ["check", *common])
+    assert found.exit_code == 1  # for the dose of zero
+    assert {"dose-positive", "subject-all-blq", "subject-single-sample"} <= {
+        line.split(",")[1] for line in found.stdout.splitlines()
+    }
+    table = json.loads(run.invoke(app, ["nca", *common, "--metric", "cmax", "--json"]).stdout)
+    assert {row["subject"]: row["value"] for row in table} == {"x" * 300: 500, evil: None, "single": 900}
+
+
+@pytest.fixture
+def two_assays(tmp_path: Path) -> Path:
+    path = tmp_path / "two.csv"
+    path.write_text(
+        "SUBJ,TIME,DV,DVID,UNIT\n1,7,900,qpcr,copies/ug\n1,7,<1,flow,cells/uL\n1,14,BLQ,qpcr,copies/ug\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "subjects.csv").write_text("SUBJ,CRS\n1,\n", encoding="utf-8")
+    return path
+
+
+def test_each_assay_can_be_given_its_limit(two_assays):
+    common = ["check", str(two_assays), "--column", "ID=SUBJ"]
+    assert run.invoke(app, [*common, "--lloq", "qpcr=25", "--lloq", "flow=1"]).exit_code == 0
+    assert "lloq-given" in run.invoke(app, [*common, "--lloq", "flow=1"]).stdout
+
+
+def test_a_plain_limit_belongs_to_the_assay_that_was_chosen(two_assays):
+    common = ["check", str(two_assays), "--column", "ID=SUBJ", "--lloq", "25"]
+    assert isinstance(run.invoke(app, common).exception, DataError)
+    assert run.invoke(app, [*common, "--assay", "qpcr"]).exit_code == 0
+
+
+def test_a_subject_table_is_read_along(two_assays):
+    subjects = two_assays.with_name("subjects.csv")
+    common = ["check", str(two_assays), "--column", "ID=SUBJ", "--lloq", "25", "--assay", "qpcr"]
+    assert "crs is missing in 1 of 1" in run.invoke(app, [*common, "--subjects", str(subjects)]).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--lloq", "abc"], "--lloq is 'abc'; expected one value, or ASSAY=VALUE"),
+        (["--lloq", "qpcr=abc"], "--lloq is 'qpcr=abc'"),
+        (["--lloq", "5", "--lloq", "6"], "--lloq is '5'; expected one value"),
+        (["--lloq", "qpcr=5", "--lloq", "qpcr=6"], "--lloq gives 'qpcr' twice: 5, 6"),
+        (["--column", "DV"], "--column is 'DV'; expected ROLE=COLUMN"),
+    ],
+)
+def test_an_option_by_assay_has_to_be_readable(two_assays, options, said):
+    found = run.invoke(app, ["check", str(two_assays), *options]).exception
+    assert isinstance(found, ConfigError)
+    assert said in str(found)
+
+
+def test_what_cannot_be_written_is_one_line(table, tmp_path):
+    common = (table, "--value-unit", "copies/ug", "--lloq", 50)
+    below_a_file = typed("nca", *common, "-o", table / "x" / "nca.csv")
+    assert below_a_file.returncode == 1
+    assert "Not a directory" in below_a_file.stderr
+    assert len(below_a_file.stderr.splitlines()) == 1
+
+
+def test_a_fit_finds_out_before_sampling_that_it_cannot_be_saved(table, tmp_path):
+    common = ["fit", str(table), "--value-unit", "copies/ug", "--lloq", "50", "--model", "stein2019", "-o"]
+    for output, said in ((tmp_path, "is a folder"), (table / "fit.nc", "cannot be written")):
+        found = run.invoke(app, [*common, str(output)]).exception
+        assert isinstance(found, ConfigError)
+        assert said in str(found)
+
+
+def test_a_negative_seed_is_refused(table, tmp_path):
+    common = ["fit", str(table), "--value-unit", "copies/ug", "--lloq", "50", "--model", "stein2019"]
+    found = run.invoke(app, [*common, "-o", str(tmp_path / "f.nc"), "--seed", "-1"]).exception
+    assert "--seed is -1; expected a whole number from 0" in str(found)
+
+
+@pytest.mark.slow
+def test_a_fit_of_subjects_who_are_all_blq_ends_with_its_verdict(tmp_path):
+    path = tmp_path / "blq.csv"
+    path.write_text("ID,TIME,DV\n1,7,<50\n1,14,BLQ\n2,7,<50\n2,14,ND\n", encoding="utf-8")
+    result = typed(
+        "fit", path, "--model", "stein2019", "--value-unit", "copies/ug", "--lloq", 50, "--random", "cmax",
+        "--draws", 20, "--tune", 40, "--chains", 2, "--seed", 1, "-o", tmp_path / "f.nc",
+    )  # fmt: skip
+    assert result.returncode == 2, result.stderr
+    assert "not converged" in result.stderr
+    assert "cmax_typical" in result.stdout
 
 
 def test_a_covariate_has_to_be_written_as_parameter_and_text(table, tmp_path):
@@ -141,10 +287,12 @@ def test_from_a_table_to_a_report_by_way_of_a_fit(table, tmp_path):
     assert told.returncode == 2
     assert json.loads(told.stdout)["converged"] is False
     exposure = typed("exposure", fit, "--metric", "cmax")
-    assert exposure.returncode == 0
+    assert exposure.returncode == 2  # the numbers rest on a fit that has not converged
+    assert "not converged" in exposure.stderr
     assert len(exposure.stdout.splitlines()) == 1 + 3
     page = tmp_path / "r.html"
-    report = typed("report", fit, "-o", page, "--title", "From the shell")
+    report = typed("report", fit, fit, "-o", page, "--title", "From the shell")
+    assert report.stderr.count(f"{fit}: not converged") == 2  # the verdict of each fit
     assert report.returncode == 2
     assert report.stdout.strip() == str(page)
     assert "<title>From the shell</title>" in page.read_text(encoding="utf-8")

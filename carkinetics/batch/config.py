@@ -37,6 +37,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "text": lambda v: isinstance(v, str) and v != "",
     "a number": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
     "a whole number from 0": lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0,
+    "a whole number from 0 to 2**63 - 1": lambda v: _KINDS["a whole number from 0"](v) and v < 2**63,
     "a whole number above 0": lambda v: isinstance(v, int) and not isinstance(v, bool) and v > 0,
     "true or false": lambda v: isinstance(v, bool),
     "a list of text": lambda v: isinstance(v, list) and bool(v) and all(isinstance(x, str) for x in v),
@@ -44,10 +45,19 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
         isinstance(v, list) and len(v) == 2 and all(map(_KINDS["a number"], v))
     ),
     "a table": lambda v: isinstance(v, dict),
+    "a table of text": lambda v: isinstance(v, dict) and all(map(_KINDS["text"], v.values())),
+    "a table of numbers": lambda v: isinstance(v, dict) and all(map(_KINDS["a number"], v.values())),
+    "a table of text or lists of text": lambda v: (
+        isinstance(v, dict) and all(_KINDS["text"](x) or _KINDS["a list of text"](x) for x in v.values())
+    ),
+    "a table of text or tables of text": lambda v: (
+        isinstance(v, dict) and all(_KINDS["text"](x) or _KINDS["a table of text"](x) for x in v.values())
+    ),
 }
 
+SEED = "a whole number from 0 to 2**63 - 1"
 _TOP = {
-    "seed": "a whole number from 0",
+    "seed": SEED,
     "output": "text",
     "data": "a table",
     "nca": "a table",
@@ -60,16 +70,17 @@ _TOP = {
 _DATA = {
     "path": "text | a list of text",
     "format": "text",
-    "value_unit": "text | a table",
-    "lloq": "a number | a table",
-    "lod": "a number | a table",
+    "value_unit": "text | a table of text",
+    "lloq": "a number | a table of numbers",
+    "lod": "a number | a table of numbers",
     "time_unit": "text",
     "dose_unit": "text",
-    "columns": "a table",
+    "columns": "a table of text or tables of text",
     "subjects": "text",
-    "event_columns": "a table",
-    "assay_names": "a table",
+    "event_columns": "a table of text",
+    "assay_names": "a table of text",
     "default_assay": "text",
+    "markers": "a list of text",
     "sheet": "text | a whole number from 0",
     "assay": "text",
 }
@@ -81,7 +92,7 @@ _FIT = {
     "fix": "a table",
     "random": "a list of text",
     "correlated": "true or false | a list of text",
-    "covariates": "a table",
+    "covariates": "a table of text or lists of text",
     "blq": "text",
     "error": "text",
     "draws": "a whole number above 0",
@@ -206,6 +217,29 @@ class StudyConfig:
     responses: dict[str, Settings]
     title: str
     report_fit: str | None
+
+
+def checked_seed(seed: int) -> int:
+    """Seed that every generator takes.
+
+    Parameters
+    ----------
+    seed : int
+        As the caller gave it.
+
+    Returns
+    -------
+    int
+        The same.
+
+    Raises
+    ------
+    ConfigError
+        If it is not a whole number from 0 to 2**63 - 1.
+    """
+    if not _KINDS[SEED](seed):
+        raise ConfigError(f"seed is {seed!r}; expected {SEED}")
+    return seed
 
 
 def read_study(path: str | Path) -> StudyConfig:

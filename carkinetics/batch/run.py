@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 
-from carkinetics.batch.config import read_study
+from carkinetics.batch.config import checked_seed, read_study
 from carkinetics.batch.folder import Draft, RunFolder, key_of, sha256_of
 from carkinetics.batch.steps import WRITERS
 from carkinetics.batch.study import Study
@@ -126,7 +126,9 @@ def run_study(
     """
     config = read_study(path)
     place = config.output if output is None else Path(output)
-    study = Study(config, config.seed if seed is None else seed, place, talk=progress is not None)
+    study = Study(
+        config, config.seed if seed is None else checked_seed(seed), place, talk=progress is not None
+    )
     return _Run(study, RunFolder(place), progress or (lambda line: None)).go()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from carkinetics.batch.config import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
+from carkinetics.errors import CarkineticsError
 from carkinetics.exposure import exposure_from, nca
 from carkinetics.fit import load_fit
 from carkinetics.model import Model, load_model
@@ -71,9 +72,12 @@ class Study:
 
 def _model(entry: FitConfig) -> Model:
     """The model of one fit, with the changes asked for."""
-    model = load_model(entry.model)
-    if entry.value_unit is not None and entry.value_unit != model.value_unit:
-        model = model.in_unit(entry.value_unit, **entry.priors)
-    elif entry.priors:
-        model = model.with_priors(**entry.priors)
-    return model.fix(**entry.fix) if entry.fix else model
+    try:
+        model = load_model(entry.model)
+        if entry.value_unit is not None and entry.value_unit != model.value_unit:
+            model = model.in_unit(entry.value_unit, **entry.priors)
+        elif entry.priors:
+            model = model.with_priors(**entry.priors)
+        return model.fix(**entry.fix) if entry.fix else model
+    except CarkineticsError as error:
+        raise type(error)(f"[fit.{entry.name}] {error}") from None

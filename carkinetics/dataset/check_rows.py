@@ -8,7 +8,7 @@ import pandas as pd
 
 from carkinetics.dataset.place import place, rows_in_words
 from carkinetics.dataset.record import EXCLUSIONS
-from carkinetics.dataset.subjects import weights
+from carkinetics.dataset.subjects import weight_column, weights
 from carkinetics.dataset.table import PREDOSE, QUANTIFIED, Dataset, car_observations, is_censored
 from carkinetics.findings import Finding, Severity
 
@@ -109,7 +109,7 @@ def check_time_unit(data: Dataset) -> Iterator[Finding]:
     if latest > 3000:
         yield Finding(
             "warning", "time-unit", rows_in_words(data.observations[data.observations["time"] == latest]),
-            f"the latest time is {latest:g} d ({latest / 365.25:.1f} years); is TIME in hours? then time_unit='hour'",
+            f"the latest time is {latest:g} d ({latest / 365.25:.3g} years); is TIME in hours? then time_unit='hour'",
         )  # fmt: skip
 
 
@@ -163,7 +163,15 @@ def check_dose_unit(data: Dataset) -> Iterator[Finding]:
 
 
 def check_weight_plausible(data: Dataset) -> Iterator[Finding]:
-    """Body weights are in kg."""
+    """Body weights are numbers, in kg."""
+    column = weight_column(data.subjects)
+    if column is not None and not pd.api.types.is_numeric_dtype(data.subjects[column]):
+        texts = data.subjects[column].dropna()
+        unread = texts[pd.to_numeric(texts, errors="coerce").isna()]
+        yield Finding(
+            "warning", "weight-plausible", f"subject {_names(data.subjects.loc[unread.index, 'subject'].tolist())}",
+            f"{column} is {unread.iloc[0]!r}; expected a number of kg: without it a dose is known in one unit only",
+        )  # fmt: skip
     for subject, weight in weights(data.subjects).items():
         if weight < 2 or weight > 300:
             yield Finding(

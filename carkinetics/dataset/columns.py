@@ -121,7 +121,7 @@ def rename_columns(
     for role in required:
         if role not in names.values() and not (role == "DV" and several):
             raise DataError(
-                f"{table.name}: column {role!r} is missing{did_you_mean(role, table.header)} "
-                f"If another column plays this part, say so: columns={{{role!r}: '...'}}"
+                f"{table.name}: column {role!r} is missing{did_you_mean(role, table.header)}; "
+                f"if another column plays this part, say so: columns={{{role!r}: '...'}}"
             )
     return names, displaced

@@ -78,6 +78,53 @@ def refusal(cell: Cell, cens: float, kind: str = CAR) -> tuple[str, str] | None:
     return None
 
 
+def unread_limits(rows: Sequence[Row], kinds: Mapping[str, str]) -> dict[tuple[str, str], list[Row]]:
+    """Cells of LLOQ, LOD and LIMIT that are not a limit, so that the assay's usual one goes in their place.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Observation rows with their assay.
+    kinds : mapping of str to str
+        Assay → ``"car"`` or ``"marker"``.
+
+    Returns
+    -------
+    dict
+        (column, text) → its rows.
+    """
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        sound = {
+            "LLOQ": number_in(row["LLOQ"]) > 0,
+            "LOD": number_in(row["LOD"]) > 0,
+            "LIMIT": not np.isnan(lower_limit(row, kinds[row.assay])),
+        }
+        for column, is_limit in sound.items():
+            if not is_limit and not is_missing(row[column]):
+                found.setdefault((column, row[column]), []).append(row)
+    return found
+
+
+def lower_limit(row: Row, kind: str) -> float:
+    """LIMIT of a row, NaN if it has none.
+
+    Parameters
+    ----------
+    row : Row
+        An observation.
+    kind : {"car", "marker"}
+        A marker may be negative, a level not.
+
+    Returns
+    -------
+    float
+        The lower end of a censored interval.
+    """
+    limit = number_in(row["LIMIT"])
+    return np.nan if kind == CAR and limit < 0 else limit
+
+
 def read_level(
     cell: Cell, time: float, *, lloq: float, lod: float, cens: float, limit: float, kind: str = CAR
 ) -> Reading:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from carkinetics.dataset.cell import identifier, natural_order, number_in, read_cell
+from carkinetics.dataset.cell import identifier, is_missing, natural_order, number_in, read_cell
 from carkinetics.dataset.columns import ColumnMap
 from carkinetics.dataset.doses import (
     dose_table,
@@ -34,9 +34,11 @@ from carkinetics.dataset.limits import (
     assay_kinds,
     assay_units,
     by_assay,
+    lower_limit,
     positive_limits,
     read_level,
     refusal,
+    unread_limits,
     usual_limit,
 )
 from carkinetics.dataset.place import numbers_in_words
@@ -185,9 +187,16 @@ def _observations(
     kinds = assay_kinds(units, markers, names)
     lloqs = positive_limits(by_assay(lloq, assays, names, "lloq"), "lloq")
     lods = positive_limits(by_assay(lod, assays, names, "lod"), "lod")
+    _say_unread_limits(rows, kinds, record)
     found = []
     for row in rows:
         cell, cens = read_cell(row["DV"]), number_in(row["CENS"])
+        if np.isnan(cens) and not is_missing(row["CENS"]):
+            # Read as a number, a censored value would count as measured.
+            record.exclude(
+                row, "cens-known", f"CENS {row['CENS']}", "expected CENS 0 (quantified) or 1 (below LLOQ)"
+            )
+            continue
         if refused := refusal(cell, cens, kinds[row.assay]):
             record.exclude(row, refused[0], row["DV"], refused[1])
             continue
@@ -197,7 +206,7 @@ def _observations(
             lloq=_row_limit(row, "LLOQ", lloqs),
             lod=_row_limit(row, "LOD", lods),
             cens=cens,
-            limit=number_in(row["LIMIT"]),
+            limit=lower_limit(row, kinds[row.assay]),
             kind=kinds[row.assay],
         )
         found.append(
@@ -220,6 +229,17 @@ def _observations(
     return sorted_table(table, ["assay", "status", "value", "upper", "reported"]), assay_table
 
 
+def _say_unread_limits(rows: list[Row], kinds: Mapping[str, str], record: Record) -> None:
+    """Remarks on limits that are not numbers."""
+    for (column, text), at in unread_limits(rows, kinds).items():
+        expected = "from 0" if column == "LIMIT" else "above 0"
+        record.remark(
+            "error", "limit-is-number", f"column {column}, {numbers_in_words(row.line for row in at)}",
+            f"{column} is {text!r}; expected a number {expected} or an empty cell; not read, so the assay's usual limit "
+            "holds here",
+        )  # fmt: skip
+
+
 def _row_limit(row: Row, column: str, usual: Mapping[str, float]) -> float:
     """Limit on the row, else of its assay."""
     own = number_in(row[column])
@@ -228,8 +248,11 @@ def _row_limit(row: Row, column: str, usual: Mapping[str, float]) -> float:
 
 def _nothing_left(record: Record) -> str:
     """Error message: why no observation is left."""
-    lines: dict[str, list[Row]] = {}
-    for row, rule, _, reason in record.excluded:
-        lines.setdefault(f"{rule}: {reason}", []).append(row)
-    why = "; ".join(f"{numbers_in_words(row.line for row in rows)}, {text}" for text, rows in lines.items())
+    lines: dict[str, list[tuple[Row, str]]] = {}
+    for row, rule, found, reason in record.excluded:
+        lines.setdefault(f"{rule}: {reason}", []).append((row, found))
+    why = "; ".join(
+        f"{numbers_in_words(row.line for row, _ in rows)}, {text}; found {rows[0][1]!r}"
+        for text, rows in lines.items()
+    )
     return f"no observation is left; {why or 'the table has only doses and events'}"

@@ -26,6 +26,7 @@ EXCLUSIONS: dict[str, Severity] = {
     "event-named": "warning",
     "subject-once": "warning",
     "assay-given": "error",
+    "cens-known": "error",
     "value-missing": "warning",
     "value-not-taken": "note",
     "value-is-number": "error",

@@ -86,6 +86,8 @@ def read_table(source: Source, *, sheet: str | int | None = None) -> RawTable:
             rows = _frame_rows(pd.read_parquet(path))
     except DataError:
         raise
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read: {problem.strerror or problem}") from problem
     except Exception as problem:  # every reader has its own errors for a damaged file
         raise DataError(f"{path}: cannot be read: {problem}") from problem
     return _table(path.name, rows)

@@ -263,6 +263,22 @@ def _column(texts: list[str]) -> pd.Series:
     )
 
 
+def weight_column(subjects: pd.DataFrame) -> str | None:
+    """Column that holds the body weight.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        Subject table.
+
+    Returns
+    -------
+    str or None
+        Its name; None if there is none.
+    """
+    return next((name for name in WEIGHTS if name in subjects), None)
+
+
 def weights(subjects: pd.DataFrame) -> pd.Series:
     """Body weight in kg by subject, NaN where none is known.
 
@@ -276,7 +292,7 @@ def weights(subjects: pd.DataFrame) -> pd.Series:
     pandas.Series
         Indexed by subject.
     """
-    column = next((name for name in WEIGHTS if name in subjects), None)
+    column = weight_column(subjects)
     values = (
         np.nan if column is None else pd.to_numeric(subjects[column], errors="coerce").to_numpy(dtype=float)
     )

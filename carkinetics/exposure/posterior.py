@@ -2,13 +2,15 @@
 
 The metrics are those of `nca`, but of the curve and not of the samples: no noise, no sampling days, no BLQ
 convention. Three are defined through the subject's own sampling days, so that they can be laid beside `nca`:
-``auc_last`` and ``aumc_last`` end at the last sample, ``tlast`` and ``clast`` are the last sampling day on which
-the curve is at or above the LLOQ. ``persistence`` is when the curve falls below the LLOQ for good.
+``auc_last`` and ``aumc_last`` end at the last quantified sample, ``tlast`` and ``clast`` are the last sampling day on
+which the curve is at or above the LLOQ. ``persistence`` is when the curve falls below the LLOQ for good, and
+``auc_inf_pred`` is the area to 20 years. The LLOQ is the median of the subject's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from carkinetics.dataset.table import QUANTIFIED
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.curve_metrics import HORIZON, areas, last_time_above, levels, peak
 from carkinetics.exposure.table import EXPOSURE_COLUMNS, METRICS, Exposure, metric_unit, window_end
@@ -64,16 +67,15 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
     shape = (*next(iter(values.values())).shape[:-1], len(fit.data.subject_ids))
     values = {name: np.broadcast_to(value, shape) for name, value in values.items()}
     found = {metric: np.full(shape, np.nan) for metric in wanted}
-    lloq = _lloq(fit)
     for i, subject in enumerate(fit.data.subject_ids):
         if subject in excluded:
             continue
         rows = fit.data.observations[fit.data.observations["subject"] == subject]
-        days = np.unique(rows["time"].to_numpy(float)[rows["time"].to_numpy(float) >= 0])
+        sampled = _Sampled.of(rows)
         one = {name: np.ascontiguousarray(value[..., i]) for name, value in values.items()}
-        for metric, result in _metrics_of_one(fit, one, wanted, days, lloq).items():
+        for metric, result in _metrics_of_one(fit, one, wanted, sampled).items():
             found[metric][..., i] = result
-    return _exposure(fit, found, excluded, lloq)
+    return _exposure(fit, found, excluded)
 
 
 def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
@@ -103,52 +105,63 @@ def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
     return {name: np.broadcast_to(value, full) for name, value in (values | fixed | inputs).items()}, reasons
 
 
-def _lloq(fit: Fit) -> float:
-    limits = fit.observations["lloq"].dropna()
-    return float(limits.median()) if len(limits) else float("nan")
+@dataclass(frozen=True)
+class _Sampled:
+    """When a subject was sampled, the last quantified sample (NaN if none) and the LLOQ (NaN if unknown)."""
+
+    days: Array
+    last: float
+    lloq: float
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> _Sampled:
+        rows = rows[rows["time"] >= 0]
+        return cls(
+            days=np.unique(rows["time"].to_numpy(float)),
+            last=float(rows.loc[rows["status"] == QUANTIFIED, "time"].max()),
+            lloq=float(rows["lloq"].median()),
+        )
 
 
 def _metrics_of_one(
-    fit: Fit, values: Mapping[str, Array], wanted: list[str], days: Array, lloq: float
+    fit: Fit, values: Mapping[str, Array], wanted: list[str], sampled: _Sampled
 ) -> dict[str, Array]:
     """All metrics of one subject, for all draws; in chunks, to bound the memory."""
     shape = np.shape(next(iter(values.values())))
     flat = {name: np.ravel(value) for name, value in values.items()}
     size = int(np.prod(shape, dtype=int))
     parts = [
-        _chunk(fit, {name: value[at : at + CHUNK] for name, value in flat.items()}, wanted, days, lloq)
+        _chunk(fit, {name: value[at : at + CHUNK] for name, value in flat.items()}, wanted, sampled)
         for at in range(0, size, CHUNK)
     ]
     return {metric: np.concatenate([part[metric] for part in parts]).reshape(shape) for metric in parts[0]}
 
 
-def _chunk(
-    fit: Fit, values: dict[str, Array], wanted: list[str], days: Array, lloq: float
-) -> dict[str, Array]:
+def _chunk(fit: Fit, values: dict[str, Array], wanted: list[str], sampled: _Sampled) -> dict[str, Array]:
     model = fit.model
     found: dict[str, Array] = {}
-    last = float(days[-1]) if len(days) else 0.0
+    last, lloq = sampled.last, sampled.lloq
     needs_peak = {"cmax", "tmax", "persistence"} & set(wanted)
     cmax, tmax = peak(model, values) if needs_peak else (np.empty(0), np.empty(0))
     found |= {name: value for name, value in (("cmax", cmax), ("tmax", tmax)) if name in wanted}
-    if "persistence" in wanted:
+    if "persistence" in wanted and lloq > 0:
         found["persistence"] = last_time_above(model, values, lloq, cmax, tmax)
     ends: dict[str, float] = {metric: end for metric in wanted if (end := window_end(metric)) is not None}
-    if {"auc_last", "auc_extrapolated_percent"} & set(wanted):
+    if {"auc_last", "auc_extrapolated_percent"} & set(wanted) and last > 0:
         ends["auc_last"] = last
     if {"auc_inf_pred", "auc_extrapolated_percent"} & set(wanted):
         ends["auc_inf_pred"] = HORIZON
     if ends:
         found |= dict(zip(ends, areas(model, values, list(ends.values())), strict=True))
-    if "auc_extrapolated_percent" in wanted:
+    if "auc_extrapolated_percent" in wanted and last > 0:
         found["auc_extrapolated_percent"] = 100 * (1 - found["auc_last"] / found["auc_inf_pred"])
-    if "aumc_last" in wanted:
+    if "aumc_last" in wanted and last > 0:
         found["aumc_last"] = areas(model, values, [last], moment=True)[0]
     if {"half_life", "lambda_z"} & set(wanted) and "half_life" in model.quantities:
         half_life = evaluate(model.quantities["half_life"].value, with_derived(model, values), NUMPY)
         found |= {"half_life": half_life, "lambda_z": np.log(2) / half_life}
-    if {"tlast", "clast"} & set(wanted) and len(days):
-        found |= _last_sampled(fit, values, days, lloq)
+    if {"tlast", "clast"} & set(wanted) and len(sampled.days) and lloq > 0:
+        found |= _last_sampled(fit, values, sampled.days, lloq)
     return {metric: value for metric, value in found.items() if metric in wanted}
 
 
@@ -164,7 +177,7 @@ def _last_sampled(fit: Fit, values: dict[str, Array], days: Array, lloq: float) 
     }
 
 
-def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str], lloq: float) -> Exposure:
+def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str]) -> Exposure:
     tail = (1 - INTERVAL) / 2
     drawn = fit.method == "hierarchical"
     method = "model, posterior of the latent curve" if drawn else "model, individual estimate"
@@ -175,7 +188,7 @@ def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str], lloq:
             sample = per_subject[:, i]
             reason = excluded.get(subject, "")
             if not reason and np.isnan(sample).all():
-                reason = _why_missing(fit, metric)
+                reason = _why_missing(fit, metric, subject)
             low, middle, high = (np.nan,) * 3 if reason else _interval(sample, tail)
             bounds = (low, high) if drawn else (np.nan, np.nan)
             rows.append(
@@ -187,10 +200,11 @@ def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str], lloq:
         coords = {"chain": posterior["chain"], "draw": posterior["draw"], "subject": fit.data.subject_ids}
         draws = xr.Dataset({m: (("chain", "draw", "subject"), v) for m, v in found.items()}, coords)
     settings: dict[str, Any] = {
-        "source": "model", "method": method, "model": fit.model.name, "lloq": lloq,
+        "source": "model", "method": method, "model": fit.model.name,
         "interval": f"{INTERVAL:.0%} equal-tailed" if drawn else "none",
         "blq": f"{fit.settings['blq']} in the fit; the latent curve has no BLQ",
-        "persistence": f"the latent level falls below {lloq:g} {fit.model.value_unit} for good",
+        "persistence": "the latent level falls below the LLOQ for good", "horizon_days": HORIZON,
+        "covariates": [c["text"] for c in fit.settings["covariates"]],
     }  # fmt: skip
     return Exposure(pd.DataFrame(rows, columns=list(EXPOSURE_COLUMNS)), draws, settings)
 
@@ -206,9 +220,14 @@ def _interval(sample: Array, tail: float) -> tuple[float, float, float]:
     return float(low), float(middle), float(high)
 
 
-def _why_missing(fit: Fit, metric: str) -> str:
+def _why_missing(fit: Fit, metric: str, subject: str) -> str:
+    rows = fit.data.observations[fit.data.observations["subject"] == subject]
     if metric in ("half_life", "lambda_z") and "half_life" not in fit.model.quantities:
         return f"model {fit.model.name} names no terminal half-life"
+    if metric in ("persistence", "tlast", "clast") and not (rows["lloq"] > 0).any():
+        return "no LLOQ is known for this subject"
+    if metric in ("auc_last", "aumc_last", "auc_extrapolated_percent"):
+        return "no quantified sample"
     if metric in ("tlast", "clast"):
         return "the curve is below the LLOQ on every sampling day"
     return "the curve could not be computed"

@@ -68,7 +68,7 @@ def laplace_em(problem: Problem, *, iterations: int = 60) -> Approximation:
     problem : Problem
         What is fitted; a closed form, for speed.
     iterations : int
-        EM steps at most; it stops when the location moves by less than 0.2 % of an omega.
+        EM steps at most; it stops when no location moves by more than 0.002 on its free scale.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def _initial(problem: Problem) -> Approximation:
         location[name] = 0.5 * float(np.median([start[name] for start in starts])) + 0.5 * prior.location
     omega = {name: min(model.parameters[name].omega or 0.5, 1.0) for name in problem.random}
     q = len(problem.random)
-    modes = np.array([[start[name] for name in problem.random] for start in starts]).reshape(-1, q)
+    modes = np.array([[start[name] for name in problem.random] for start in starts]).reshape(len(starts), q)
     scale = problem.model.residual if problem.error.log_scale else _natural_scale(problem)
     sigmas = {
         name: (0.3 if name == "sigma_prop" or problem.error.name == "proportional" else scale)

@@ -23,10 +23,6 @@ from carkinetics.model.expression import NUMPY, evaluate, parse
 from carkinetics.model.prior import Prior
 from carkinetics.model.spec import Model
 
-DEFAULT_PRIOR = Prior(
-    "normal", 0.0, 1.0, "one unit of the covariate is not expected to move a parameter by more than e²"
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Covariate:
@@ -88,7 +84,8 @@ def read_covariates(
     found = []
     frame = covariate_frame(data)
     for parameter, entry in (requested or {}).items():
-        model.require(parameter, "covariates")
+        if model.require(parameter, "covariates").fixed:
+            raise ConfigError(f"covariates: {parameter} is fixed; a covariate cannot move it")
         texts = (
             {entry: None}
             if isinstance(entry, str)
@@ -99,13 +96,33 @@ def read_covariates(
         for text, prior in texts.items():
             values = covariate_values(frame, text, f"covariates of {parameter}")
             centre = 0.0 if values.min() <= 0 <= values.max() else float(values.mean())
-            chosen = DEFAULT_PRIOR if prior is None else Prior.of(prior, f"prior of {parameter} on {text}")
+            chosen = (
+                _default_prior(values)
+                if prior is None
+                else Prior.of(prior, f"prior of {parameter} on {text}")
+            )
             if chosen.dist != "normal":
                 raise ConfigError(
                     f"the slope of {parameter} on {text} may be negative: its prior must be normal, not {chosen.dist}"
                 )
             found.append(Covariate(parameter, text, values - centre, centre, chosen))
+    names = [covariate.name for covariate in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"covariates: two effects would both be called {name}; write one of them differently"
+            )
     return tuple(found)
+
+
+def _default_prior(values: NDArray[np.float64]) -> Prior:
+    """A slope of some 1 on the free scale per unit of the covariate, or per SD where that is larger (age in years)."""
+    return Prior(
+        "normal",
+        0.0,
+        float(1 / max(1.0, values.std())),
+        "default: a unit or an SD moves the parameter by less than e²",
+    )
 
 
 def covariate_frame(data: Dataset) -> pd.DataFrame:

@@ -73,7 +73,9 @@ def _individual(fit: Fit) -> Iterator[Finding]:
 def _estimated(fit: Fit) -> pd.DataFrame:
     """Population rows less the quantities of fixed parameters, whose draws differ by rounding only."""
     table = fit.population()
-    return table[table["sd"] > 1e-12 * table["median"].abs()]
+    return table[
+        ~(table["sd"] <= 1e-12 * table["median"].abs())
+    ]  # an SD that is no number stays, to be found
 
 
 def _rhat(fit: Fit) -> Iterator[Finding]:
@@ -97,11 +99,11 @@ def _rhat(fit: Fit) -> Iterator[Finding]:
             f"R-hat is {population.max():.3f} for {worst} ({n} of {len(population)} above {RHAT}); draw longer",
         )
     individual = fit.individual()
-    above = individual[individual["rhat"] >= RHAT]
+    above = individual[~(individual["rhat"] < RHAT)]
     if len(above):
-        top = above.loc[above["rhat"].idxmax()]
+        top = above.loc[above["rhat"].fillna(np.inf).idxmax()]
         yield Finding(
-            "error" if top["rhat"] >= RHAT_SUBJECT else "note", "rhat-subject", f"subject {top['subject']}",
+            "note" if top["rhat"] < RHAT_SUBJECT else "error", "rhat-subject", f"subject {top['subject']}",
             f"R-hat is {top['rhat']:.3f} for {top['parameter']} ({len(above)} of {len(individual)} individual values above {RHAT})",
         )  # fmt: skip
 
@@ -110,13 +112,13 @@ def _effective_sample_size(fit: Fit) -> Iterator[Finding]:
     population = _estimated(fit)
     for column, word in (("ess_bulk", "bulk"), ("ess_tail", "tail")):
         ess = population[column]
-        if not ess.min() > ESS:
-            worst = ess.idxmin()
+        if not (ess > ESS).all():
+            worst = ess.fillna(0.0).idxmin()
             yield Finding(
                 "error",
                 f"ess-{word}",
                 str(worst),
-                f"{word} effective sample size is {ess.min():.0f} for {worst}; more than {ESS} is needed",
+                f"{word} effective sample size is {ess[worst]:.0f} for {worst}; more than {ESS} is needed",
             )
 
 
@@ -138,7 +140,7 @@ def _energy(fit: Fit) -> Iterator[Finding]:
         return
     fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
     worst = int(fraction.argmin())
-    if fraction[worst] < EBFMI:
+    if not fraction[worst] >= EBFMI:
         yield Finding(
             "error",
             "e-bfmi",

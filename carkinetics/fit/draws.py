@@ -19,7 +19,6 @@ from carkinetics.model.solve import with_derived
 
 PRIOR_DRAWS = 1000
 PREDICTIVE_DRAWS = 500
-HIDDEN = ("_location", "_z", "_individual", "_log__", "effect_chol", "effect_chol_corr", "effect_chol_stds")
 STATS = {
     "diverging": "diverging", "energy": "energy", "logp": "lp", "n_steps": "n_steps", "depth": "tree_depth",
     "maxdepth_reached": "reached_max_treedepth", "step_size": "step_size", "mean_tree_accept": "acceptance_rate",
@@ -45,7 +44,7 @@ def assemble_tree(problem: Problem, raw: xr.DataTree, *, seed: int) -> xr.DataTr
     """
     rng = np.random.default_rng([seed, 1])
     sampled = raw["posterior"].to_dataset()
-    posterior = sampled[[name for name in sampled.data_vars if not str(name).endswith(HIDDEN)]]
+    posterior = sampled.drop_vars(_auxiliary(problem), errors="ignore")
     posterior = _with_quantities(
         problem, posterior.drop_vars([d for d in posterior.coords if d not in posterior.dims])
     )
@@ -71,6 +70,13 @@ def assemble_tree(problem: Problem, raw: xr.DataTree, *, seed: int) -> xr.DataTr
     )
 
 
+def _auxiliary(problem: Problem) -> list[str]:
+    """Names of the coordinates that the sampler moves in, which say nothing that the others do not."""
+    names = [f"{name}_location" for name in problem.model.free_parameters]
+    names += [f"{name}_{form}" for name in problem.random for form in ("individual", "z")]
+    return [*names, "effect_individual", "effect_z", "effect_chol", "effect_chol_corr", "effect_chol_stds"]
+
+
 def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Dataset:
     """Draws of the population and of the subjects from the prior.
 
@@ -93,6 +99,11 @@ def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Datase
     dims = ("chain", "draw")
     slopes = {c.name: rng.normal(c.prior.centre, c.prior.spread, size) for c in problem.covariates}
     correlation = _lkj(len(problem.correlated), n, rng) if problem.correlated else None
+    z = {name: rng.standard_normal((*size, problem.n_subjects)) for name in problem.random}
+    if correlation is not None:
+        chol = np.linalg.cholesky(correlation)
+        together = np.stack([z[name][0] for name in problem.correlated], axis=1)
+        z |= {name: (chol @ together)[None, :, k] for k, name in enumerate(problem.correlated)}
     for name in problem.model.free_parameters:
         parameter = problem.model.parameters[name]
         free = rng.normal(parameter.prior.location, parameter.prior.spread, size)
@@ -102,7 +113,7 @@ def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Datase
             if name in problem.random:
                 omega = np.abs(rng.normal(0, parameter.omega_prior, size))
                 found[f"{name}_omega"] = (dims, omega)
-                individual = individual + omega[..., None] * rng.standard_normal((*size, problem.n_subjects))
+                individual = individual + omega[..., None] * z[name]
             individual = np.broadcast_to(individual, (*size, problem.n_subjects))
             found[name] = ((*dims, "subject"), parameter.from_free(individual))
     found |= {name: (dims, value) for name, value in slopes.items()}
@@ -117,7 +128,7 @@ def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Datase
 
 
 def _lkj(size: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Correlation matrices from LKJ(2) by the vine method (Lewandowski D et al. J Multivar Anal 2009;100:1989)."""
+    """Correlation matrices from LKJ(2) by the onion method (Lewandowski D et al. J Multivar Anal 2009;100:1989)."""
     beta = 2.0 + (size - 2) / 2
     chol = np.zeros((n, size, size))
     chol[:, 0, 0] = 1.0
@@ -154,7 +165,7 @@ def parameter_values(problem: Problem, draws: xr.Dataset) -> dict[str, NDArray[n
 
 
 def _with_quantities(problem: Problem, draws: xr.Dataset) -> xr.Dataset:
-    """Add the model's derived quantities at the typical values, such as ``doubling_time_typical``."""
+    """Add the derived quantities at the typical values (``doubling_time_typical``) and each pair's correlation."""
     typical: dict[str, Any] = {name: p.typical for name, p in problem.model.parameters.items()}
     typical |= {name: entry.default for name, entry in problem.model.inputs.items()}
     typical |= {name: draws[f"{name}_typical"].to_numpy() for name in problem.model.free_parameters}
@@ -162,6 +173,16 @@ def _with_quantities(problem: Problem, draws: xr.Dataset) -> xr.Dataset:
         known = with_derived(problem.model, typical)
         values = {name: evaluate(q.value, known, NUMPY) for name, q in problem.model.quantities.items()}
     shape = (draws.sizes["chain"], draws.sizes["draw"])
+    if problem.correlated:
+        draws = draws.assign(
+            {
+                f"corr_{one}_{other}": draws["effect_correlation"].sel(
+                    effect=one, effect_aux=other, drop=True
+                )
+                for k, one in enumerate(problem.correlated)
+                for other in problem.correlated[k + 1 :]
+            }
+        )
     return draws.assign(
         {
             f"{name}_typical": (("chain", "draw"), np.broadcast_to(value, shape))

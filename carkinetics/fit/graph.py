@@ -142,7 +142,7 @@ def _independent(name: str, mean: Any, omega: Any, centred: bool) -> Any:
 
 
 def _correlated(problem: Problem, means: dict[str, Any], direct: frozenset[str]) -> dict[str, Any]:
-    """Random effects with a full covariance; all centred if most of them are asked to be."""
+    """Random effects with a full covariance, centred all or none."""
     names = problem.correlated
     scales = np.array([problem.model.parameters[name].omega_prior for name in names])
     chol, corr, omega = pm.LKJCholeskyCov(
@@ -156,7 +156,7 @@ def _correlated(problem: Problem, means: dict[str, Any], direct: frozenset[str])
     for k, name in enumerate(names):
         pm.Deterministic(f"{name}_omega", omega[k])
     mean = pt.stack([means[name] + pt.zeros(problem.n_subjects) for name in names], axis=1)
-    if sum(name in direct for name in names) * 2 > len(names):
+    if direct >= set(names):
         together = pm.MvNormal("effect_individual", mean, chol=chol, dims=("subject", "effect"))
     else:
         together = mean + pm.Normal("effect_z", dims=("subject", "effect")) @ chol.T

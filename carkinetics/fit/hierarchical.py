@@ -104,6 +104,10 @@ def fit_hierarchical(
     """
     if min(draws, tune, chains) < 1:
         raise ConfigError(f"draws, tune and chains are {draws}, {tune} and {chains}; each must be at least 1")
+    if not 0.5 <= target_accept < 1 or not 0 <= seed < 2**32:
+        raise ConfigError(
+            f"target_accept is {target_accept!r} (0.5 to below 1), seed {seed!r} (0 to below 2**32)"
+        )
     say = _teller(progress)
     problem = make_problem(
         model,
@@ -196,8 +200,17 @@ def _choose_centred(problem: Problem, found: Approximation, asked: Iterable[str]
                 raise ConfigError(
                     f"centred: {name} has no random effect; random is {', '.join(problem.random)}"
                 )
+        together = set(problem.correlated) & set(chosen)
+        if together and together != set(problem.correlated):
+            raise ConfigError(
+                f"centred: the correlated {', '.join(problem.correlated)} go together; name all or none"
+            )
         return chosen
-    return [name for name, share in found.information().items() if share > CENTRED_ABOVE]
+    chosen = [name for name, share in found.information().items() if share > CENTRED_ABOVE]
+    alone = [name for name in chosen if name not in problem.correlated]
+    # Correlated effects are one block: centred if most of its members are determined by the data.
+    most = 2 * (len(chosen) - len(alone)) > len(problem.correlated)
+    return [name for name in problem.random if name in alone or (most and name in problem.correlated)]
 
 
 def _settings(problem: Problem, centred: list[str], found: Approximation) -> dict[str, Any]:

@@ -82,6 +82,10 @@ def fit_individuals(
         raise ConfigError(
             f"error is {problem.error.name!r}; individual least squares takes {', '.join(CONSTANT_SD)}"
         )
+    if blq == "M2" or (blq == "M4" and not problem.error.log_scale):
+        raise ConfigError(
+            f"blq is {blq!r}, a conditional likelihood that is no sum of squares; use M3 for individual fits"
+        )
     scale = _residual_scale(problem, sigma)
     rows = [row for i in range(problem.n_subjects) for row in _fit_one(_only(problem, i), priors, scale)]
     table = pd.DataFrame(rows)[[*PARAMETER_COLUMNS, "status", "message", "n_obs"]]
@@ -218,7 +222,8 @@ def _residuals(problem: Problem, priors: bool, sigma: float) -> Callable[[lmfit.
     names = list(problem.random)
     highest = np.zeros(len(problem.time))
     sigmas = {"sigma": sigma}
-    reference = np.maximum(problem.rows.value, problem.rows.upper)
+    reference = problem.rows.upper.copy()
+    reference[problem.rows.exact] = problem.rows.value[problem.rows.exact]
     at_best = problem.log_likelihood(np.where(np.isfinite(reference), reference, 1.0), sigmas)
     highest[problem.rows.exact] = at_best[problem.rows.exact]
     prior = [_new_subject(problem, name) for name in names]

@@ -87,6 +87,9 @@ def _units(problem: Problem) -> dict[str, str]:
     units |= {f"{name}_typical": q.unit for name, q in problem.model.quantities.items()}
     units |= {c.name: "1" for c in problem.covariates}
     units |= {f"{name}_omega": SCALE_WORDS[parameters[name].transform] for name in problem.random}
+    units |= {
+        f"corr_{a}_{b}": "1" for k, a in enumerate(problem.correlated) for b in problem.correlated[k + 1 :]
+    }
     residual = "SD of log" if problem.error.log_scale else problem.model.value_unit
     relative = {"sigma_prop"} | ({"sigma"} if problem.error.name == "proportional" else set())
     units |= {name: "1" if name in relative else residual for name in problem.error.parameters}

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError, ModelFileError, did_you_mean
 from carkinetics.model.expression import Expression, parse
+from carkinetics.model.observe import RESIDUAL_ERRORS
 from carkinetics.model.prior import PRIOR_KINDS, TO_FREE, Prior
 from carkinetics.model.spec import Check, Input, Model, Parameter, Quantity, State
 from carkinetics.shipped import shipped_folder
 from carkinetics.units import canonical_unit
 
 SCHEMA = 1
-ERRORS = ("lognormal", "student_t", "additive", "proportional", "combined1", "combined2")
 STARTS = ("", "peak", "peak_time", "fold", "decline", "lag")
 _TOP = {
     "schema", "name", "title", "citation", "doi", "value_unit", "notes", "parameters", "inputs", "derived",
@@ -111,7 +112,9 @@ def models() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def model_from_text(text: str, file: str = "model", changes: Mapping[str, Any] | None = None) -> Model:
+def model_from_text(
+    text: str, file: str = "model", changes: Iterable[tuple[str, dict[str, Any]]] = ()
+) -> Model:
     """Read a model from the text of its file.
 
     Parameters
@@ -120,7 +123,7 @@ def model_from_text(text: str, file: str = "model", changes: Mapping[str, Any] |
         TOML.
     file : str
         Name for error messages.
-    changes : mapping, optional
+    changes : iterable of (str, dict)
         `Model.changes` of a changed copy, made again.
 
     Returns
@@ -141,14 +144,9 @@ def model_from_text(text: str, file: str = "model", changes: Mapping[str, Any] |
         model = _Reader(text, file, table).model()
     except ConfigError as error:  # a prior that cannot be: the file is at fault here, not a call
         raise ModelFileError(str(error)) from None
-    if not changes:
-        return model
-    priors = dict(changes.get("priors", {}))
-    if "value_unit" in changes:
-        model = model.in_unit(changes["value_unit"], **priors)
-    elif priors:
-        model = model.with_priors(**priors)
-    return model.fix(**changes["fixed"]) if changes.get("fixed") else model
+    for call, arguments in changes:
+        model = getattr(model, call)(**arguments)
+    return model
 
 
 @dataclass(frozen=True)
@@ -248,6 +246,9 @@ class _Reader:
                         f"{self.at(section + '.' + name)}: {name!r} is not a name (letters, digits, _)"
                     )
                 taken.add(name)
+        for name in self.table.get("quantities", {}):
+            if name in parameters or name in ("sigma", "sigma_add", "sigma_prop"):
+                raise ModelFileError(f"{self.at('quantities.' + name)}: the name {name!r} is taken")
 
     def parameter(self, name: str, entry: Any) -> Parameter:
         section = f"parameters.{name}"
@@ -265,6 +266,12 @@ class _Reader:
                 f"{self.at(section, 'transform')} is {transform!r} but the prior is {prior.dist}; "
                 f"pairs are {', '.join(f'{scale} with {kind}' for scale, kind in right.items())}"
             )
+        typical = self.number(section, "typical", entry["typical"])
+        with np.errstate(all="ignore"):
+            if not np.isfinite(TO_FREE[transform](typical)):
+                raise ModelFileError(
+                    f"{self.at(section, 'typical')} is {typical:g}, outside the {transform} scale"
+                )
         if entry.get("start", "") not in STARTS:
             raise ModelFileError(
                 f"{self.at(section, 'start')}: {entry['start']!r}{did_you_mean(entry['start'], STARTS)}"
@@ -278,7 +285,7 @@ class _Reader:
             name=name,
             meaning=str(entry["meaning"]),
             unit=canonical_unit(entry["unit"]),
-            typical=self.number(section, "typical", entry["typical"]),
+            typical=typical,
             transform=transform,
             prior=prior,
             omega=omega,
@@ -310,7 +317,7 @@ class _Reader:
             if not ready:
                 circle = [name for name in drafts if name not in ordered]
                 raise ModelFileError(
-                    f"{self.at('derived', circle[0])}: {', '.join(circle)} are defined by each other"
+                    f"{self.at('derived', circle[0])}: {', '.join(circle)} {'are defined by each other' if len(circle) > 1 else 'is defined by itself'}"
                 )
             ordered.update({name: drafts[name] for name in ready})
         return ordered
@@ -351,9 +358,9 @@ class _Reader:
         entry = self.table["observation"]
         self.only("observation", entry, ("of", "error", "residual"))
         self.need("observation", entry, "of", "error")
-        if entry["error"] not in ERRORS:
+        if entry["error"] not in RESIDUAL_ERRORS:
             raise ModelFileError(
-                f"{self.at('observation', 'error')} is {entry['error']!r}{did_you_mean(str(entry['error']), ERRORS)}"
+                f"{self.at('observation', 'error')} is {entry['error']!r}{did_you_mean(str(entry['error']), RESIDUAL_ERRORS)}"
             )
         names = [*known, "level"] if level is not None else known
         observed = parse(entry["of"], names, where=self.at("observation", "of"))

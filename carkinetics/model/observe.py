@@ -163,16 +163,21 @@ def likelihood_rows(observations: pd.DataFrame, method: str, error: ResidualErro
     blq = status.isin(CENSORED).to_numpy()
     value, lower, upper = (observations[c].to_numpy(float).copy() for c in ("value", "lower", "upper"))
     _refuse_unusable(observations, blq, method, error)
-    keep = (status != PREDOSE).to_numpy().copy()
+    # A level is zero before the infusion by definition; what was measured then is for `check` to report.
+    keep = (status != PREDOSE).to_numpy() & (observations["time"].to_numpy(float) >= 0)
     above = np.full(len(value), np.nan)
     if method in ("M1", "M2"):
         keep &= ~blq
     if method == "M2":
-        above = np.where(blq, np.nan, observations["lloq"].to_numpy(float))
+        above = observations["lloq"].to_numpy(float).copy()
     if method == "M4" and not error.log_scale:
         above = np.zeros(len(value))
     if method in ("M5", "M6", "M7"):
-        value = np.where(blq, 0.0 if method == "M7" else upper / 2, value)
+        lloq = observations["lloq"].to_numpy(float)
+        half = (
+            np.where(lloq > 0, lloq, upper) / 2
+        )  # also where the upper bound is the LOD: Beal's M5 is LLOQ/2
+        value = np.where(blq, 0.0 if method == "M7" else half, value)
         if method == "M6":
             same = (observations["subject"] == observations["subject"].shift()).to_numpy()
             keep &= ~(blq & np.append(False, blq[:-1]) & same)
@@ -205,6 +210,14 @@ def _refuse_unusable(
             raise DataError(
                 f"subject {row['subject']}, day {row['time']:g}: below quantification, but no limit is known; "
                 f"give lloq= (and lod=) when reading the data ({int(unlimited.sum())} such rows)"
+            )
+    if method == "M2":
+        unlimited = ~blq & ~(observations["lloq"].to_numpy(float) > 0)
+        if unlimited.any():
+            row = observations[unlimited].iloc[0]
+            raise DataError(
+                f"subject {row['subject']}, day {row['time']:g}: M2 conditions every value on its LLOQ, and this one "
+                "has none; give lloq= when reading the data, or use M1 or M3"
             )
     if error.log_scale:
         bad = (observations["status"] == "quantified").to_numpy() & ~(
@@ -286,11 +299,10 @@ def log_likelihood(
         return (value - f) / sd, sd
 
     def given_above(loglik: Any, at: NDArray[np.intp]) -> Any:
-        above = rows.above[at]
-        if np.isnan(above).all():
+        if np.isnan(rows.above[at]).all():
             return loglik
-        z, _ = standardised(above, at)
-        return loglik - np.isfinite(above) * _log_cdf(error, -z, ops)
+        z, _ = standardised(rows.above[at], at)
+        return loglik - _log_cdf(error, -z, ops)
 
     z, sd = standardised(rows.value[rows.exact], rows.exact)
     exact = given_above(_log_density(error, z, ops) - ops["log"](sd), rows.exact)

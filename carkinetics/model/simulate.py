@@ -173,7 +173,8 @@ def draw_parameters(
     complete_values(model, {**(omega or {}), **(shift or {})})  # refuses names the model does not have
     drawn = {}
     for name, parameter in model.parameters.items():
-        spread = (omega or {}).get(name, parameter.omega or 0.0)
+        own = 0.0 if parameter.fixed else parameter.omega or 0.0
+        spread = (omega or {}).get(name, own)
         free = parameter.to_free(float(centre[name])) + spread * rng.standard_normal(n)
         drawn[name] = np.asarray(parameter.from_free(free + (shift or {}).get(name, 0.0)), dtype=float)
     return drawn | {name: np.full(n, float(centre[name])) for name in model.inputs}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -187,8 +187,9 @@ class Model:
         Whether the solver should be an implicit one.
     text : str
         The file.
-    changes : dict
-        What was changed since it was read: ``priors``, ``fixed``, ``value_unit``.
+    changes : tuple of (str, dict)
+        What was changed since it was read: the calls of `with_priors`, `fix` and `in_unit` with their
+        arguments, in order, so that they can be made again.
     """
 
     name: str
@@ -210,7 +211,7 @@ class Model:
     checks: tuple[Check, ...]
     stiff: bool
     text: str
-    changes: dict[str, Any] = field(default_factory=dict)
+    changes: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def __repr__(self) -> str:
         kind = "closed form" if self.level is not None else f"{len(self.states)} differential equations"
@@ -221,6 +222,11 @@ class Model:
         """SHA-256 of the file's text and of the changes made since."""
         changes = json.dumps(self.changes, sort_keys=True)
         return hashlib.sha256(f"{self.text}\n{changes}".encode()).hexdigest()
+
+    @property
+    def priors_changed(self) -> set[str]:
+        """Names of the parameters whose prior is not the file's."""
+        return {name for call, entries in self.changes if call != "fix" for name in entries if name != "unit"}
 
     @property
     def free_parameters(self) -> list[str]:
@@ -289,8 +295,7 @@ class Model:
                     f"prior of {name} is {prior.dist}; {name} lives on the {old.transform} scale: use {right}"
                 )
             parameters[name] = replace(old, prior=prior, omega_prior=omega_prior, fixed=False)
-        changes = {**self.changes, "priors": {**self.changes.get("priors", {}), **entries}}
-        return replace(self, parameters=parameters, changes=changes)
+        return replace(self, parameters=parameters, changes=(*self.changes, ("with_priors", entries)))
 
     def fix(self, **values: float) -> Model:
         """Copy with some parameters held at given values.
@@ -319,8 +324,8 @@ class Model:
                     f"fix: {name} = {value:g} is outside the {parameters[name].transform} scale"
                 )
             parameters[name] = replace(parameters[name], typical=float(value), fixed=True)
-        fixed = {**self.changes.get("fixed", {}), **{name: float(value) for name, value in values.items()}}
-        return replace(self, parameters=parameters, changes={**self.changes, "fixed": fixed})
+        fixed = {name: float(value) for name, value in values.items()}
+        return replace(self, parameters=parameters, changes=(*self.changes, ("fix", fixed)))
 
     def in_unit(self, unit: str, **priors: Prior | Mapping[str, Any]) -> Model:
         """Copy for levels of another assay, with new priors for everything that carries the level's unit.
@@ -359,7 +364,7 @@ class Model:
             name: replace(q, unit=unit) if q.unit == self.value_unit else q
             for name, q in self.quantities.items()
         }
-        changes = {**changed.changes, "value_unit": unit}
+        changes = (*self.changes, ("in_unit", {"unit": unit, **changed.changes[-1][1]}))
         return replace(
             changed, value_unit=unit, parameters=parameters, quantities=quantities, changes=changes
         )

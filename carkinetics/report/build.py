@@ -14,6 +14,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from carkinetics.dataset.table import CENSORED, PREDOSE
+from carkinetics.errors import ConfigError
 from carkinetics.report.blocks import listing, percent
 from carkinetics.report.parts import Parts, sort_parts
 from carkinetics.report.remarks import verdict
@@ -49,7 +50,7 @@ def write_report(
     Raises
     ------
     ConfigError
-        If a part is of another type, or there is nothing to report.
+        If a part is of another type, there is nothing to report, or the path is a folder.
     """
     sorted_parts = sort_parts(parts, findings)
     versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
@@ -89,6 +90,8 @@ def _facts(parts: Parts) -> list[tuple[str, str]]:
 
 def _write(target: Path, text: str) -> Path:
     """Write a file that appears whole or not at all."""
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder; expected a file, such as {target / 'report.html'}")
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=target.parent, suffix=".part")
     try:

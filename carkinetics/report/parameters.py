@@ -166,7 +166,7 @@ def prior_table(fit: Fit) -> Table:
 
 
 def _priors(fit: Fit) -> Iterator[tuple[str, str, str]]:
-    set_here = fit.model.changes.get("priors", {})
+    set_here = fit.model.priors_changed
     for name, parameter in fit.model.parameters.items():
         if not parameter.fixed:
             origin = "set for this analysis" if name in set_here else "model file"

@@ -99,7 +99,7 @@ _SENTENCES = {
 
 
 def _statement(
-    result: pd.DataFrame, metric: str, verdict: str, interval: str, ratio: float, excluded: int
+    result: pd.DataFrame, metric: str, verdict: str, interval: str, ratio: float, excluded: int, caution: str
 ) -> str:
     """Put the verdict and its numbers into words."""
     row = result.set_index("quantity")
@@ -114,7 +114,17 @@ def _statement(
         f"{metric} {_SENTENCES[verdict]}: slope {slope['value']:.2f} ({interval} {slope['lower']:.2f} to "
         f"{slope['upper']:.2f}) against {region['lower']:.2f} to {region['upper']:.2f} over a {ratio:.3g}-fold "
         f"dose range. Doubling the dose multiplies {metric} by {fold['value']:.2f} ({fold['lower']:.2f} to "
-        f"{fold['upper']:.2f}).{flat}{left}"
+        f"{fold['upper']:.2f}).{flat}{left}{caution}"
+    )
+
+
+def _caution(exposure: Exposure) -> str:
+    """Individual estimates of a fit that knows no dose are pulled towards one typical value for all doses."""
+    if exposure.draws is None or any("dose" in text for text in exposure.settings.get("covariates", [])):
+        return ""
+    return (
+        " The fit behind these exposures has no dose covariate, which pulls the slope towards 0; fit with "
+        'covariates={"cmax": "log(dose)"} and read its slope.'
     )
 
 
@@ -217,7 +227,7 @@ def dose_exposure(
         table=table,
         draws=draws,
         verdict=verdict,
-        statement=_statement(table, metric, verdict, label, ratio, len(excluded)),
+        statement=_statement(table, metric, verdict, label, ratio, len(excluded), _caution(exposure)),
         n=len(values),
         observed=pd.DataFrame({"subject": values.index, "dose": amounts, "value": values.to_numpy()}),
         excluded=excluded,

@@ -231,6 +231,8 @@ def fit_grade(
         raise ConfigError(
             "expected an interval between 0 and 1, at least 1 draw and prior standard deviations above 0"
         )
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}; expected a number from 0")
     metric, log = _predictor(on)
     happened = parse_outcome(outcome, data.subjects)
     reasons = happened.isna().map({True: f"outcome {outcome!r} is missing", False: ""})

@@ -18,15 +18,25 @@ def _exposure_reasons(rows: pd.DataFrame, samples: pd.DataFrame | None, positive
     """Why each subject's exposure cannot be used, or nothing."""
     values = rows["value"].astype(float)
     given = rows["excluded"].where(rows["excluded"] != "", "no value")
-    reasons = given.where(values.isna(), "")
+    reasons = given.where(values.isna(), "").mask(
+        np.isinf(values), "the value is infinite; use a time-to-event analysis"
+    )
     if positive:
         reasons = reasons.where(~(values <= 0), "the value is not above 0, so it has no logarithm")
     if samples is None:
         return reasons
-    missing = samples.reindex(columns=rows.index).isna().sum()
+    drawn = samples.reindex(columns=rows.index)
+    # Infinity is a persistence that does not end within 20 years: leaving out those draws would be conditioning
+    # on the loss of the cells.
+    endless = np.isinf(drawn).sum()
+    text = (
+        endless.astype(str) + f" of {len(samples)} posterior draws are infinite; use a time-to-event analysis"
+    )
+    reasons = reasons.where((reasons != "") | (endless == 0), text)
+    missing = drawn.isna().sum()
     text = missing.astype(str) + f" of {len(samples)} posterior draws have no value"
     reasons = reasons.where((reasons != "") | (missing == 0), text)
-    low = (samples.reindex(columns=rows.index) <= 0).any()
+    low = (drawn <= 0).any()
     return reasons.where((reasons != "") | ~(low & positive), "a posterior draw is not above 0")
 
 

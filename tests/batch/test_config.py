@@ -119,6 +119,15 @@ def test_every_key_is_an_argument_of_the_function_that_reads_it(section, functio
         ('[data]\npath = "dta.csv"', "there is no file"),
         ('[data]\npath = "data.csv"\nformat = "nonmen"', "did you mean 'nonmem'"),
         ('seed = -1\n[data]\npath = "data.csv"', "seed is -1; expected a whole number from 0"),
+        ('seed = 9999999999999999999\n[data]\npath = "data.csv"', r"a whole number from 0 to 2\*\*63 - 1"),
+        ('[data]\npath = "data.csv"\nvalue_unit = { car = 3 }', "expected text or a table of text"),
+        ('[data]\npath = "data.csv"\nlloq = { car = "25" }', "expected a number or a table of numbers"),
+        ('[data]\npath = "data.csv"\ncolumns = { DV = 3 }', "columns is .*; expected a table of text"),
+        ('[data]\npath = "data.csv"\nassay_names = { 1 = 3 }', "assay_names is .*; expected a table of text"),
+        (
+            '[data]\npath = "data.csv"\n[fit.a]\nmodel = "m"\ncovariates = { cmax = 3 }',
+            "covariates is .*; expected a table of text or lists of text",
+        ),
         ("seed = 1", "'data' is missing"),
         ("data = 1", "data is 1; expected a table"),
         ("[data", "not valid TOML"),
@@ -153,3 +162,14 @@ def test_the_shipped_study_reads_its_data_as_the_example_does():
     assert study.data.settings.items() >= {k: v for k, v in example.items() if k not in about}.items()
     # Outside the data folder, which goes into the wheel as a whole.
     assert not study.output.resolve().is_relative_to(folder)
+
+
+def test_markers_wide_columns_and_several_covariates_can_be_named(write):
+    text = (
+        '[data]\npath = "data.csv"\nmarkers = ["flow"]\ncolumns = { ID = "USUBJID", DV = { qpcr = "Q", flow = "F" } }\n'
+        '[fit.a]\nmodel = "m"\ncovariates = { cmax = ["log(dose)", "sex"], alpha = "age" }\n'
+    )
+    study = read_study(write(text))
+    assert study.data.settings["markers"] == ["flow"]
+    assert study.data.settings["columns"]["DV"] == {"qpcr": "Q", "flow": "F"}
+    assert study.fits[0].settings["covariates"]["alpha"] == "age"

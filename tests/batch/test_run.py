@@ -132,3 +132,29 @@ def test_a_damaged_fit_is_made_again_with_the_same_numbers(fitted_study: Path):
     second = run_study(fitted_study)
     assert statuses(second)["fit.base"] == "made"
     pd.testing.assert_frame_equal(before, pd.read_csv(second.folder / "fit/base-parameters.csv"))
+
+
+def test_a_change_of_a_model_that_makes_no_sense_names_its_section(study: Path):
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text + '[fit.base]\nmodel = "stein2019"\nfix = { cmxa = 3 }\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"\[fit\.base\] fix: .* 'cmxa'; did you mean 'cmax'"):
+        run_study(study)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_no_generator_takes_stops_before_anything_is_written(study: Path, seed: int):
+    with pytest.raises(ConfigError, match=r"seed is .*expected a whole number from 0 to 2\*\*63 - 1"):
+        run_study(study, seed=seed)
+    assert not (study.parent / "run").exists()
+
+
+def test_a_model_of_differential_equations_fails_clearly_and_the_rest_is_reported(study: Path):
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text + '[fit.ode]\nmodel = "stein2019_ode"\n', encoding="utf-8")
+    result = run_study(study)
+    status = result.steps.set_index("step")["status"]
+    assert status["fit.ode"] == "failed"
+    assert status["diagnose.ode"] == "skipped"
+    assert status["dose.auc_0_28"] == status["response.crs"] == status["report"] == "made"
+    assert result.converged is False
+    assert "needs a closed form" in result.report.read_text(encoding="utf-8")

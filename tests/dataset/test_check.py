@@ -118,7 +118,7 @@ def test_a_quantified_value_at_time_zero_is_doubted(subject_frame, read_frames, 
 
 def test_hours_read_as_days_are_suspected(subject_frame, read_frames, found) -> None:
     frame = subject_frame(TIME=[0, 168, 2160, 8760])
-    assert "8760 d (24.0 years)" in found(read_frames(frame), "time-unit")["message"][0]
+    assert "8760 d (24 years)" in found(read_frames(frame), "time-unit")["message"][0]
     assert found(read_frames(frame, time_unit="hour"), "time-unit").empty
 
 
@@ -373,3 +373,52 @@ def test_rules_about_cells_leave_markers_alone(read_frames) -> None:
     )
     data = read_frames(frame, value_unit={"qpcr": "copies/ug", "sld": "mm"}, lloq={"qpcr": 50})
     assert check(data).empty
+
+
+def test_a_time_of_absurd_size_is_said_in_few_words(subject_frame, read_frames, found) -> None:
+    message = found(read_frames(subject_frame(TIME=[0, 7, 14, 1e300])), "time-unit")["message"][0]
+    assert "(2.74e+297 years)" in message
+
+
+def test_a_body_weight_with_its_unit_in_the_cell_is_said(subject_frame, read_frames, found) -> None:
+    data = read_frames(subject_frame(WT=["70 kg"] * 4), subject_frame("102", WT=[64] * 4))
+    table = found(data, "weight-plausible")
+    assert table["where"].tolist() == ["subject 101"]
+    assert "wt is '70 kg'; expected a number of kg" in table["message"][0]
+
+
+def test_limits_that_are_no_limits_are_errors_and_the_usual_one_holds(
+    subject_frame, read_frames, found
+) -> None:
+    frame = subject_frame(
+        DV=[None, "BLQ", 24000, 60],
+        LLOQ=["abc", "50 copies", "-5", "30"],
+        LIMIT=["x", "", "", "-3"],
+        CENS=[0, 0, 0, 1],
+    )
+    data = read_frames(frame)
+    table = found(data, "limit-is-number")
+    assert table["severity"].tolist() == ["error"] * 3
+    assert [message.split(";")[0] for message in table["message"]] == [
+        "LLOQ is '50 copies'", "LLOQ is '-5'", "LIMIT is '-3'",
+    ]  # fmt: skip
+    assert table["where"].tolist() == ["column LLOQ, row 3", "column LLOQ, row 4", "column LIMIT, row 5"]
+    assert data.observations["upper"].tolist() == [50, 24000, 60]
+    assert data.observations["lower"].tolist() == [0, 24000, 0]
+
+
+def test_a_marker_may_have_a_negative_lower_limit(found) -> None:
+    frame = pd.DataFrame({"ID": [1], "TIME": [7], "DV": [-1], "CENS": [1], "LIMIT": [-3], "LLOQ": [-1]})
+    assert found(read_nonmem(frame, value_unit="mm"), "limit-is-number")["message"].str[:12].tolist() == [
+        "LLOQ is '-1'"
+    ]
+
+
+@pytest.mark.parametrize("cens", ["yes", "Y", "BLQ"])
+def test_a_censoring_flag_in_words_is_not_taken_for_a_measured_value(
+    subject_frame, read_frames, found, cens
+) -> None:
+    data = read_frames(subject_frame(CENS=["", 0, 0, cens]))
+    assert data.observations["time"].tolist() == [7, 14]
+    (message,) = found(data, "cens-known")["message"]
+    assert f"expected CENS 0 (quantified) or 1 (below LLOQ); found 'CENS {cens}'" in message

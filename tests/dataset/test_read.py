@@ -261,3 +261,13 @@ def test_the_unit_of_time_does_not_matter(days, unit) -> None:
 def test_an_unknown_unit_of_time_is_refused(subject_frame, read_frames) -> None:
     with pytest.raises(UnitError, match="time unit is 'hourz'; did you mean 'hour'"):
         read_frames(subject_frame(), time_unit="hourz")
+
+
+def test_a_decimal_comma_is_shown_where_nothing_could_be_read() -> None:
+    frame = pd.DataFrame({"ID": [1], "TIME": [7], "DV": ["2400,5"]})
+    with pytest.raises(DataError, match=r"row 2, value-is-number: .*; found '2400,5'"):
+        read_nonmem(frame, value_unit="copies/ug")
+
+
+def test_an_identifier_of_300_characters_is_kept(subject_frame, read_frames) -> None:
+    assert read_frames(subject_frame("x" * 300)).subject_ids == ["x" * 300]

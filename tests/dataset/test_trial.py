@@ -22,8 +22,20 @@ def trial():
 def test_the_trial_has_the_shape_of_the_registry_entry(trial):
     assert len(trial.subjects) == 87
     assert trial.doses["amount"].agg(["min", "max"]).tolist() == [0.1e6, 2.0e6]
-    assert set(trial.assays["assay"]) == {"qpcr", "ip10", "ifng", "il6", "il10", "tnfa", "gmcsf", "ada", "sld"}
-    assert {"response", "crs_grade", "dlt", "pfs_day", "pfs_event", "os_day", "os_event"} <= set(trial.subjects)
+    assert set(trial.assays["assay"]) == {
+        "qpcr",
+        "ip10",
+        "ifng",
+        "il6",
+        "il10",
+        "tnfa",
+        "gmcsf",
+        "ada",
+        "sld",
+    }
+    assert {"response", "crs_grade", "dlt", "pfs_day", "pfs_event", "os_day", "os_event"} <= set(
+        trial.subjects
+    )
     qpcr = trial.select(assay="qpcr").observations
     after = qpcr[qpcr["status"] != "predose"]
     assert 0.3 <= (after["status"] != "quantified").mean() <= 0.6

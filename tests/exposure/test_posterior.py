@@ -48,10 +48,10 @@ def test_areas_add_up_and_windows_are_free(fit):
 
 def test_half_life_is_that_of_the_slow_phase(fit):
     exposure = exposure_from(fit, ["half_life", "lambda_z"])
-    np.testing.assert_allclose(exposure.draws["lambda_z"], fit.tree["posterior"]["beta"], rtol=1e-9)
-    np.testing.assert_allclose(
-        exposure.draws["half_life"], np.log(2) / fit.tree["posterior"]["beta"], rtol=1e-9
-    )
+    posterior = fit.tree["posterior"]
+    slow = np.minimum(posterior["alpha"], posterior["beta"])
+    np.testing.assert_allclose(exposure.draws["lambda_z"], slow, rtol=1e-9)
+    np.testing.assert_allclose(exposure.draws["half_life"], np.log(2) / slow, rtol=1e-9)
 
 
 def test_last_sampling_day_is_a_sampling_day(fit):
@@ -67,6 +67,14 @@ def test_a_metric_of_the_samples_is_refused(fit):
         exposure_from(fit, ["lambda_z_n"])
     with pytest.raises(ConfigError, match="did you mean 'cmax'"):
         exposure_from(fit, ["cmx"])
+
+
+def test_without_an_lloq_there_is_no_persistence(fit):
+    blind = replace(fit, data=replace(fit.data, observations=fit.data.observations.assign(lloq=np.nan)))
+    exposure = exposure_from(blind, ["persistence", "tlast", "cmax"])
+    assert exposure.metric("persistence").isna().all()
+    assert (exposure.rows("persistence")["excluded"] == "no LLOQ is known for this subject").all()
+    assert exposure.metric("cmax").notna().all()
 
 
 def test_an_individual_fit_gives_values_for_those_that_converged():

@@ -66,6 +66,14 @@ def test_population_values_of_a_simulated_trial_are_near_the_truth():
     assert information["cmax"] > information["foldx"]
 
 
+def test_no_random_effect_at_all_is_a_fit_too():
+    model = load_model("stein2019")
+    data = simulate(model, {"times": (3, 7, 10, 14, 28, 90), "lloq": 50}, 4, 1)
+    found = laplace_em(make_problem(model, data, random=[]))
+    assert found.omega == {}
+    assert np.isfinite([*found.location.values()]).all()
+
+
 @pytest.mark.parametrize("error", ["student_t", "additive", "proportional", "combined1", "combined2"])
 def test_every_residual_error_gives_finite_starts(error):
     data = simulate(load_model("stein2019"), {"times": (3, 7, 14, 28, 90), "lloq": 50, "lod": 20}, 6, 2)

@@ -55,15 +55,13 @@ def test_arviz_functions_work_on_the_tree(fit):
     assert np.isfinite(loo.elpd)
 
 
-def test_the_log_likelihood_is_that_of_the_pymc_model(fit):
+def test_the_log_likelihood_has_the_rows_and_parts_of_the_pymc_model(fit):
     problem = problem_of(fit)
     assert len(problem.time) == len(fit.observations)
     per_subject = fit.tree["log_likelihood"]["subject"].sum("subject_id")
     per_row = fit.tree["log_likelihood"]["obs"].sum("obs_id")
     xr.testing.assert_allclose(per_subject.drop_vars([]), per_row.drop_vars([]))
-    # Sampler's log posterior = likelihood + priors, and the priors of two draws differ by what NumPy says.
-    model = fit.pymc_model
-    assert {p.name for p in model.potentials} == {"quantified", "not_detected", "below_lloq"}
+    assert {p.name for p in fit.pymc_model.potentials} == {"quantified", "not_detected", "below_lloq"}
 
 
 def test_saving_and_loading_is_exact_and_whole(fit, tmp_path):
@@ -151,7 +149,11 @@ def test_correlated_effects_and_heavy_tails_are_sampled(model):
     correlation = fit.tree["posterior"]["effect_correlation"]
     assert dict(correlation.sizes) == {"chain": 2, "draw": 150, "effect": 3, "effect_aux": 3}
     np.testing.assert_allclose(correlation.sel(effect="cmax", effect_aux="cmax"), 1.0)
-    assert {"tmax_omega", "cmax_omega", "alpha_omega"} <= set(fit.population().index)
+    names = {"tmax_omega", "cmax_omega", "alpha_omega", "corr_tmax_cmax", "corr_cmax_alpha"}
+    assert names <= set(fit.population().index)
+    assert set(fit.settings["centred"]) in (set(), {"tmax", "cmax", "alpha"}), (
+        "a block is centred all or none"
+    )
 
 
 def test_only_blq_and_a_single_subject_give_a_sound_result(model):
@@ -164,7 +166,13 @@ def test_only_blq_and_a_single_subject_give_a_sound_result(model):
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"), [({"draws": 0}, "at least 1"), ({"centred": ["foldy"]}, "no random effect")]
+    ("asked", "said"),
+    [
+        ({"draws": 0}, "at least 1"),
+        ({"seed": -1}, "seed -1"),
+        ({"target_accept": 2.0}, "target_accept is 2.0"),
+        ({"centred": ["foldy"]}, "no random effect"),
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(model, asked, said):
     data = simulate(model, DESIGN, 2, 2)

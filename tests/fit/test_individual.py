@@ -54,15 +54,16 @@ def test_blq_values_are_information():
     assert level["M3"] < 60
 
 
-def test_the_minimum_is_the_maximum_of_the_censored_likelihood():
+@pytest.mark.parametrize("blq", ["M1", "M3", "M4", "M5", "M6"])
+def test_the_minimum_is_the_maximum_of_the_likelihood(blq):
     from scipy.optimize import minimize
 
     from carkinetics.fit.problem import make_problem
 
     model = load_model("stein2019")
     data = simulate(model, {"times": (2, 5, 7, 9, 11, 14, 21, 28, 60, 90, 180), "lloq": 50}, 1, 5, sigma=0.3)
-    problem = make_problem(model, data, random=model.free_parameters)
-    fit = fit_individuals(model, data, sigma=0.3, priors=True)
+    problem = make_problem(model, data, random=model.free_parameters, blq=blq)
+    fit = fit_individuals(model, data, sigma=0.3, priors=True, blq=blq)
     names = list(problem.random)
     estimate = fit.parameters.set_index("parameter")["median"]
 
@@ -132,6 +133,7 @@ def test_priors_make_a_short_series_usable():
     [
         ({"error": "combined1"}, "lognormal, student_t, additive"),
         ({"sigma": -1.0}, "above 0"),
+        ({"blq": "M2"}, "no sum of squares"),
         ({"error": "additive"}, "give sigma="),
     ],
 )

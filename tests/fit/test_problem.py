@@ -46,6 +46,25 @@ def test_a_fixed_parameter_cannot_be_random():
         make_problem(load_model("stein2019").fix(beta=0.003), trial(), random=["beta"])
 
 
+def test_a_covariate_on_a_fixed_parameter_and_two_of_one_name_are_refused():
+    model, data = load_model("stein2019"), trial()
+    with pytest.raises(ConfigError, match="fb is fixed"):
+        make_problem(model.fix(fb=0.01), data, covariates={"fb": "log(dose)"})
+    data.subjects["sex"] = ["F", "M", "F", "M"]
+    with pytest.raises(ConfigError, match="would both be called cmax_on_sex_F"):
+        make_problem(model, data, covariates={"cmax": ["sex == 'F'", "sex != 'F'"]})
+
+
+def test_the_default_prior_of_a_slope_is_per_unit_or_per_sd():
+    data = trial()
+    data.subjects["age"] = [30.0, 40.0, 60.0, 70.0]
+    dose, age = make_problem(
+        load_model("stein2019"), data, covariates={"cmax": ["log(dose / 3e5)", "age"]}
+    ).covariates
+    assert dose.prior.spread == pytest.approx(1 / np.log([1e5, 1e6, 1e5, 1e6]).std())
+    assert age.prior.spread == pytest.approx(1 / np.std([30, 40, 60, 70]))
+
+
 def test_another_unit_is_never_converted():
     frame = pd.DataFrame({"ID": 1, "TIME": [7, 14], "DV": [10, 20]})
     data = read_nonmem(frame, value_unit="cells/uL", lloq=1)

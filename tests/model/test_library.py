@@ -29,6 +29,8 @@ LINE = 1 + STEIN.splitlines().index('rho = "log(foldx) / tmax"')
         ('rho = "log(foldx) / tmax"', 'rho = "tmax ** 1e9"', ["exponent"]),
         ("typical = 9.3", 'typical = "soon"', ["[parameters.tmax] typical", "expected a number"]),
         ("typical = 9.3", "typicl = 9.3", ["line", "typicl", "did you mean 'typical'"]),
+        ("typical = 9.3", "typical = -9.3", ["typical is -9.3", "outside the log scale"]),
+        ('rho = "log(foldx) / tmax"', 'rho = "rho / tmax"', ["rho is defined by itself"]),
         ("omega = 0.38", "omega = -0.38", ["above 0"]),
         ("median = 10, sigma = 0.5", "median = -10, sigma = 0.5", ["lognormal"]),
         ("median = 10, sigma = 0.5", "median = 10, sd = 0.5", ["'sd'", "known are"]),
@@ -39,6 +41,7 @@ LINE = 1 + STEIN.splitlines().index('rho = "log(foldx) / tmax"')
         ("[observation]", "[observations]", ["observations", "did you mean 'observation'"]),
         ('breaks = ["tmax"]', 'breaks = ["t + tmax"]', ["'t'"]),
         ("[parameters.beta]", "[parameters.t]", ["'t' is taken"]),
+        ("[quantities.r0]", "[quantities.cmax]", ["'cmax' is taken"]),
         ("at = 28\n", "", ["'value' or 'at'"]),
         ("schema = 1", "schema = 1 =", ["not valid TOML"]),
     ],
@@ -83,6 +86,21 @@ def test_changes_are_copies_and_can_be_made_again():
     again = model_from_text(model.text, "again", changed.changes)
     assert again.parameters == changed.parameters
     assert again.sha256 == changed.sha256 != model.sha256
+
+
+def test_changes_are_made_again_in_the_order_they_were_made():
+    model = load_model("stein2019")
+    fb = {"dist": "logitnormal", "median": 0.05, "sigma": 1}
+    freed = model.fix(fb=0.01).with_priors(fb=fb)
+    cmax = [{"dist": "lognormal", "median": m, "sigma": 2} for m in (100, 50)]
+    twice = model.in_unit("cells/uL", cmax=cmax[0]).with_priors(cmax=cmax[1]).fix(beta=0.01)
+    for changed in (freed, twice):
+        again = model_from_text(changed.text, "again", changed.changes)
+        assert again.parameters == changed.parameters
+        assert again.sha256 == changed.sha256
+    assert not freed.parameters["fb"].fixed
+    assert twice.parameters["cmax"].typical == 100
+    assert model.fix(fb=0.01).sha256 != freed.sha256
 
 
 def test_another_unit_needs_its_own_priors():

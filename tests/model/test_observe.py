@@ -166,6 +166,16 @@ def test_detected_below_the_lloq_and_not_detected_differ():
     assert sum(parts) == pytest.approx(np.exp(-wide / 2), rel=1e-9)
 
 
+def test_half_the_lloq_is_half_the_lloq_also_where_the_bound_is_the_lod():
+    observations = table((1, None), lloq=20.0).assign(lloq=50.0)  # not detected: below an LOD of 20
+    assert likelihood_rows(observations, "M5", residual_error("lognormal")).value.tolist() == [25.0]
+
+
+def test_what_was_measured_before_the_infusion_is_no_part_of_the_likelihood():
+    kept = likelihood_rows(table((-1, 80), (0, 90), (7, 100)), "M3", residual_error("lognormal"))
+    assert kept.used.tolist() == [1, 2]
+
+
 def test_a_predose_zero_is_never_part_of_the_likelihood():
     observations = table((0, None), (7, 80))
     observations.loc[0, "status"] = "predose"
@@ -179,6 +189,7 @@ def test_a_predose_zero_is_never_part_of_the_likelihood():
         ({}, "M7", "lognormal", "use 'M3'"),
         ({"upper": NAN}, "M3", "lognormal", "no limit is known"),
         ({"status": "quantified", "value": 0.0}, "M3", "lognormal", "above 0"),
+        ({"status": "quantified", "value": 70.0, "lloq": NAN}, "M2", "lognormal", "M2 conditions"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(change, method, error, said):

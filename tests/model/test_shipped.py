@@ -100,6 +100,9 @@ def test_comedication_changes_the_peak_by_the_growth_it_adds():
     assert peak == pytest.approx(24000 * np.exp(0.2 * rho * 4.3), rel=1e-12)
     both = predict(model, [9.3], t_toci=5.0, t_ster=7.0, f_ster=0.8).iloc[0]
     assert both == pytest.approx(24000 * np.exp(rho * (0.2 * 2 + (1.2 * 0.8 - 1) * 2.3)), rel=1e-12)
+    # Premedication before the infusion acts from the infusion on and adds nothing before it.
+    early = predict(model, [0.0, 9.3], t_toci=-5.0)
+    assert early.to_list() == pytest.approx([24000 / 3900, 24000 * np.exp(0.2 * rho * 9.3)], rel=1e-12)
     after = predict(model, times, t_toci=9.3)
     np.testing.assert_allclose(after, predict(plain, times), rtol=1e-12)
 

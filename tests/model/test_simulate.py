@@ -41,6 +41,11 @@ def test_parameters_have_the_spread_that_was_asked_for():
     assert np.log(fb / (1 - fb)).std() == pytest.approx(0.5, rel=0.05)
 
 
+def test_a_fixed_parameter_does_not_vary():
+    data = simulate(load_model("stein2019").fix(fb=0.01), DESIGN, 5, 1)
+    assert data.subjects["true_fb"].tolist() == pytest.approx([0.01] * 5)
+
+
 def test_a_laboratory_reports_three_kinds_below_the_limit():
     table = pd.DataFrame(
         {"subject": "s", "assay": "qpcr", "time": [-1.0, 2, 3, 4], "value": [0.0, 60, 30, 10]}

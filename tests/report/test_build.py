@@ -202,3 +202,9 @@ def test_ninety_subjects_stay_below_ten_megabytes(around, completed, tmp_path):
     path = write_report(tmp_path / "r.html", fit, nca(fit.data), exposure_from(fit, metrics=["cmax"]))
     assert Page(path.read_text(encoding="utf-8")).text.count("Points: observed") == 5
     assert path.stat().st_size < 10e6
+
+
+def test_a_folder_in_place_of_the_file_is_refused(observed, tmp_path):
+    with pytest.raises(ConfigError, match="is a folder; expected a file"):
+        write_report(tmp_path, observed)
+    assert not list(tmp_path.iterdir())
