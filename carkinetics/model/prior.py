@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 from scipy.special import expit, logit
 
 from carkinetics.errors import ConfigError, did_you_mean
@@ -120,6 +119,8 @@ class Prior:
         scipy.stats.rv_frozen
             On the natural scale; on the logit scale for a logitnormal.
         """
+        from scipy import stats  # takes a second to import, which no command line should wait for
+
         if self.dist == "lognormal":
             return stats.lognorm(self.spread, scale=self.centre)
         return stats.norm(self.location, self.spread)

@@ -148,6 +148,7 @@ def test_a_seed_that_no_generator_takes_stops_before_anything_is_written(study: 
     assert not (study.parent / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_model_of_differential_equations_fails_clearly_and_the_rest_is_reported(study: Path):
     text = study.read_text(encoding="utf-8")
     study.write_text(text + '[fit.ode]\nmodel = "stein2019_ode"\n', encoding="utf-8")
