@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -54,6 +55,7 @@ def _individual(study: Study, name: str, draft: Draft) -> None:
 def _fit(study: Study, name: str, draft: Draft) -> None:
     settings = next(entry.settings for entry in study.config.fits if entry.name == name)
     fit = fit_hierarchical(study.models[name], study.data, seed=study.seed, progress=study.talk, **settings)
+    fit = replace(fit, settings=fit.settings | {"name": name})
     fit.save(draft.path(f"fit/{name}.nc"))
     write_csv(fit.parameters, draft.path(f"fit/{name}-parameters.csv"))
 

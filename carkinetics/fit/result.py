@@ -77,6 +77,12 @@ class Fit:
         return str(self.settings["method"])
 
     @property
+    def name(self) -> str:
+        """What tells this fit from others: its name in a study, if it has one, and its model."""
+        given = self.settings.get("name")
+        return f"{given} ({self.model.name})" if given else self.model.name
+
+    @property
     def pymc_model(self) -> Any:
         """The `pymc.Model` of a hierarchical fit, built anew.
 

@@ -31,7 +31,7 @@ def verdict(parts: Parts) -> tuple[Text, ...]:
     boxes = []
     for fit, found in parts.fits:
         converged = bool(found.attrs["converged"])
-        name = f"{fit.model.name}: " if len(parts.fits) > 1 else ""
+        name = f"{fit.name}: " if len(parts.fits) > 1 else ""
         sentence = str(found.attrs["verdict"])
         text = name + sentence[:1].upper() + sentence[1:] + "."
         if not converged:
@@ -65,7 +65,7 @@ def all_findings(parts: Parts) -> pd.DataFrame:
     tables = [("run", parts.findings)] if parts.findings is not None else []
     if parts.data is not None:
         tables.append(("data", check(parts.data)))
-    tables += [(f"fit of {fit.model.name}", found) for fit, found in parts.fits]
+    tables += [(f"fit of {fit.name}", found) for fit, found in parts.fits]
     tables += [("NCA", nca_findings(one)) for one in parts.observed]
     tables += [("exposure-response", exposure_response_findings(model)) for model in parts.grades]
     columns = ["about", "severity", "rule", "where", "message"]

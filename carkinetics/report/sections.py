@@ -276,7 +276,7 @@ def session_section(parts: Parts, versions: dict[str, str]) -> Section:
     for fit, _ in parts.fits:
         settings = fit.settings
         rows += [
-            (f"Fit of {fit.model.name}",),
+            (f"Fit of {fit.name}",),
             ("model SHA-256", fit.model.sha256),
             ("data SHA-256", fit.data.sha256),
         ]

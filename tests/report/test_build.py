@@ -208,3 +208,11 @@ def test_a_folder_in_place_of_the_file_is_refused(observed, tmp_path):
     with pytest.raises(ConfigError, match="is a folder; expected a file"):
         write_report(tmp_path, observed)
     assert not list(tmp_path.iterdir())
+
+
+def test_two_fits_of_one_model_are_told_apart(good_fit, tmp_path):
+    fits = [replace(good_fit, settings=good_fit.settings | {"name": name}) for name in ("base", "dose")]
+    page = write_report(tmp_path / "two.html", *fits).read_text(encoding="utf-8")
+    for name in ("base", "dose"):
+        assert f"{name} (stein2019): " in page
+        assert f"Fit of {name} (stein2019)" in page
