@@ -22,6 +22,7 @@ from carkinetics.dataset.table import QUANTIFIED
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.curve_metrics import HORIZON, areas, last_time_above, levels, peak
 from carkinetics.exposure.table import EXPOSURE_COLUMNS, METRICS, Exposure, metric_unit, window_end
+from carkinetics.fit.predictive import individual_parameters
 from carkinetics.fit.problem import subject_inputs
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.expression import NUMPY, evaluate
@@ -64,7 +65,7 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
         if metric not in METRICS and window_end(metric) is None:
             raise ConfigError(f"no metric {metric!r}{did_you_mean(metric, METRICS)}")
     values, excluded = _subject_values(fit)
-    shape = (*next(iter(values.values())).shape[:-1], len(fit.data.subject_ids))
+    shape = np.broadcast_shapes(*(value.shape for value in values.values()))
     values = {name: np.broadcast_to(value, shape) for name, value in values.items()}
     found = {metric: np.full(shape, np.nan) for metric in wanted}
     for i, subject in enumerate(fit.data.subject_ids):
@@ -79,30 +80,24 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
 
 
 def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
-    """Parameter values with subjects last, and the subjects that have none, with the reason."""
+    """Parameters and inputs with subjects last, and the subjects that have none, with the reason."""
     ids = fit.data.subject_ids
-    inputs = subject_inputs(fit.model, fit.data)
-    fixed = {name: np.float64(p.typical) for name, p in fit.model.parameters.items() if p.fixed}
+    values = individual_parameters(fit, n_draws=None) | subject_inputs(fit.model, fit.data)
     if fit.method == "individual":
         table = fit.individual()
         failed = table[table["status"] != "converged"].drop_duplicates("subject").set_index("subject")
-        reasons = {
-            s: f"its fit is not converged: {row['status']}, {row['message']}" for s, row in failed.iterrows()
+        return values, {
+            str(s): f"its fit is not converged: {row['status']}, {row['message']}"
+            for s, row in failed.iterrows()
         }
-        wide = table.pivot_table(index="subject", columns="parameter", values="median", dropna=False).reindex(
-            ids
-        )
-        return {name: wide[name].to_numpy(float) for name in wide} | fixed | inputs, reasons
+    size = fit.tree["posterior"].sizes
+    shape = (size["chain"], size["draw"], len(ids))
+    drawn = {
+        name: np.broadcast_to(value, (shape[0] * shape[1], len(ids))).reshape(shape)
+        for name, value in values.items()
+    }
     observed = set(fit.observations["subject"])
-    reasons = {s: "no observation: only the prior speaks" for s in ids if s not in observed}
-    posterior = fit.tree["posterior"].to_dataset()
-    values = {}
-    for name in fit.model.free_parameters:
-        typical = posterior[f"{name}_typical"].to_numpy()
-        values[name] = posterior[name].to_numpy() if name in posterior else typical[..., None]
-    first = next(iter(values.values()))
-    full = np.broadcast_shapes((*first.shape[:-1], len(ids)))
-    return {name: np.broadcast_to(value, full) for name, value in (values | fixed | inputs).items()}, reasons
+    return drawn, {s: "no observation: only the prior speaks" for s in ids if s not in observed}
 
 
 @dataclass(frozen=True)
