@@ -18,7 +18,7 @@ test:                ## tests that are not slow, with the docstrings' examples a
 	$(RUN) pytest
 
 slow:                ## sampling, notebooks, browser, wheel
-	$(RUN) pytest -m slow
+	$(RUN) pytest -m slow -n 0
 
 notebooks:           ## every notebook, top to bottom
 	$(RUN) pytest -m slow tests/test_notebooks.py
