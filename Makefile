@@ -23,7 +23,7 @@ slow:                ## sampling, notebooks, browser, wheel
 notebooks:           ## every notebook, top to bottom
 	$(RUN) pytest -m slow tests/test_notebooks.py
 
-recovery:            ## simulate, fit, get the truth back, many times (about an hour)
+recovery:            ## simulate, fit, get the truth back, many times (about 15 minutes)
 	$(RUN) python tests/recovery.py
 
 constraints:         ## write the set of versions that the tests passed with

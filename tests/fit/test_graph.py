@@ -7,7 +7,7 @@ import pytest
 
 from carkinetics.errors import FitError
 from carkinetics.fit.approximate import laplace_em
-from carkinetics.fit.draws import prior_draws
+from carkinetics.fit.draws import _auxiliary, prior_draws
 from carkinetics.fit.graph import PYTENSOR, build_pymc_model
 from carkinetics.fit.hierarchical import starting_point
 from carkinetics.fit.problem import make_problem
@@ -137,3 +137,28 @@ def test_prior_draws_have_the_quantiles_of_the_priors(rng):
     # Under LKJ(eta) in d dimensions a correlation is 2 Beta(a, a) - 1 with a = eta - 1 + d / 2: variance 1 / (2 a + 1).
     assert correlation[:, 0, 1].var() == pytest.approx(1 / (2 * 2.5 + 1), rel=0.1)
     assert correlation[:, 1, 2].var() == pytest.approx(1 / (2 * 2.5 + 1), rel=0.1)
+
+
+def test_subjects_drawn_from_the_prior_have_the_correlation_of_their_draw(rng):
+    problem = small_problem(n=20, correlated=["tmax", "cmax"])
+    draws = prior_draws(problem, 3000, rng).isel(chain=0)
+    z = {}
+    for name in ("tmax", "cmax"):
+        parameter = problem.model.parameters[name]
+        free = parameter.to_free(draws[name]) - parameter.to_free(draws[f"{name}_typical"])
+        z[name] = (free / draws[f"{name}_omega"]).to_numpy()
+    product = (z["tmax"] * z["cmax"]).mean(axis=1)
+    correlation = draws["effect_correlation"].sel(effect="tmax", effect_aux="cmax").to_numpy()
+    slope, intercept = np.polyfit(correlation, product, 1)
+    assert slope == pytest.approx(1.0, abs=0.05)
+    assert intercept == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_covariate_that_ends_like_an_auxiliary_keeps_its_slope():
+    data = simulate(load_model("stein2019"), DESIGN, 3, 7)
+    data.subjects["age_z"] = [-1.0, 0.0, 1.0]
+    problem = make_problem(load_model("stein2019"), data, covariates={"cmax": "age_z"})
+    model = build_pymc_model(problem)
+    hidden = set(_auxiliary(problem))
+    assert "cmax_on_age_z" in {rv.name for rv in model.free_RVs} - hidden
+    assert {rv.name for rv in model.free_RVs} & hidden >= {"cmax_location", "cmax_z"}
