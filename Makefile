@@ -2,7 +2,7 @@
 UV ?= uv
 RUN = $(UV) run
 
-.PHONY: help check lint test slow notebooks recovery constraints
+.PHONY: help check lint test slow notebooks recovery calibration bench constraints
 help:                ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 16
 
@@ -25,6 +25,12 @@ notebooks:           ## every notebook, top to bottom
 
 recovery:            ## simulate, fit, get the truth back, many times (about 15 minutes)
 	$(RUN) python tests/recovery.py
+
+calibration:         ## simulation-based calibration of the structured sampler (about an hour)
+	$(RUN) python tests/calibration.py
+
+bench:               ## our engines on the benchmark problems (20 minutes); tests/benchmarks/peers/run.sh runs the others
+	$(RUN) python tests/benchmarks/ours.py
 
 constraints:         ## write the set of versions that the tests passed with
 	$(UV) pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt

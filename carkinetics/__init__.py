@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from carkinetics.exposure import nca_by as nca_by
     from carkinetics.exposure import nca_findings as nca_findings
     from carkinetics.fit import Fit as Fit
+    from carkinetics.fit import PopulationFit as PopulationFit
+    from carkinetics.fit import cross_check as cross_check
     from carkinetics.fit import diagnose as diagnose
     from carkinetics.fit import fit_hierarchical as fit_hierarchical
     from carkinetics.fit import fit_individuals as fit_individuals
+    from carkinetics.fit import fit_population as fit_population
     from carkinetics.fit import load_fit as load_fit
     from carkinetics.model import Model as Model
     from carkinetics.model import Prior as Prior
@@ -60,10 +63,13 @@ _HOME = {
     "nca_by": "exposure",
     "nca_findings": "exposure",
     "fit_individuals": "fit",
+    "fit_population": "fit",
+    "PopulationFit": "fit",
     "fit_hierarchical": "fit",
     "Fit": "fit",
     "load_fit": "fit",
     "diagnose": "fit",
+    "cross_check": "fit",
     "exposure_from": "exposure",
     "Exposure": "exposure",
     "dose_exposure": "response",

@@ -45,6 +45,10 @@ Lloq = Annotated[
 Lod = Annotated[
     list[str] | None, typer.Option(help="Limit of detection in that unit: 10, or qpcr=10; repeat.")
 ]
+Uloq = Annotated[
+    list[str] | None,
+    typer.Option(help="Upper limit of quantification in that unit: 1e6, or qpcr=1e6; repeat."),
+]
 Subjects = Annotated[
     Path | None, typer.Option(help="Table with one row per subject: covariates and outcomes.")
 ]
@@ -99,21 +103,28 @@ def models(
         _say(json.dumps(about | {"parameters": rows, "text": model.text}, indent=2))
         return
     _say(f"{model.name}: {model.title}\n{model.citation}\n{model.notes}\n")
-    equations = {name: derived.text for name, derived in model.derived.items()}
-    equations |= {f"d {state.name} / dt": state.rate.text for state in model.states}
-    equations |= {} if model.level is None else {"level": model.level.text}
-    _say("\n".join(f"{left} = {right}" for left, right in equations.items()) + "\n")
+    _say("\n".join(_equations(model)) + "\n")
     _show(_frame(rows), False)
+
+
+def _equations(model: ck.Model) -> list[str]:
+    """A model's equations as its file writes them, one to a line."""
+    lines = [f"{name} = {derived.text}" for name, derived in model.derived.items()]
+    lines += [f"{state.name}(0) = {state.initial.text}" for state in model.states]
+    lines += [f"{s.name}: an infusion adds {s.infused.text}" for s in model.states if s.infused is not None]
+    lines += [f"d {state.name} / dt = {state.rate.text}" for state in model.states]
+    lines += [] if model.level is None else [f"level = {model.level.text}"]
+    return lines + [f"observed {one.name} ({one.unit}) = {one.of.text}" for one in model.outputs.values()]
 
 
 @app.command()
 def check(
-    data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
+    data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, uloq: Uloq = None, time_unit: TimeUnit = "day",
     dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List everything that is wrong, doubtful or worth knowing in a table; exit 1 if any of it is an error."""
-    found = ck.check(_read(data, value_unit, lloq, lod, time_unit, dose_unit, assay, subjects, column))
+    found = ck.check(_read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column))
     _show(found, as_json, empty="nothing to remark")
     if (found["severity"] == "error").any():
         raise typer.Exit(FAILED)
@@ -121,7 +132,7 @@ def check(
 
 @app.command()
 def nca(
-    data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
+    data: DataPath, value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, uloq: Uloq = None, time_unit: TimeUnit = "day",
     dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
     metric: Metrics = None,
     blq: Annotated[str, typer.Option(help="What a BLQ value counts as.")] = "zero-before-then-drop",
@@ -129,7 +140,7 @@ def nca(
 ) -> None:  # fmt: skip
     """Cmax, Tmax, AUC, half-life and the like, straight from the observations."""
     exposure = ck.nca(
-        _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay, subjects, column),
+        _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column),
         metrics=metric or None,
         blq=blq,
     )
@@ -141,22 +152,25 @@ def fit(
     data: DataPath,
     model: Annotated[str, typer.Option(help="Shipped model, or path of a model file.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the fit, such as runs/base.nc.")],
-    value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, time_unit: TimeUnit = "day",
+    value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, uloq: Uloq = None, time_unit: TimeUnit = "day",
     dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
     random: Annotated[list[str] | None, typer.Option(help="Parameter that differs between subjects; repeat for more.")] = None,
     covariate: Annotated[list[str] | None, typer.Option(help="PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'.")] = None,
     blq: Annotated[str, typer.Option(help="BLQ method, M1 to M7.")] = "M3",
     error: Annotated[str | None, typer.Option(help="Residual error; the model file's if not given.")] = None,
-    draws: int = 1000, tune: int = 1000, chains: int = 4, seed: Seed = 20260101,
+    draws: Annotated[int | None, typer.Option(help="Draws per chain; until converged if not given.")] = None,
+    tune: int = 1000, chains: int = 4, seed: Seed = 20260101,
+    sampler: Annotated[str, typer.Option(help="auto, structured or nuts.")] = "auto",
+    max_minutes: Annotated[float, typer.Option(help="Stop then, converged or not.")] = 15.0,
 ) -> None:  # fmt: skip
     """Fit a model to all subjects together; exit 2 if it did not converge."""
     _expect_seed(seed)
     _expect_writable(output)
-    table = _read(data, value_unit, lloq, lod, time_unit, dose_unit, assay, subjects, column)
+    table = _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
     found = ck.fit_hierarchical(
         ck.load_model(model), table, random=random or None, blq=blq, error=error,
         covariates=_pairs("covariate", covariate, "PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'"),
-        draws=draws, tune=tune, chains=chains, seed=seed, progress=True,
+        draws=draws, tune=tune, chains=chains, seed=seed, sampler=sampler, max_minutes=max_minutes, progress=True,
     )  # fmt: skip
     found.save(output)
     _show(found.population().reset_index(), False)
@@ -222,7 +236,8 @@ def report(
     _expect_writable(output)
     loaded = [ck.load_fit(path) for path in fits]
     first = loaded[0]
-    ck.write_report(output, first.data, *loaded, ck.nca(first.data), ck.exposure_from(first), title=title)
+    observed = ck.nca(first.data, assay=first.settings["assay"])
+    ck.write_report(output, first.data, *loaded, observed, ck.exposure_from(first), title=title)
     _say(str(output))
     verdicts = [ck.diagnose(found).attrs for found in loaded]
     for path, verdict in zip(fits, verdicts, strict=True):
@@ -277,12 +292,13 @@ def _fail(message: str) -> NoReturn:
 
 
 def _read(
-    path: Path, value_unit: list[str] | None, lloq: list[str] | None, lod: list[str] | None, time_unit: str,
+    path: Path, value_unit: list[str] | None, lloq: list[str] | None, lod: list[str] | None, uloq: list[str] | None, time_unit: str,
     dose_unit: str, assay: str | None, subjects: Path | None, column: list[str] | None,
 ) -> ck.Dataset:  # fmt: skip
     data = ck.read_nonmem(
         path, value_unit=_by_assay("value-unit", value_unit, assay, str), lloq=_by_assay("lloq", lloq, assay, float),
-        lod=_by_assay("lod", lod, assay, float), time_unit=time_unit, dose_unit=dose_unit, subjects=subjects,
+        lod=_by_assay("lod", lod, assay, float), uloq=_by_assay("uloq", uloq, assay, float), time_unit=time_unit,
+        dose_unit=dose_unit, subjects=subjects,
         columns={role: name for role, (name,) in _pairs("column", column, "ROLE=COLUMN, such as DV=AVAL", 1).items()},
     )  # fmt: skip
     return data if assay is None else data.select(assay=assay)

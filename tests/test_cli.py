@@ -299,3 +299,13 @@ def test_from_a_table_to_a_report_by_way_of_a_fit(table, tmp_path):
     refused = typed("respond", fit, "--outcome", "crs_grade >= 3")
     assert refused.returncode == 1
     assert "crs_grade" in refused.stderr
+
+
+def test_models_shows_every_output_and_initial_values():
+    shown = run.invoke(app, ["models", "effector_memory_tumour"]).stdout
+    for line in (
+        "effector(0) = e0",
+        "observed car (copies/ug) = effector + memory",
+        "observed tumour (1) = tumour",
+    ):
+        assert line in shown

@@ -7,7 +7,7 @@ section               keys
 ====================  ==========================================================================
 (top)                 ``seed, output``
 ``[data]``            the arguments of `read_nonmem`; ``path``; ``assay`` to analyse. ``value_unit``,
-                      ``lloq`` and ``lod`` are one value or a table by assay
+                      ``lloq``, ``lod`` and ``uloq`` are one value or a table by assay
 ``[nca]``             ``method, blq, metrics``
 ``[fit.NAME]``        ``model, value_unit, priors, fix`` and the arguments of `fit_hierarchical`
 ``[exposure]``        ``fit`` (a ``[fit.NAME]``), ``metrics``
@@ -73,6 +73,7 @@ _DATA = {
     "value_unit": "text | a table of text",
     "lloq": "a number | a table of numbers",
     "lod": "a number | a table of numbers",
+    "uloq": "a number | a table of numbers",
     "time_unit": "text",
     "dose_unit": "text",
     "columns": "a table of text or tables of text",
@@ -100,6 +101,9 @@ _FIT = {
     "chains": "a whole number above 0",
     "centred": "a list of text",
     "target_accept": "a number",
+    "sampler": "text",
+    "until": "a table",
+    "max_minutes": "a number",
 }
 _EXPOSURE = {"fit": "text", "metrics": "a list of text"}
 _DOSE = {

@@ -8,7 +8,7 @@ kind                examples
 ==================  ================================================================
 ``number``          ``24000``, ``2.4e4``, ``-1``
 ``less``            ``<50``: detected or not, below that number
-``more``            ``>1e6``: above the upper limit of quantification
+``more``            ``>1e6``, ``>ULOQ``: above the upper limit of quantification
 ``blq``             ``BLQ``, ``BQL``, ``BLLOQ``, ``<LLOQ``
 ``not_detected``    ``ND``, ``not detected``, ``<LOD``
 ``missing``         empty, ``.``, ``NA``, ``-``
@@ -33,6 +33,7 @@ _WHOLE_FLOAT = re.compile(r"(\d+)\.0+", re.ASCII)
 
 _BLQ = {"blq", "bql", "blloq", "bloq", "<lloq", "<loq", "below lloq", "below loq"}
 _NOT_DETECTED = {"nd", "n.d.", "not detected", "undetected", "undetectable", "<lod", "below lod"}
+_ABOVE = {"alq", "aql", "auloq", ">uloq", "above uloq"}
 _MISSING = {"", ".", "na", "n/a", "nan", "null", "not done", "<na>", "nat"}
 _INFINITE = {"inf", "+inf", "-inf", "infinity", "-infinity"}
 
@@ -72,13 +73,15 @@ def read_cell(text: str) -> Cell:
     (Cell(kind='less', number=50.0), Cell(kind='blq', number=nan), Cell(kind='number', number=24000.0))
     """
     plain = " ".join(text.lower().split())
-    tight = plain.replace("< ", "<")
+    tight = plain.replace("< ", "<").replace("> ", ">")
     if plain in _MISSING or set(plain) == {"-"}:
         return Cell("missing")
     if tight in _BLQ:
         return Cell("blq")
     if tight in _NOT_DETECTED:
         return Cell("not_detected")
+    if tight in _ABOVE:
+        return Cell("more")
     if limit := _IS_LIMIT.fullmatch(plain):
         return Cell("less" if limit[1] in "<≤" else "more", _to_float(limit[2]))
     if plain in _INFINITE:

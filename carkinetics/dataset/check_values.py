@@ -15,6 +15,7 @@ from carkinetics.dataset.table import (
     QUANTIFIED,
     Dataset,
     car_observations,
+    is_above,
     is_censored,
 )
 from carkinetics.findings import Finding
@@ -94,6 +95,19 @@ def check_blq_share(data: Dataset) -> Iterator[Finding]:
                 "note", "blq-share", f"assay {assay}",
                 f"{n} of {len(rows)} samples after the infusion are BLQ ({100 * n / len(rows):.1f} %)",
             )  # fmt: skip
+
+
+def check_above_uloq(data: Dataset) -> Iterator[Finding]:
+    """Values above the upper limit: the peak is known to be at least that high, and no more."""
+    above = data.observations[is_above(data.observations)]
+    for assay, rows in above.groupby("assay", sort=False):
+        yield Finding(
+            "warning" if len(rows) > 0.05 * (data.observations["assay"] == assay).sum() else "note", "above-uloq",
+            f"assay {assay}, {rows_in_words(rows)}",
+            f"{len(rows)} values in {rows['subject'].nunique()} subjects are above the upper limit of quantification "
+            f"(from {rows['lower'].min():g} {rows['unit'].iloc[0]}); a fit takes them as censored, nca as the limit: "
+            "dilute and measure again where that is possible",
+        )  # fmt: skip
 
 
 def check_substituted_limit(data: Dataset) -> Iterator[Finding]:
@@ -212,6 +226,7 @@ VALUE_RULES = (
     check_limits_ordered,
     check_limit_differs,
     check_blq_share,
+    check_above_uloq,
     check_substituted_limit,
     check_ceiling,
     check_percent,

@@ -10,7 +10,7 @@ from carkinetics.dataset.source import RawTable
 from carkinetics.errors import DataError, did_you_mean
 
 NONMEM_COLUMNS = (
-    "ID", "TIME", "DV", "AMT", "EVID", "MDV", "CMT", "DVID", "CENS", "LIMIT", "LLOQ", "LOD", "UNIT",
+    "ID", "TIME", "DV", "AMT", "EVID", "MDV", "CMT", "DVID", "CENS", "LIMIT", "LLOQ", "LOD", "ULOQ", "UNIT",
     "EVENT", "RATE", "ADDL", "II", "SS",
 )  # fmt: skip
 REQUIRED = ("ID", "TIME", "DV")

@@ -1,6 +1,6 @@
 """Between which two levels the truth lies: units and limits of each assay, and the status of a row.
 
-A limit on the row (columns LLOQ and LOD, or a cell ``<25``) goes before the limit of the assay: a
+A limit on the row (columns LLOQ, LOD and ULOQ, or a cell ``<25`` or ``>1e6``) goes before the limit of the assay: a
 sample with little DNA has a higher LLOQ than its neighbours.
 """
 
@@ -13,7 +13,17 @@ import numpy as np
 from carkinetics.dataset.cell import Cell, identifier, is_missing, number_in
 from carkinetics.dataset.place import numbers_in_words
 from carkinetics.dataset.record import Row
-from carkinetics.dataset.table import BELOW_LLOQ, CAR, MARKER, NOT_DETECTED, PREDOSE, QUANTIFIED, kind_of_unit
+from carkinetics.dataset.table import (
+    ABOVE_ULOQ,
+    BELOW_LLOQ,
+    CAR,
+    CENSORED,
+    MARKER,
+    NOT_DETECTED,
+    PREDOSE,
+    QUANTIFIED,
+    kind_of_unit,
+)
 from carkinetics.errors import DataError, UnitError, did_you_mean
 from carkinetics.units import canonical_unit
 
@@ -42,7 +52,7 @@ class Reading:
     lod: float
 
 
-def refusal(cell: Cell, cens: float, kind: str = CAR) -> tuple[str, str] | None:
+def refusal(cell: Cell, cens: float, kind: str = CAR, uloq: float = np.nan) -> tuple[str, str] | None:
     """Rule and reason why a cell cannot be an observation; None if it can.
 
     Parameters
@@ -53,23 +63,30 @@ def refusal(cell: Cell, cens: float, kind: str = CAR) -> tuple[str, str] | None:
         The CENS column, NaN if absent.
     kind : {"car", "marker"}
         A marker may be negative (a change from baseline).
+    uloq : float
+        Upper limit of quantification of the sample, NaN if unknown.
 
     Returns
     -------
     tuple of str or None
         Rule and reason.
     """
-    if cens == -1 or cell.kind == "more":
-        return (
-            "right-censored",
-            "above the upper limit of quantification; right-censored values are not supported yet",
-        )
-    if not np.isnan(cens) and cens not in (0, 1):
+    above, below = (
+        cens == -1 or cell.kind == "more",
+        cens == 1 or cell.kind in ("less", "blq", "not_detected"),
+    )
+    if above and below:
+        return "right-censored", "said to be below one limit and above another; expected one of the two"
+    if above and np.isnan(cell.number) and np.isnan(uloq):
+        return "right-censored", "above the upper limit of quantification, which is not known: give uloq="
+    if above and kind == CAR and cell.number <= 0:
+        return "value-is-number", "expected an upper limit of quantification above 0"
+    if not np.isnan(cens) and cens not in (0, 1, -1):
         return (
             "value-is-number",
             f"CENS is {cens:g}; expected 0 (quantified), 1 (below LLOQ) or -1 (above ULOQ)",
         )
-    if cell.kind == "missing" and cens != 1:
+    if cell.kind == "missing" and cens not in (1, -1):
         return "value-missing", "no value"
     if cell.kind in ("text", "infinite") or (cell.kind == "less" and not cell.number > 0):
         return "value-is-number", "expected a number, a limit such as '<50', or BLQ, ND"
@@ -79,7 +96,7 @@ def refusal(cell: Cell, cens: float, kind: str = CAR) -> tuple[str, str] | None:
 
 
 def unread_limits(rows: Sequence[Row], kinds: Mapping[str, str]) -> dict[tuple[str, str], list[Row]]:
-    """Cells of LLOQ, LOD and LIMIT that are not a limit, so that the assay's usual one goes in their place.
+    """Cells of LLOQ, LOD, ULOQ and LIMIT that are not a limit, so that the assay's usual one goes in their place.
 
     Parameters
     ----------
@@ -98,6 +115,7 @@ def unread_limits(rows: Sequence[Row], kinds: Mapping[str, str]) -> dict[tuple[s
         sound = {
             "LLOQ": number_in(row["LLOQ"]) > 0,
             "LOD": number_in(row["LOD"]) > 0,
+            "ULOQ": number_in(row["ULOQ"]) > 0,
             "LIMIT": not np.isnan(lower_limit(row, kinds[row.assay])),
         }
         for column, is_limit in sound.items():
@@ -126,7 +144,15 @@ def lower_limit(row: Row, kind: str) -> float:
 
 
 def read_level(
-    cell: Cell, time: float, *, lloq: float, lod: float, cens: float, limit: float, kind: str = CAR
+    cell: Cell,
+    time: float,
+    *,
+    lloq: float,
+    lod: float,
+    cens: float,
+    limit: float,
+    kind: str = CAR,
+    uloq: float = np.nan,
 ) -> Reading:
     """Status and interval of one sample.
 
@@ -139,21 +165,27 @@ def read_level(
     lloq, lod : float
         Limits of the sample, NaN if unknown.
     cens : float
-        CENS as in Monolix: 1 says that the value is the upper limit.
+        CENS as in Monolix: 1 says that the value is the upper limit of an interval, -1 the lower one.
     limit : float
         LIMIT as in Monolix: the lower limit, NaN if not given.
     kind : {"car", "marker"}
         A marker is not zero by construction before the infusion.
+    uloq : float
+        Upper limit of quantification of the sample, NaN if unknown.
 
     Returns
     -------
     Reading
         Status, value and interval.
     """
+    if cens == -1 or cell.kind == "more" or (cell.kind == "number" and cens != 1 and cell.number > uloq):
+        own = np.isnan(uloq) or cens == -1 or cell.kind == "more"
+        bound = cell.number if own and not np.isnan(cell.number) else uloq
+        return Reading(ABOVE_ULOQ, np.nan, bound, np.inf, lloq, lod)
     if kind == MARKER and cens != 1 and np.isnan(lloq) and np.isnan(lod) and cell.kind == "number":
         return Reading(QUANTIFIED, cell.number, cell.number, cell.number, lloq, lod)  # 0 mm: a lesion is gone
     reading = _reading(cell, lloq=lloq, lod=lod, cens=cens, limit=limit)
-    if time <= 0 and kind == CAR and reading.status != QUANTIFIED:
+    if time <= 0 and kind == CAR and reading.status in CENSORED:
         return Reading(PREDOSE, np.nan, 0.0, 0.0, reading.lloq, lod)
     return reading
 
@@ -322,7 +354,7 @@ def usual_limit(rows: Sequence[Row], column: str, given: float | None) -> float:
     ----------
     rows : sequence of Row
         Observation rows of the assay.
-    column : {"LLOQ", "LOD"}
+    column : {"LLOQ", "LOD", "ULOQ"}
         Which limit.
     given : float, optional
         What the caller gave.

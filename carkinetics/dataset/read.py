@@ -8,7 +8,7 @@ Conventions
 -----------
 EVID 0 is an observation, 1 a dose, 2 another event; without EVID a row with AMT is a dose and a row
 with EVENT an event. CENS and LIMIT are Monolix's: at CENS 1 the value is the upper limit and LIMIT
-the lower one. Tables are sorted by subject and time, so the order of rows and columns in the file
+the lower one; at CENS -1 the value is the upper limit of quantification. Tables are sorted by subject and time, so the order of rows and columns in the file
 does not matter.
 """
 
@@ -68,6 +68,7 @@ def read_nonmem(
     value_unit: str | Mapping[object, str] | None = None,
     lloq: float | Mapping[object, float] | None = None,
     lod: float | Mapping[object, float] | None = None,
+    uloq: float | Mapping[object, float] | None = None,
     time_unit: str = "day",
     dose_unit: str = "cells/kg",
     columns: ColumnMap | None = None,
@@ -84,13 +85,16 @@ def read_nonmem(
     ----------
     source : str, pathlib.Path, pandas.DataFrame or a sequence of these
         CSV, TSV, Excel, Parquet or a frame; several are put under each other. Columns ID, TIME and
-        DV, and where they exist AMT, EVID, MDV, CMT, DVID, CENS, LIMIT, LLOQ, LOD, UNIT, EVENT, WT,
+        DV, and where they exist AMT, EVID, MDV, CMT, DVID, CENS, LIMIT, LLOQ, LOD, ULOQ, UNIT, EVENT, WT,
         in any order and case. Other columns that are constant within subjects are covariates.
     value_unit : str or mapping, optional
         Unit of DV, or units by assay. May be left out if there is a UNIT column.
     lloq, lod : float or mapping, optional
         Limits of quantification and of detection in the assay's unit, or limits by assay. A limit
         on the row (columns LLOQ and LOD, or a cell such as ``<25``) goes before them.
+    uloq : float or mapping, optional
+        Upper limit of quantification, or one by assay. A higher value, a cell such as ``>1e6`` and a row with
+        CENS -1 are known to lie above; the limit in the cell, or a column ULOQ, goes before this one.
     time_unit : {"day", "hour", "week", "minute", "month", "year"}
         Unit of TIME and of ``event_columns``.
     dose_unit : {"cells/kg", "cells"}
@@ -149,7 +153,7 @@ def read_nonmem(
     zero = shift_to_first_infusion(rows, dose_rows, record)
     named = {identifier(str(key)): name for key, name in (assay_names or {}).items()}
     observed = with_assay(by_kind["observation"], named, default_assay, record)
-    observations, assays = _observations(observed, named, value_unit, lloq, lod, markers, record)
+    observations, assays = _observations(observed, named, value_unit, (lloq, lod, uloq), markers, record)
 
     with_subject = [row for row in everything if row.subject]
     cells = subject_cells(with_subject, record, wanted=list((event_columns or {}).values()))
@@ -176,8 +180,7 @@ def _observations(
     rows: list[Row],
     names: Mapping[str, str],
     value_unit: str | Mapping[object, str] | None,
-    lloq: float | Mapping[object, float] | None,
-    lod: float | Mapping[object, float] | None,
+    limits: tuple[float | Mapping[object, float] | None, ...],
     markers: Iterable[object] | None,
     record: Record,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -185,8 +188,10 @@ def _observations(
     assays = sorted({row.assay for row in rows}, key=natural_order)
     units = assay_units(rows, by_assay(value_unit, assays, names, "value_unit"))
     kinds = assay_kinds(units, markers, names)
-    lloqs = positive_limits(by_assay(lloq, assays, names, "lloq"), "lloq")
-    lods = positive_limits(by_assay(lod, assays, names, "lod"), "lod")
+    lloqs, lods, uloqs = (
+        positive_limits(by_assay(given, assays, names, what), what)
+        for given, what in zip(limits, ("lloq", "lod", "uloq"), strict=True)
+    )
     _say_unread_limits(rows, kinds, record)
     found = []
     for row in rows:
@@ -194,10 +199,14 @@ def _observations(
         if np.isnan(cens) and not is_missing(row["CENS"]):
             # Read as a number, a censored value would count as measured.
             record.exclude(
-                row, "cens-known", f"CENS {row['CENS']}", "expected CENS 0 (quantified) or 1 (below LLOQ)"
+                row,
+                "cens-known",
+                f"CENS {row['CENS']}",
+                "expected CENS 0 (quantified), 1 (below LLOQ) or -1 (above ULOQ)",
             )
             continue
-        if refused := refusal(cell, cens, kinds[row.assay]):
+        upper = _row_limit(row, "ULOQ", uloqs)
+        if refused := refusal(cell, cens, kinds[row.assay], upper):
             record.exclude(row, refused[0], row["DV"], refused[1])
             continue
         reading = read_level(
@@ -208,6 +217,7 @@ def _observations(
             cens=cens,
             limit=lower_limit(row, kinds[row.assay]),
             kind=kinds[row.assay],
+            uloq=upper,
         )
         found.append(
             {"subject": row.subject, "assay": row.assay, "time": row.time, "value": reading.value,
@@ -216,15 +226,18 @@ def _observations(
         )  # fmt: skip
     if not found:
         raise DataError(_nothing_left(record))
-    of_assay = {assay: [row for row in rows if row.assay == assay] for assay in assays}
+    usual = {
+        assay: {
+            name: usual_limit([row for row in rows if row.assay == assay], name.upper(), given.get(assay))
+            for name, given in (("lloq", lloqs), ("lod", lods), ("uloq", uloqs))
+        }
+        for assay in assays
+    }
+    extra = ("kind", "uloq") if any(usual[assay]["uloq"] > 0 for assay in assays) else ("kind",)
     assay_table = typed_table(
-        (
-            {"assay": assay, "unit": units[assay], "lloq": usual_limit(of_assay[assay], "LLOQ", lloqs.get(assay)),
-             "lod": usual_limit(of_assay[assay], "LOD", lods.get(assay)), "kind": kinds[assay]}
-            for assay in assays
-        ),
-        (*ASSAY_COLUMNS, "kind"),
-    )  # fmt: skip
+        ({"assay": assay, "unit": units[assay], **usual[assay], "kind": kinds[assay]} for assay in assays),
+        (*ASSAY_COLUMNS, *extra),
+    )
     table = typed_table(found, (*OBSERVATION_COLUMNS, "reported", "file"))
     return sorted_table(table, ["assay", "status", "value", "upper", "reported"]), assay_table
 

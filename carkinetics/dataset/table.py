@@ -12,6 +12,7 @@ status                meaning                                       lower       
 ``quantified``        a number at or above the LLOQ                 value       value
 ``below_lloq``        detected, below the LLOQ                      LOD, or 0   LLOQ
 ``not_detected``      nothing found                                 0           LOD, or LLOQ
+``above_uloq``        above the ULOQ                                ULOQ        infinity
 ``predose``           before the infusion: zero by construction     0           0
 ====================  ============================================  ==========  ==========
 
@@ -49,14 +50,15 @@ REMARK_COLUMNS = ("severity", "rule", "subject", "where", "message")
 PROVENANCE = ("row", "file")
 
 QUANTIFIED, BELOW_LLOQ, NOT_DETECTED, PREDOSE = "quantified", "below_lloq", "not_detected", "predose"
+ABOVE_ULOQ = "above_uloq"
 CENSORED = (BELOW_LLOQ, NOT_DETECTED)
-STATUSES = (QUANTIFIED, *CENSORED, PREDOSE)
+STATUSES = (QUANTIFIED, *CENSORED, ABOVE_ULOQ, PREDOSE)
 
 
 CAR, MARKER = "car", "marker"
 _COUNTS_CELLS = re.compile(r"\b(copies|cells|genomes)\b|^%")
 
-_NUMBERS = dict.fromkeys(("time", "value", "amount", "lower", "upper", "lod", "lloq"), "float64")
+_NUMBERS = dict.fromkeys(("time", "value", "amount", "lower", "upper", "lod", "lloq", "uloq"), "float64")
 _DTYPES = {**_NUMBERS, "cells": "float64", "cells_per_kg": "float64", "row": "int64"}
 
 
@@ -101,7 +103,7 @@ class Dataset:
         Comedication and other timed events: ``subject, time`` (day), ``event, value, row``.
     assays : pandas.DataFrame
         One row per assay: ``assay, unit, lloq, lod`` (the usual limits; a row of its own may differ)
-        and, as read, ``kind``: ``"car"`` or ``"marker"``.
+        and, as read, ``kind``: ``"car"`` or ``"marker"``, and ``uloq`` where one is known.
     excluded : pandas.DataFrame
         Rows of the source that are not in the tables above: ``row, subject, time, assay, found, rule, reason``.
     remarks : pandas.DataFrame
@@ -172,6 +174,27 @@ class Dataset:
             If there is no such assay.
         """
         return str(self._assay_row(assay)["unit"])
+
+    def kind(self, assay: str) -> str:
+        """Whether an assay measures CAR-T cells.
+
+        Parameters
+        ----------
+        assay : str
+            Name of the assay.
+
+        Returns
+        -------
+        {"car", "marker"}
+            As the data say; by its unit where they do not.
+
+        Raises
+        ------
+        DataError
+            If there is no such assay.
+        """
+        row = self._assay_row(assay)
+        return str(row["kind"]) if "kind" in row else kind_of_unit(str(row["unit"]))
 
     def _assay_row(self, assay: str) -> pd.Series:
         rows = self.assays[self.assays["assay"] == assay]
@@ -325,6 +348,22 @@ def is_censored(observations: pd.DataFrame) -> np.ndarray:
     return observations["status"].isin(CENSORED).to_numpy()
 
 
+def is_above(observations: pd.DataFrame) -> np.ndarray:
+    """Which observations are above the upper limit of quantification.
+
+    Parameters
+    ----------
+    observations : pandas.DataFrame
+        With a ``status`` column.
+
+    Returns
+    -------
+    ndarray of bool
+        One per row.
+    """
+    return (observations["status"] == ABOVE_ULOQ).to_numpy()
+
+
 def kind_of_unit(unit: str) -> str:
     """Whether a unit counts CAR-T cells or their genes, or something that exists without them.
 
@@ -359,6 +398,5 @@ def car_observations(data: Dataset) -> pd.DataFrame:
     pandas.DataFrame
         Rows of ``observations``.
     """
-    assays = data.assays
-    kinds = assays["kind"] if "kind" in assays else assays["unit"].map(kind_of_unit)
-    return data.observations[data.observations["assay"].isin(assays.loc[kinds == CAR, "assay"])]
+    assays = [name for name in data.assays["assay"] if data.kind(name) == CAR]
+    return data.observations[data.observations["assay"].isin(assays)]

@@ -14,7 +14,8 @@ convention                   before the first           between quantifiable    
 ===========================  =========================  ==============================  ====================
 
 Before the infusion there is no transgene: the curve starts at 0 on day 0 unless a sample was taken then,
-and nothing is extrapolated backwards. A BLQ value counts for areas only; Cmax, Tmax, Tlast and the
+and nothing is extrapolated backwards. A value above the upper limit of quantification counts as that limit, so
+that a peak and the areas are lower bounds. A BLQ value counts for areas only; Cmax, Tmax, Tlast and the
 terminal slope rest on quantified values.
 """
 
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from carkinetics.dataset.table import CENSORED, PREDOSE
+from carkinetics.dataset.table import CENSORED, PREDOSE, is_above
 from carkinetics.exposure.area import Floats
 
 LEFT_OUT = math.nan
@@ -66,6 +67,8 @@ class Profile:
         Why nothing can be computed from this series, else empty.
     left_out : collections.Counter
         Number of rows that are not in the curve, by reason.
+    n_above : int
+        Number of values above the upper limit of quantification, which count as that limit.
     """
 
     time: Floats
@@ -76,6 +79,7 @@ class Profile:
     lloq: float
     problem: str = ""
     left_out: Counter[str] = field(default_factory=Counter)
+    n_above: int = 0
 
     @property
     def sampled(self) -> Floats:
@@ -150,7 +154,8 @@ def profile(rows: pd.DataFrame, convention: str) -> Profile:
         The series; ``problem`` says when there is nothing to analyse.
     """
     left_out: Counter[str] = Counter()
-    rows = _usable(rows, left_out)
+    above = is_above(rows)
+    rows = _usable(rows.assign(value=rows["value"].where(~above, rows["lower"])), left_out)
     blq = rows["status"].isin(CENSORED)
     problem = _problem(rows, blq, convention)
     limits = _limits(rows[blq])
@@ -170,4 +175,5 @@ def profile(rows: pd.DataFrame, convention: str) -> Profile:
         lloq=float(limits.max()) if len(limits) else np.nan,
         problem=problem,
         left_out=+left_out,
+        n_above=int(is_above(rows).sum()),
     )

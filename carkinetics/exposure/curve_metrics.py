@@ -8,11 +8,13 @@ last time above the LLOQ by bisection.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from carkinetics.model.course import Course
 from carkinetics.model.solve import break_times, curve
 from carkinetics.model.spec import Model
 
@@ -24,9 +26,11 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
 CUTS = 2.0 ** np.arange(-1, 13)
 HORIZON = 7305.0  # 20 years: a level still above the LLOQ then is said to persist without end
 SEARCH_POINTS, REFINED_POINTS, REFINEMENTS = 96, 17, 3
+JUST_AFTER = 1e-9  # relative to 1 + day: where the level just after a jump is looked up
+NOTHING = Course()  # one infusion and no measured input
 
 
-def levels(model: Model, time: Array, values: Mapping[str, Any]) -> Array:
+def levels(model: Model, time: Array, values: Mapping[str, Any], course: Course = NOTHING) -> Array:
     """Levels at ``time`` whose last axis is added to the shape of ``values``.
 
     Parameters
@@ -37,24 +41,34 @@ def levels(model: Model, time: Array, values: Mapping[str, Any]) -> Array:
         Days.
     values : mapping
         Parameter values, shape (...).
+    course : Course
+        Infusions and measured inputs, the same for all.
 
     Returns
     -------
     ndarray, shape (..., n)
         Levels.
     """
-    return curve(model, time, {name: np.asarray(value)[..., None] for name, value in values.items()})
+    columns = {name: np.asarray(value)[..., None] for name, value in values.items()}
+    return curve(model, time, columns, infusions=course.infusions, series=course.series, solver="compiled")
 
 
-def kinks(model: Model, values: Mapping[str, Any], shape: tuple[int, ...]) -> Array:
-    """Times of the kinks, shape (..., n_kinks); at least the infusion."""
-    found = [np.broadcast_to(np.asarray(at, dtype=float), shape) for at in break_times(model, values)]
-    stacked = np.stack([np.zeros(shape), *found], axis=-1)
-    return np.nan_to_num(np.clip(stacked, 0.0, HORIZON), nan=0.0)
+def kinks(model: Model, values: Mapping[str, Any], shape: tuple[int, ...], course: Course = NOTHING) -> Array:
+    """Times of the kinks, shape (..., n_kinks): the infusion, the model's breaks, later infusions and knots of inputs."""
+    known = [0.0, *(day for day, _ in course.infusions if day > 0 and model.infused), *course.knots]
+    found = [
+        np.broadcast_to(np.asarray(at, dtype=float), shape) for at in (*known, *break_times(model, values))
+    ]
+    return np.nan_to_num(np.clip(np.stack(found, axis=-1), 0.0, HORIZON), nan=0.0)
 
 
 def areas(
-    model: Model, values: Mapping[str, Any], ends: Sequence[Any], *, moment: bool = False
+    model: Model,
+    values: Mapping[str, Any],
+    ends: Sequence[Any],
+    *,
+    moment: bool = False,
+    course: Course = NOTHING,
 ) -> list[Array]:
     """Areas under the curve from the infusion to several ends.
 
@@ -68,6 +82,8 @@ def areas(
         Ends of the windows in days.
     moment : bool
         Area under time × level instead.
+    course : Course
+        Infusions and measured inputs, the same for all.
 
     Returns
     -------
@@ -75,21 +91,32 @@ def areas(
         One per end.
     """
     shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
-    windows = [np.broadcast_to(np.asarray(end, dtype=float), shape) for end in ends]
-    bends = kinks(model, values, shape)
-    needed = [cut for cut in CUTS if cut < max(float(np.max(end)) for end in windows)]
-    later = bends.max(axis=-1, keepdims=True) + np.array(needed)
-    cuts = np.sort(np.concatenate([bends, later, np.stack(windows, axis=-1)], axis=-1), axis=-1)
+    windows = np.stack([np.broadcast_to(np.asarray(end, dtype=float), shape) for end in ends], axis=-1)
+    cuts = _cuts(kinks(model, values, shape, course), windows, course)
     start, width = cuts[..., :-1], np.diff(cuts, axis=-1)
     time = start[..., None] + width[..., None] * (NODES + 1) / 2
-    level = levels(model, time.reshape(*shape, -1), values).reshape(time.shape)
+    level = levels(model, time.reshape(*shape, -1), values, course).reshape(time.shape)
     if moment:
         level = level * time
-    piece = (level * WEIGHTS).sum(axis=-1) * width / 2
-    return [np.where(cuts[..., 1:] <= end[..., None], piece, 0.0).sum(axis=-1) for end in windows]
+    # A piece without width adds nothing, whatever the level there.
+    piece = np.where(width > 0, (level * WEIGHTS).sum(axis=-1) * width / 2, 0.0)
+    inside = (np.where(cuts[..., 1:] <= windows[..., k, None], piece, 0.0) for k in range(len(ends)))
+    return [one.sum(axis=-1) for one in inside]
 
 
-def peak(model: Model, values: Mapping[str, Any]) -> tuple[Array, Array]:
+def _cuts(bends: Array, windows: Array, course: Course) -> Array:
+    """Ends of the pieces that are integrated: kinks, ends of windows, and points ever farther apart after a kink."""
+    longest = float(np.max(windows))
+    after = bends.max(axis=-1, keepdims=True) + CUTS[longest > CUTS]
+    days = [day for day, _ in course.infusions if 0 < day < longest]
+    stops = sorted({0.0, *days, *course.knots[-1:]})
+    between = [start + cut for start, end in pairwise(stops) for cut in CUTS if start + cut < end]
+    fixed = np.broadcast_to(np.array(between), (*bends.shape[:-1], len(between)))
+    cuts = np.sort(np.concatenate([bends, after, fixed, windows], axis=-1), axis=-1)
+    return np.minimum(cuts, windows.max(axis=-1, keepdims=True))
+
+
+def peak(model: Model, values: Mapping[str, Any], course: Course = NOTHING) -> tuple[Array, Array]:
     """Highest level and when it is reached.
 
     Parameters
@@ -98,6 +125,8 @@ def peak(model: Model, values: Mapping[str, Any]) -> tuple[Array, Array]:
         What predicts.
     values : mapping
         Parameter values, arrays of one shape (...).
+    course : Course
+        Infusions and measured inputs, the same for all.
 
     Returns
     -------
@@ -105,37 +134,51 @@ def peak(model: Model, values: Mapping[str, Any]) -> tuple[Array, Array]:
         Cmax and Tmax.
     """
     shape = np.broadcast_shapes(*(np.shape(value) for value in values.values()))
-    bends = kinks(model, values, shape)
+    bends = _both_sides(kinks(model, values, shape, course))
     reach = np.maximum(60.0, 2 * bends.max(axis=-1, keepdims=True))
     grid = reach * np.linspace(0, 1, SEARCH_POINTS)
     step = reach / (SEARCH_POINTS - 1)
-    best = _highest(model, np.concatenate([grid, bends], axis=-1), values)
+    best = _highest(model, np.concatenate([grid, bends], axis=-1), values, course)
     for _ in range(REFINEMENTS):
-        near = best[1][..., None] + step * np.linspace(-1, 1, REFINED_POINTS)
-        best = _highest(model, np.concatenate([np.maximum(near, 0), best[1][..., None]], axis=-1), values)
+        near = np.maximum(best[1][..., None] + step * np.linspace(-1, 1, REFINED_POINTS), 0)
+        best = _highest(model, np.concatenate([near, best[1][..., None]], axis=-1), values, course)
         step = step * 2 / (REFINED_POINTS - 1)
     return best
 
 
-def _highest(model: Model, time: Array, values: Mapping[str, Any]) -> tuple[Array, Array]:
-    level = levels(model, time, values)
+def _both_sides(bends: Array) -> Array:
+    """Kinks, and just after them: a level jumps at an infusion, whose own sample is the one before it."""
+    return np.concatenate([bends, np.where(bends > 0, bends + JUST_AFTER * (1 + bends), 0.0)], axis=-1)
+
+
+def _highest(model: Model, time: Array, values: Mapping[str, Any], course: Course) -> tuple[Array, Array]:
+    level = levels(model, time, values, course)
     at = np.nan_to_num(level, nan=-np.inf).argmax(axis=-1)[..., None]
     return np.take_along_axis(level, at, -1)[..., 0], np.take_along_axis(time, at, -1)[..., 0]
 
 
-def last_time_above(model: Model, values: Mapping[str, Any], limit: float, cmax: Array, tmax: Array) -> Array:
+def last_time_above(
+    model: Model,
+    values: Mapping[str, Any],
+    limit: float,
+    cmax: Array,
+    tmax: Array,
+    course: Course = NOTHING,
+) -> Array:
     """When the curve falls below a limit for good, after its peak.
 
     Parameters
     ----------
     model : Model
-        What predicts; after the peak the curve must fall.
+        What predicts. A rise above the limit that is narrower than the points of the search may be missed.
     values : mapping
         Parameter values, arrays of one shape (...).
     limit : float
         Level, such as the LLOQ.
     cmax, tmax : ndarray, shape (...)
         From `peak`.
+    course : Course
+        Infusions and measured inputs, the same for all.
 
     Returns
     -------
@@ -143,10 +186,24 @@ def last_time_above(model: Model, values: Mapping[str, Any], limit: float, cmax:
         Days since infusion; 0 where the peak is below the limit, infinity where the level is still above it
         after 20 years.
     """
-    low, high = tmax.copy(), np.full_like(tmax, HORIZON)
-    endless = levels(model, high[..., None], values)[..., 0] >= limit
-    for _ in range(50):
-        middle = (low + high) / 2
-        above = levels(model, middle[..., None], values)[..., 0] >= limit
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.where(cmax < limit, 0.0, np.where(endless, np.inf, low))
+    bends = _both_sides(kinks(model, values, np.shape(tmax), course))
+    grid = tmax[..., None] + (HORIZON - tmax[..., None]) * np.linspace(0, 1, SEARCH_POINTS) ** 3
+    time = np.sort(np.concatenate([np.maximum(bends, tmax[..., None]), grid], axis=-1), axis=-1)
+    above = levels(model, time, values, course) >= limit
+    low, high = _bracket(time, above)
+    settled = (cmax < limit) | above[..., -1]  # nothing to search, and a solution to day 0 costs nothing
+    low, high = np.where(settled, 0.0, low), np.where(settled, 0.0, high)
+    # Solving equations costs as much for one time as for many before it: then a few rounds of many sections.
+    rounds, sections = (42, 2) if model.level is not None else (5, 64)
+    for _ in range(rounds):
+        time = low[..., None] + (high - low)[..., None] * np.arange(sections + 1) / sections
+        inner = levels(model, time[..., 1:-1], values, course) >= limit
+        low, high = _bracket(time, np.pad(inner, [(0, 0)] * low.ndim + [(1, 1)]))
+    return np.where(cmax < limit, 0.0, np.where(above[..., -1], np.inf, low))
+
+
+def _bracket(time: Array, above: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """The last time at which the level is above, the first if it never is, and the time after it."""
+    last = np.where(above.any(axis=-1), above.shape[-1] - 1 - above[..., ::-1].argmax(axis=-1), 0)[..., None]
+    after = np.minimum(last + 1, time.shape[-1] - 1)
+    return np.take_along_axis(time, last, -1)[..., 0], np.take_along_axis(time, after, -1)[..., 0]

@@ -19,13 +19,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from carkinetics.dataset.table import Dataset
+from carkinetics.dataset.table import CAR, Dataset
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.area import METHODS, auc, aumc, check_method
 from carkinetics.exposure.blq import ALL_BLQ, BLQ_CONVENTIONS, Profile, profile
@@ -155,7 +155,13 @@ def _area(subject: _Subject, metric: str) -> _Measured:
 
 
 def _measure(subject: _Subject, metric: str) -> _Measured:
-    """One metric of one subject, or the reason why there is none."""
+    """One metric of one subject, or the reason why there is none, and whether a value above the ULOQ is in it."""
+    found = _measure_plain(subject, metric)
+    n = subject.profile.n_above
+    return replace(found, method=f"{found.method}; {n} above the ULOQ counted as the ULOQ") if n else found
+
+
+def _measure_plain(subject: _Subject, metric: str) -> _Measured:
     if metric in _SAMPLING and len(subject.profile.sampled):
         return _Measured(_SAMPLING[metric](subject))
     if subject.profile.problem:
@@ -175,13 +181,16 @@ def _measure(subject: _Subject, metric: str) -> _Measured:
 
 
 def _only_assay(data: Dataset, assay: str | None) -> str:
-    """Choose the assay asked for, or the only one there is."""
+    """Choose the assay asked for, or the only one there is, or the only one of CAR-T levels."""
     known = data.assays["assay"].tolist()
-    if assay is None and len(known) != 1:
-        raise ConfigError(f"the data have {len(known)} assays ({', '.join(known)}); name one by assay=")
     if assay is not None and assay not in known:
         raise ConfigError(f"assay is {assay!r}{did_you_mean(assay, known)}")
-    return str(known[0] if assay is None else assay)
+    if assay is not None:
+        return assay
+    of_cells = known if len(known) == 1 else [name for name in known if data.kind(name) == CAR]
+    if len(of_cells) != 1:
+        raise ConfigError(f"the data have {len(known)} assays ({', '.join(known)}); name one by assay=")
+    return str(of_cells[0])
 
 
 def _checked_metrics(metrics: Iterable[str] | None) -> list[str]:
@@ -235,7 +244,7 @@ def nca(
     metrics : iterable of str, optional
         Metrics to compute, by default ``METRICS``; any window is ``auc_0_X`` with X in days.
     assay : str, optional
-        Assay to use; needed when the data have more than one.
+        Assay to use; needed when the data have more than one of CAR-T levels.
 
     Returns
     -------
@@ -266,14 +275,16 @@ def nca(
 
     table: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
+    above: dict[str, int] = {}
     for subject in data.subject_ids:
         series = profile(by_subject.get(str(subject), observations.iloc[:0]), blq)
         left_out += series.left_out
+        above |= {str(subject): series.n_above} if series.n_above else {}
         state = _Subject(series, method)
         for name in names:
             row = {"subject": subject, "metric": name, "unit": metric_unit(name, unit)}
             table.append(row | asdict(_measure(state, name)))
     return Exposure(
         pd.DataFrame(table, columns=list(EXPOSURE_COLUMNS)),
-        settings=_settings(data, chosen, method, blq, left_out),
+        settings=_settings(data, chosen, method, blq, left_out) | {"above_uloq": above},
     )

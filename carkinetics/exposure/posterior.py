@@ -18,13 +18,16 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from carkinetics.dataset.table import QUANTIFIED
+from carkinetics.dataset.table import ABOVE_ULOQ, QUANTIFIED
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.curve_metrics import HORIZON, areas, last_time_above, levels, peak
 from carkinetics.exposure.table import EXPOSURE_COLUMNS, METRICS, Exposure, metric_unit, window_end
+from carkinetics.fit.course import subject_courses
+from carkinetics.fit.measured import fitted_data, fitted_rows
 from carkinetics.fit.predictive import individual_parameters
-from carkinetics.fit.problem import subject_inputs
+from carkinetics.fit.problem import known_inputs
 from carkinetics.fit.result import INTERVAL, Fit
+from carkinetics.model.course import Course
 from carkinetics.model.expression import NUMPY, evaluate
 from carkinetics.model.solve import with_derived
 
@@ -68,11 +71,12 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
     shape = np.broadcast_shapes(*(value.shape for value in values.values()))
     values = {name: np.broadcast_to(value, shape) for name, value in values.items()}
     found = {metric: np.full(shape, np.nan) for metric in wanted}
+    observations = fitted_data(fit).observations
+    courses = subject_courses(fit.model, fit.data)
     for i, subject in enumerate(fit.data.subject_ids):
         if subject in excluded:
             continue
-        rows = fit.data.observations[fit.data.observations["subject"] == subject]
-        sampled = _Sampled.of(rows)
+        sampled = _Sampled.of(observations[observations["subject"] == subject], courses[i])
         one = {name: np.ascontiguousarray(value[..., i]) for name, value in values.items()}
         for metric, result in _metrics_of_one(fit, one, wanted, sampled).items():
             found[metric][..., i] = result
@@ -82,7 +86,7 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
 def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
     """Parameters and inputs with subjects last, and the subjects that have none, with the reason."""
     ids = fit.data.subject_ids
-    values = individual_parameters(fit, n_draws=None) | subject_inputs(fit.model, fit.data)
+    values = individual_parameters(fit, n_draws=None) | known_inputs(fit.model, fit.data)
     if fit.method == "individual":
         table = fit.individual()
         failed = table[table["status"] != "converged"].drop_duplicates("subject").set_index("subject")
@@ -96,25 +100,27 @@ def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
         name: np.broadcast_to(value, (shape[0] * shape[1], len(ids))).reshape(shape)
         for name, value in values.items()
     }
-    observed = set(fit.observations["subject"])
+    observed = set(fitted_rows(fit)["subject"])
     return drawn, {s: "no observation: only the prior speaks" for s in ids if s not in observed}
 
 
 @dataclass(frozen=True)
 class _Sampled:
-    """When a subject was sampled, the last quantified sample (NaN if none) and the LLOQ (NaN if unknown)."""
+    """When a subject was sampled, the last quantified sample and the LLOQ (NaN if none), and what happened to it."""
 
     days: Array
     last: float
     lloq: float
+    course: Course
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> _Sampled:
+    def of(cls, rows: pd.DataFrame, course: Course) -> _Sampled:
         rows = rows[rows["time"] >= 0]
         return cls(
             days=np.unique(rows["time"].to_numpy(float)),
-            last=float(rows.loc[rows["status"] == QUANTIFIED, "time"].max()),
+            last=float(rows.loc[rows["status"].isin((QUANTIFIED, ABOVE_ULOQ)), "time"].max()),
             lloq=float(rows["lloq"].median()),
+            course=course,
         )
 
 
@@ -135,35 +141,35 @@ def _metrics_of_one(
 def _chunk(fit: Fit, values: dict[str, Array], wanted: list[str], sampled: _Sampled) -> dict[str, Array]:
     model = fit.model
     found: dict[str, Array] = {}
-    last, lloq = sampled.last, sampled.lloq
+    last, lloq, course = sampled.last, sampled.lloq, sampled.course
     needs_peak = {"cmax", "tmax", "persistence"} & set(wanted)
-    cmax, tmax = peak(model, values) if needs_peak else (np.empty(0), np.empty(0))
+    cmax, tmax = peak(model, values, course) if needs_peak else (np.empty(0), np.empty(0))
     found |= {name: value for name, value in (("cmax", cmax), ("tmax", tmax)) if name in wanted}
     if "persistence" in wanted and lloq > 0:
-        found["persistence"] = last_time_above(model, values, lloq, cmax, tmax)
+        found["persistence"] = last_time_above(model, values, lloq, cmax, tmax, course)
     ends: dict[str, float] = {metric: end for metric in wanted if (end := window_end(metric)) is not None}
     if {"auc_last", "auc_extrapolated_percent"} & set(wanted) and last > 0:
         ends["auc_last"] = last
     if {"auc_inf_pred", "auc_extrapolated_percent"} & set(wanted):
         ends["auc_inf_pred"] = HORIZON
     if ends:
-        found |= dict(zip(ends, areas(model, values, list(ends.values())), strict=True))
+        found |= dict(zip(ends, areas(model, values, list(ends.values()), course=course), strict=True))
     if "auc_extrapolated_percent" in wanted and last > 0:
         found["auc_extrapolated_percent"] = 100 * (1 - found["auc_last"] / found["auc_inf_pred"])
     if "aumc_last" in wanted and last > 0:
-        found["aumc_last"] = areas(model, values, [last], moment=True)[0]
+        found["aumc_last"] = areas(model, values, [last], moment=True, course=course)[0]
     if {"half_life", "lambda_z"} & set(wanted) and "half_life" in model.quantities:
         half_life = evaluate(model.quantities["half_life"].value, with_derived(model, values), NUMPY)
         found |= {"half_life": half_life, "lambda_z": np.log(2) / half_life}
     if {"tlast", "clast"} & set(wanted) and len(sampled.days) and lloq > 0:
-        found |= _last_sampled(fit, values, sampled.days, lloq)
+        found |= _last_sampled(fit, values, sampled)
     return {metric: value for metric, value in found.items() if metric in wanted}
 
 
-def _last_sampled(fit: Fit, values: dict[str, Array], days: Array, lloq: float) -> dict[str, Array]:
-    size = len(next(iter(values.values())))
-    level = levels(fit.model, np.broadcast_to(days, (size, len(days))), values)
-    above = level >= lloq
+def _last_sampled(fit: Fit, values: dict[str, Array], sampled: _Sampled) -> dict[str, Array]:
+    days, size = sampled.days, len(next(iter(values.values())))
+    level = levels(fit.model, np.broadcast_to(days, (size, len(days))), values, sampled.course)
+    above = level >= sampled.lloq
     at = len(days) - 1 - above[:, ::-1].argmax(axis=1)
     seen = above.any(axis=1)
     return {
@@ -187,7 +193,15 @@ def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str]) -> Ex
             low, middle, high = (np.nan,) * 3 if reason else _interval(sample, tail)
             bounds = (low, high) if drawn else (np.nan, np.nan)
             rows.append(
-                (subject, metric, middle, *bounds, metric_unit(metric, fit.model.value_unit), method, reason)
+                (
+                    subject,
+                    metric,
+                    middle,
+                    *bounds,
+                    metric_unit(metric, fit.model.output().unit),
+                    method,
+                    reason,
+                )
             )
     draws = None
     if drawn:
@@ -216,7 +230,8 @@ def _interval(sample: Array, tail: float) -> tuple[float, float, float]:
 
 
 def _why_missing(fit: Fit, metric: str, subject: str) -> str:
-    rows = fit.data.observations[fit.data.observations["subject"] == subject]
+    rows = fitted_data(fit).observations
+    rows = rows[rows["subject"] == subject]
     if metric in ("half_life", "lambda_z") and "half_life" not in fit.model.quantities:
         return f"model {fit.model.name} names no terminal half-life"
     if metric in ("persistence", "tlast", "clast") and not (rows["lloq"] > 0).any():

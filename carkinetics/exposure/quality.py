@@ -118,9 +118,15 @@ def _missing(exposure: Exposure) -> Iterator[Finding]:
 
 
 def _settings(exposure: Exposure) -> Iterator[Finding]:
-    """Rows left out and infusions after the first."""
+    """Rows left out, values above the upper limit, and infusions after the first."""
     for reason, count in exposure.settings.get("rows_left_out", {}).items():
         yield Finding("note", "rows-left-out", "all subjects", f"{count} rows are not in the areas: {reason}")
+    for subject, count in exposure.settings.get("above_uloq", {}).items():
+        message = (
+            f"{count} values are above the upper limit of quantification and count as that limit: Cmax and areas are "
+            "at least what is said"
+        )
+        yield Finding("warning", "above-uloq", f"subject {subject}", message)
     for subject, days in exposure.settings.get("repeat_infusions", {}).items():
         listed = ", ".join(f"{day:g}" for day in days)
         message = (
@@ -146,6 +152,6 @@ def nca_findings(exposure: Exposure) -> pd.DataFrame:
     -----
     Warned of: adjusted R² below 0.85 (noted below 0.90); span below 2 half-lives (noted below 3); a terminal
     phase of 3 points; more than 20 % extrapolated; Cmax in the first or last sample, or within 24 h. Noted:
-    persistence censored by the last sample, metrics without a value, rows left out, repeated infusions.
+    persistence censored by the last sample, values above the upper limit (a warning), metrics without a value, rows left out, repeated infusions.
     """
     return findings_table([*_per_subject(exposure), *_missing(exposure), *_settings(exposure)])

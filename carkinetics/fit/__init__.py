@@ -1,8 +1,20 @@
 """What the data say: fits of single subjects and of all together, and whether they can be trusted."""
 
+from carkinetics.fit.cross_check import cross_check
 from carkinetics.fit.diagnose import contraction, diagnose
 from carkinetics.fit.hierarchical import fit_hierarchical
 from carkinetics.fit.individual import fit_individuals
+from carkinetics.fit.population import PopulationFit, fit_population
 from carkinetics.fit.result import Fit, load_fit
 
-__all__ = ["Fit", "contraction", "diagnose", "fit_hierarchical", "fit_individuals", "load_fit"]
+__all__ = [
+    "Fit",
+    "PopulationFit",
+    "contraction",
+    "cross_check",
+    "diagnose",
+    "fit_hierarchical",
+    "fit_individuals",
+    "fit_population",
+    "load_fit",
+]

@@ -49,9 +49,10 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     table = findings_table(findings)
     errors = [finding.message for finding in findings if finding.severity == "error"]
     population = _estimated(fit)
+    trajectories = ", no divergences" if "diverging" in fit.tree["sample_stats"] else ""
     good = (
         f"converged: R-hat at most {population['rhat'].max():.3f}, effective sample size at least "
-        f"{population[['ess_bulk', 'ess_tail']].min().min():.0f}, no divergences"
+        f"{population[['ess_bulk', 'ess_tail']].min().min():.0f}{trajectories}"
     )
     table.attrs = {"converged": not errors, "verdict": f"not converged: {errors[0]}" if errors else good}
     return table
@@ -123,6 +124,8 @@ def _effective_sample_size(fit: Fit) -> Iterator[Finding]:
 
 
 def _divergences(fit: Fit) -> Iterator[Finding]:
+    if "diverging" not in fit.tree["sample_stats"]:  # the structured sampler has no trajectories
+        return
     count = int(fit.tree["sample_stats"]["diverging"].sum())
     if count:
         total = fit.tree["sample_stats"]["diverging"].size
@@ -135,6 +138,8 @@ def _divergences(fit: Fit) -> Iterator[Finding]:
 
 
 def _energy(fit: Fit) -> Iterator[Finding]:
+    if "energy" not in fit.tree["sample_stats"]:
+        return
     energy = fit.tree["sample_stats"]["energy"].to_numpy()
     if energy.shape[1] < 4:
         return
@@ -167,6 +172,44 @@ def _tree_depth(fit: Fit) -> Iterator[Finding]:
         yield Finding(
             "note", "tree-depth", "sampler", f"{hits} draws reached the longest trajectory: slow, not wrong"
         )
+
+
+def _failed_solves(fit: Fit) -> Iterator[Finding]:
+    """Proposals whose equations could not be solved were refused; many of them mean a place never visited."""
+    for subject, entry in fit.settings.get("failed_solves", {}).items():
+        values = ", ".join(f"{name} {value:.3g}" for name, value in entry["first"].items())
+        yield Finding(
+            "note", "failed-solve", f"subject {subject}",
+            f"the equations could not be solved for {entry['count']} proposed sets of parameters, which were refused; "
+            f"the first was {values}",
+        )  # fmt: skip
+
+
+def _rarely_moved(fit: Fit) -> Iterator[Finding]:
+    for subject in fit.settings.get("rarely_moved", []):
+        yield Finding(
+            "warning", "rarely-moved", f"subject {subject}",
+            "fewer than 5 % of the proposals for this subject were accepted: its posterior is explored slowly",
+        )  # fmt: skip
+
+
+def _several_modes(fit: Fit) -> Iterator[Finding]:
+    subjects = fit.settings.get("several_modes", [])
+    if subjects:
+        more = f" and {len(subjects) - 5} more" if len(subjects) > 5 else ""
+        yield Finding(
+            "note", "several-modes", f"subjects {', '.join(subjects[:5])}{more}",
+            f"{len(subjects)} subjects' data allow more than one explanation; the sampler jumps between them",
+        )  # fmt: skip
+
+
+def _unmeasured(fit: Fit) -> Iterator[Finding]:
+    for output in fit.model.outputs:
+        if output not in fit.settings.get("assays", fit.model.outputs):
+            yield Finding(
+                "note", "unmeasured-output", output,
+                f"no assay of the data measures the model's {output}: it is predicted, not fitted",
+            )  # fmt: skip
 
 
 def contraction(fit: Fit) -> pd.DataFrame:
@@ -271,5 +314,6 @@ def _swapped_rates(fit: Fit) -> Iterator[Finding]:
 
 
 RULES = (
-    _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _prior_conflict, _not_informed, _swapped_rates,
+    _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _rarely_moved, _failed_solves,
+    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates,
 )  # fmt: skip

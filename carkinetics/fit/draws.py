@@ -117,7 +117,7 @@ def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Datase
             individual = np.broadcast_to(individual, (*size, problem.n_subjects))
             found[name] = ((*dims, "subject"), parameter.from_free(individual))
     found |= {name: (dims, value) for name, value in slopes.items()}
-    for name in problem.error.parameters:
+    for name in problem.sigma_names:
         found[name] = (dims, np.abs(rng.normal(0, problem.sigma_scale(name), size)))
     if correlation is not None:
         found["effect_correlation"] = ((*dims, "effect", "effect_aux"), correlation[None])
@@ -209,9 +209,17 @@ def predictive(problem: Problem, draws: xr.Dataset, rng: np.random.Generator) ->
         ``level`` with dims chain, draw, obs.
     """
     level = problem.level(parameter_values(problem, draws))
-    sigmas = {name: draws[name].to_numpy()[..., None] for name in problem.error.parameters}
-    with np.errstate(over="ignore", invalid="ignore"):  # the tails of a wide prior leave the range of numbers
-        measured = draw_values(problem.error, level, sigmas, rng)
+    measured = np.empty_like(level)
+    for number, one in enumerate(problem.measured):
+        at = problem.output_index == number
+        sigmas = {
+            own: draws[name].to_numpy()[..., None]
+            for own, name in zip(one.error.parameters, one.sigmas, strict=True)
+        }
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # the tails of a wide prior leave the range of numbers
+            measured[..., at] = draw_values(one.error, level[..., at], sigmas, rng)
     coords = {"chain": draws["chain"], "draw": draws["draw"], "obs": np.arange(len(problem.time))}
     return xr.Dataset({"level": (("chain", "draw", "obs"), measured)}, coords)
 
@@ -234,7 +242,7 @@ def log_likelihoods(problem: Problem, draws: xr.Dataset) -> xr.Dataset:
     per_chain = []
     for chain in range(draws.sizes["chain"]):  # one chain at a time: memory
         one = draws.isel(chain=[chain])
-        sigmas = {name: one[name].to_numpy() for name in problem.error.parameters}
+        sigmas = {name: one[name].to_numpy() for name in problem.sigma_names}
         per_chain.append(problem.log_likelihood(problem.level(parameter_values(problem, one)), sigmas))
     rows = np.concatenate(per_chain)
     coords = {

@@ -1,13 +1,13 @@
 """A problem → an ordinary PyMC model.
 
-The equations, the likelihood and its BLQ terms are the very texts and functions that NumPy uses, walked
-with PyTensor's operations. Every sampled quantity is normal on its free scale; ``cmax_typical`` and
-``cmax`` are what a reader sees.
+Priors, effects, likelihood and BLQ terms are PyTensor, the last two from the very functions that NumPy uses; the
+kinetics are one operation with exact derivatives (`carkinetics.fit.gradient`). Every sampled quantity is normal on
+its free scale; ``cmax_typical`` and ``cmax`` are what a reader sees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,31 +16,21 @@ import pytensor
 import pytensor.tensor as pt
 from pymc.distributions.dist_math import normal_lcdf
 
-from carkinetics.errors import FitError
+from carkinetics.fit.gradient import Solution
 from carkinetics.fit.problem import Problem
 from carkinetics.model.expression import Ops
 from carkinetics.model.observe import log_likelihood
 from carkinetics.model.prior import Prior
-from carkinetics.model.solve import closed_form, with_derived
-
-
-def _as_number(comparison: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, b: pt.cast(comparison(a, b), "float64")
-
 
 # Everything here is compiled by numba, which brings its own linear algebra; left empty, PyTensor looks for a BLAS
 # to link C code to and warns that pip installed none.
 pytensor.config.blas__ldflags = ""
 
 PYTENSOR: Ops = {
-    "+": pt.add, "-": pt.sub, "*": pt.mul, "/": pt.true_div, "**": pt.pow, "neg": pt.neg,
-    **{op: _as_number(compare) for op, compare in
-       {"<": pt.lt, "<=": pt.le, ">": pt.gt, ">=": pt.ge, "==": pt.eq, "!=": pt.neq}.items()},
-    "exp": pt.exp, "log": pt.log, "sqrt": pt.sqrt, "abs": pt.abs,
-    "where": lambda condition, a, b: pt.switch(pt.neq(condition, 0.0), a, b), "minimum": pt.minimum, "maximum": pt.maximum,
-    "softplus": pt.softplus, "logistic": pt.sigmoid,
-    "log_ndtr": lambda z: normal_lcdf(0.0, 1.0, z), "log1p": pt.log1p,
+    "+": pt.add, "*": pt.mul, "exp": pt.exp, "log": pt.log, "sqrt": pt.sqrt, "maximum": pt.maximum,
+    "minimum": pt.minimum, "where": pt.switch, "log_ndtr": lambda z: normal_lcdf(0.0, 1.0, z), "log1p": pt.log1p,
 }  # fmt: skip
+LIKELIHOOD_TERMS = ("quantified", "not_detected", "below_lloq", "above_uloq")
 FROM_FREE = {"log": pt.exp, "logit": pt.sigmoid, "identity": lambda x: x}
 
 
@@ -50,7 +40,7 @@ def build_pymc_model(problem: Problem, centred: Iterable[str] = ()) -> pm.Model:
     Parameters
     ----------
     problem : Problem
-        What is fitted; a model with a closed form.
+        What is fitted.
     centred : iterable of str
         Random parameters whose individual values are sampled around the population mean directly; the
         others are sampled as standardised deviations.
@@ -60,22 +50,12 @@ def build_pymc_model(problem: Problem, centred: Iterable[str] = ()) -> pm.Model:
     pymc.Model
         Dimensions ``subject``, ``obs``.
 
-    Raises
-    ------
-    FitError
-        If the model has differential equations.
-
     Notes
     -----
     Free random variables are ``{p}_location`` (typical value, free scale), ``{p}_omega``,
     ``{p}_individual`` (centred) or ``{p}_z`` (not centred), slopes ``{p}_on_...`` and residual
     standard deviations. Correlated effects share ``effect_chol``.
     """
-    if problem.model.level is None:
-        raise FitError(
-            f"{problem.model.name} is a model of differential equations; the hierarchical fit needs a closed form. "
-            "Fit subjects alone with fit_individuals, or use the closed form of the same model if there is one"
-        )
     direct = frozenset(centred)
     coords: dict[str, Any] = {"subject": problem.data.subject_ids, "obs": np.arange(len(problem.time))}
     if problem.correlated:
@@ -91,24 +71,17 @@ def build_pymc_model(problem: Problem, centred: Iterable[str] = ()) -> pm.Model:
         free = {name: _independent(name, means[name], omegas[name], name in direct) for name in omegas}
         if problem.correlated:
             free |= _correlated(problem, means, direct)
-        values = {
-            name: _natural(problem, name, free.get(name, means.get(name)))
-            for name in problem.model.parameters
-        }
+        free = {name: free.get(name, means[name]) for name in problem.model.free_parameters}
+        for name in problem.varying:
+            pm.Deterministic(
+                name, FROM_FREE[problem.model.parameters[name].transform](free[name]), dims="subject"
+            )
         sigmas = {
-            name: pm.HalfNormal(name, np.float64(problem.sigma_scale(name)))
-            for name in problem.error.parameters
+            name: pm.HalfNormal(name, np.float64(problem.sigma_scale(name))) for name in problem.sigma_names
         }
-        level = _level(problem, values)
-        parts = log_likelihood(problem.error, level, problem.rows, sigmas, PYTENSOR)
-        for name, part, at in zip(
-            ("quantified", "not_detected", "below_lloq"),
-            parts,
-            (problem.rows.exact, problem.rows.left, problem.rows.between),
-            strict=True,
-        ):
-            if len(at):
-                pm.Potential(name, part)
+        each = [value + pt.zeros(problem.n_subjects) for value in free.values()]
+        predicted, _ = Solution(problem.layout)(pt.stack(each, axis=1))
+        _likelihood(problem, predicted, sigmas)
     return model
 
 
@@ -163,21 +136,11 @@ def _correlated(problem: Problem, means: dict[str, Any], direct: frozenset[str])
     return {name: together[:, k] for k, name in enumerate(names)}
 
 
-def _natural(problem: Problem, name: str, free: Any) -> Any:
-    """Natural-scale value; what differs between subjects is stored under the parameter's own name."""
-    parameter = problem.model.parameters[name]
-    if parameter.fixed:
-        return np.float64(parameter.typical)
-    value = FROM_FREE[parameter.transform](free)
-    return pm.Deterministic(name, value, dims="subject") if name in problem.varying else value
-
-
-def _level(problem: Problem, values: dict[str, Any]) -> Any:
-    """Predicted level of every row; what depends on the subject alone is computed once per subject."""
-    subjects = with_derived(problem.model, values | problem.inputs, PYTENSOR)
-    per_subject = set(problem.varying) | set(problem.inputs)
-    rowwise = {}
-    for name, value in subjects.items():
-        depends = name in per_subject or getattr(value, "ndim", 0) == 1
-        rowwise[name] = value[problem.subject_index] if depends else value
-    return closed_form(problem.model, np.maximum(problem.time, 0.0), rowwise, PYTENSOR)
+def _likelihood(problem: Problem, predicted: Any, sigmas: dict[str, Any]) -> None:
+    """Potentials named for what their rows are, and for the output where there are several."""
+    for number, (one, rows) in enumerate(problem.parts()):
+        own = {plain: sigmas[name] for plain, name in zip(one.error.parameters, one.sigmas, strict=True)}
+        terms = log_likelihood(one.error, predicted, rows, own, PYTENSOR)
+        for name, term, at in zip(LIKELIHOOD_TERMS, terms, rows.kinds, strict=True):
+            if len(at):
+                pm.Potential(name if number == 0 else f"{name}_{one.output}", term)

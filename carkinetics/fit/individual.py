@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from carkinetics.dataset.table import Dataset
+from carkinetics.dataset.table import ABOVE_ULOQ, QUANTIFIED, Dataset
 from carkinetics.errors import ConfigError
 from carkinetics.fit.problem import Problem, make_problem
 from carkinetics.fit.result import INTERVAL, PARAMETER_COLUMNS, Fit
@@ -91,7 +91,9 @@ def fit_individuals(
     table = pd.DataFrame(rows)[[*PARAMETER_COLUMNS, "status", "message", "n_obs"]]
     table.attrs = {"interval": f"{INTERVAL:.0%}, normal on the free scale", "sigma": scale}
     settings: dict[str, Any] = {
-        "method": "individual", "assay": str(problem.data.assays["assay"].iloc[0]), "random": list(problem.random),
+        "method": "individual", "assay": problem.measured[0].assay,
+        "assays": {one.output: one.assay for one in problem.measured},
+        "errors": {one.output: one.error.name for one in problem.measured}, "random": list(problem.random),
         "correlated": [], "covariates": [], "requested_covariates": {}, "error": problem.error.name, "blq": blq,
         "priors": priors, "sigma": scale, "interval": INTERVAL, "model_sha256": model.sha256,
         "data_sha256": problem.data.sha256,
@@ -134,6 +136,7 @@ def _only(problem: Problem, i: int) -> _Subject:
         keep(r.exact),
         keep(r.left),
         keep(r.between),
+        keep(r.right),
         *(x[mine] for x in (r.value, r.lower, r.upper, r.above)),
     )
     subject = problem.data.subject_ids[i]
@@ -142,6 +145,7 @@ def _only(problem: Problem, i: int) -> _Subject:
         data=problem.data.select(subjects=[subject]),
         observations=problem.observations.iloc[mine].reset_index(drop=True),
         subject_index=np.zeros(len(mine), dtype=np.intp),
+        output_index=problem.output_index[mine],
         time=problem.time[mine],
         rows=rows,
         inputs={name: value[i : i + 1] for name, value in problem.inputs.items()},
@@ -192,8 +196,8 @@ def _best_minimum(problem: Problem, priors: bool, sigma: float) -> Any:
     """The best of several starts: a series sampled once a week has more than one minimum."""
     objective = _residuals(problem, priors, sigma)
     observations = problem.observations
-    exact = (observations["status"] == "quantified").to_numpy()
-    start = starting_values(problem.model, problem.time, observations["upper"].to_numpy(float), exact)
+    exact = observations["status"].isin((QUANTIFIED, ABOVE_ULOQ)).to_numpy()
+    start = starting_values(problem.model, problem.time, _highest(observations), exact)
     prior = {name: problem.model.parameters[name].prior.location for name in start}
     halfway = {name: (start[name] + prior[name]) / 2 for name in start}
     results = [
@@ -201,6 +205,12 @@ def _best_minimum(problem: Problem, priors: bool, sigma: float) -> Any:
         for point in (start, prior, halfway)
     ]
     return min(results, key=lambda result: result.chisqr)
+
+
+def _highest(observations: pd.DataFrame) -> Array:
+    """Value or upper limit of every row; the lower limit of one that has no upper one."""
+    lower, upper = (observations[name].to_numpy(float) for name in ("lower", "upper"))
+    return np.where(np.isfinite(upper), upper, lower)
 
 
 def _parameters(problem: Problem, start: dict[str, float]) -> lmfit.Parameters:
@@ -221,7 +231,11 @@ def _residuals(problem: Problem, priors: bool, sigma: float) -> Callable[[lmfit.
     """Signed roots of minus twice each log-likelihood term, so that their squares add up to it."""
     names = list(problem.random)
     highest = np.zeros(len(problem.time))
-    sigmas = {"sigma": sigma}
+    sigmas = {"sigma": sigma} | {
+        name: problem.model.outputs[one.output].residual
+        for one in problem.measured[1:]
+        for name in one.sigmas
+    }
     reference = problem.rows.upper.copy()
     reference[problem.rows.exact] = problem.rows.value[problem.rows.exact]
     at_best = problem.log_likelihood(np.where(np.isfinite(reference), reference, 1.0), sigmas)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -19,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, FitError
+from carkinetics.fit.course import subject_courses, typical_course
 from carkinetics.fit.covariate import covariate_frame, covariate_values
-from carkinetics.fit.problem import subject_inputs
+from carkinetics.fit.measured import measured_outputs
+from carkinetics.fit.problem import known_inputs
 from carkinetics.fit.result import Fit
-from carkinetics.model.observe import residual_error
-from carkinetics.model.solve import curve
+from carkinetics.model.solve import FEW_SETS, curve
 from carkinetics.model.spec import Model
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,7 @@ class Draws:
     individual : dict of str to ndarray, shape (n_draws, n_subject)
         Parameters that differ between subjects.
     sigmas : dict of str to ndarray, shape (n_draws,)
-        Residual standard deviations.
+        Residual standard deviations of all fitted outputs, by their names in the fit.
     correlated : tuple of str
         Parameters whose random effects are correlated.
     correlation : ndarray, shape (n_draws, n_correlated, n_correlated)
@@ -106,7 +106,7 @@ def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
         omega={name: values(f"{name}_omega") for name in fit.settings.get("random", [])},
         slopes={c["name"]: values(c["name"]) for c in fit.settings.get("covariates", [])},
         individual={name: values(name) for name in fit.model.parameters if name in posterior},
-        sigmas={name: values(name) for name in residual_error(fit.settings["error"]).parameters},
+        sigmas={name: values(name) for one in measured_outputs(fit) for name in one.sigmas},
         correlated=correlated,
         correlation=correlation,
     )
@@ -168,34 +168,61 @@ def _spread(values: Mapping[str, Floats], n_subjects: int) -> dict[str, Floats]:
     }
 
 
-def levels(model: Model, time: ArrayLike, values: Mapping[str, Any]) -> Floats:
-    """Latent levels for many draws.
+def subject_levels(
+    model: Model,
+    data: Dataset,
+    index: ArrayLike,
+    time: ArrayLike,
+    values: Mapping[str, Floats],
+    output: str = "",
+) -> Floats:
+    """Latent levels of subjects, each with its own inputs and infusions.
 
     Parameters
     ----------
     model : Model
         What to predict with.
-    time : array_like
-        Days since infusion, of a shape that broadcasts against all axes of ``values`` but the first.
-    values : mapping of str to ndarray, shape (n_draws or 1, ...)
-        A value for every parameter and input.
+    data : Dataset
+        Whose subjects, with their doses, events and measured inputs.
+    index : array_like of int, shape (n,)
+        Position of the subject among ``data.subjects`` for each level.
+    time : array_like, shape (n,)
+        Days since infusion of each level.
+    values : mapping of str to ndarray, shape (n_draws or 1, n_subject)
+        A value for every parameter.
+    output : str
+        Which output; the CAR-T level if empty.
 
     Returns
     -------
-    ndarray, shape (n_draws, ...)
+    ndarray, shape (n_draws, n)
         Levels.
+
+    Raises
+    ------
+    DataError
+        If the model needs the infused amount and a subject has none.
     """
-    at = np.asarray(time, dtype=float)
-    if model.level is not None:
-        return curve(model, at, values)
-    # Differential equations are solved once per kind of subject, and kinds are found by comparing all
-    # rows with each other: one draw at a time keeps that search short.
+    at, whose = np.asarray(time, dtype=float), np.asarray(index, dtype=np.intp)
+    known = {**values, **{name: value[None] for name, value in known_inputs(model, data).items()}}
+    if model.level is not None and not model.varying_inputs:
+        return curve(model, at, {name: value[:, whose] for name, value in known.items()}, output)
     n_draws = max(len(value) for value in values.values())
-    one_by_one = ({name: value[d % len(value)] for name, value in values.items()} for d in range(n_draws))
-    return np.stack([curve(model, at, one) for one in one_by_one])
+    found = np.full((n_draws, len(at)), np.nan)
+    solver = "compiled" if n_draws * len(data.subjects) > FEW_SETS else "scipy"
+    for i, course in enumerate(subject_courses(model, data)):
+        rows = np.flatnonzero(whose == i)
+        if len(rows):
+            one = {name: value[:, i, None] for name, value in known.items()}
+            found[:, rows] = curve(
+                model, at[rows], one, output, infusions=course.infusions, series=course.series, solver=solver
+            )
+    return found
 
 
-def individual_curves(fit: Fit, times: ArrayLike, n_draws: int | None = 200, seed: int = 1) -> xr.DataArray:
+def individual_curves(
+    fit: Fit, times: ArrayLike, n_draws: int | None = 200, seed: int = 1, *, output: str = ""
+) -> xr.DataArray:
     """Latent level of every fitted subject.
 
     Parameters
@@ -208,26 +235,34 @@ def individual_curves(fit: Fit, times: ArrayLike, n_draws: int | None = 200, see
         Number of posterior draws; no more than there are, and None for all.
     seed : int
         Seed of the choice of draws.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
     xarray.DataArray, dims (draw, subject, time)
-        Levels in the unit of the data.
+        Levels in the unit of the output.
     """
-    values = individual_parameters(fit, n_draws, seed)
-    return _subject_curves(fit, times, values)
+    return _subject_curves(fit, times, individual_parameters(fit, n_draws, seed), output)
 
 
-def _subject_curves(fit: Fit, times: ArrayLike, values: Mapping[str, Floats]) -> xr.DataArray:
-    time = np.atleast_1d(np.asarray(times, dtype=float))
-    inputs = {name: value[None] for name, value in subject_inputs(fit.model, fit.data).items()}
-    level = levels(fit.model, time, {name: v[..., None] for name, v in {**values, **inputs}.items()})
-    coords = {"subject": fit.data.subject_ids, "time": time}
-    return xr.DataArray(level, dims=("draw", "subject", "time"), coords=coords, name="level")
+def _subject_curves(fit: Fit, times: ArrayLike, values: Mapping[str, Floats], output: str) -> xr.DataArray:
+    time, ids = np.atleast_1d(np.asarray(times, dtype=float)), fit.data.subject_ids
+    index = np.repeat(np.arange(len(ids)), len(time))
+    level = subject_levels(fit.model, fit.data, index, np.tile(time, len(ids)), values, output)
+    coords = {"subject": ids, "time": time}
+    shaped = level.reshape(-1, len(ids), len(time))
+    return xr.DataArray(shaped, dims=("draw", "subject", "time"), coords=coords, name="level")
 
 
 def typical_curve(
-    fit: Fit, times: ArrayLike, n_draws: int | None = 200, seed: int = 1, *, by_subject: bool = False
+    fit: Fit,
+    times: ArrayLike,
+    n_draws: int | None = 200,
+    seed: int = 1,
+    *,
+    by_subject: bool = False,
+    output: str = "",
 ) -> xr.DataArray:
     """Latent level of a subject without random effects.
 
@@ -242,12 +277,15 @@ def typical_curve(
     seed : int
         Seed of the choice of draws.
     by_subject : bool
-        With each subject's covariates and inputs, instead of centred covariates and default inputs.
+        With each subject's covariates, inputs and infusions, instead of centred covariates, default inputs and
+        one infusion of the median dose.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
     xarray.DataArray, dims (draw, time) or (draw, subject, time)
-        Levels in the unit of the data.
+        Levels in the unit of the output.
 
     Raises
     ------
@@ -256,11 +294,12 @@ def typical_curve(
     """
     draws = take_draws(fit, _at_most(fit, n_draws), seed)
     if by_subject:
-        return _subject_curves(fit, times, typical_parameters(fit, draws, fit.data))
+        return _subject_curves(fit, times, typical_parameters(fit, draws, fit.data), output)
     time = np.atleast_1d(np.asarray(times, dtype=float))
     values = {name: value[:, None] for name, value in draws.typical.items()}
     values |= {name: np.full((1, 1), entry.default) for name, entry in fit.model.inputs.items()}
-    level = levels(fit.model, time, values)
+    infusions = typical_course(fit.model, fit.data).infusions
+    level = curve(fit.model, time, values, output, infusions=infusions)
     return xr.DataArray(level, dims=("draw", "time"), coords={"time": time}, name="level")
 
 

@@ -7,7 +7,8 @@ predictive checks cannot differ in which rows count or how a parameter is built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,39 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from carkinetics.dataset.table import Dataset
-from carkinetics.errors import ConfigError, DataError, UnitError
+from carkinetics.errors import ConfigError, DataError, UnitError, did_you_mean
 from carkinetics.fit.covariate import Covariate, read_covariates
-from carkinetics.model.observe import ResidualError, Rows, likelihood_rows, log_likelihood, residual_error
-from carkinetics.model.solve import curve
+from carkinetics.fit.layout import Layout, make_layout
+from carkinetics.model.observe import (
+    ResidualError,
+    Rows,
+    joined_rows,
+    likelihood_rows,
+    log_likelihood,
+    residual_error,
+    scaled_level,
+)
 from carkinetics.model.spec import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One output of the model, as one assay measures it.
+
+    Parameters
+    ----------
+    output, assay : str
+        Which output, and which assay of the data.
+    error : ResidualError
+        Residual error model.
+    sigmas : tuple of str
+        Names of its standard deviations in the fit: ``sigma`` for the first output, ``sigma_tumour`` for others.
+    """
+
+    output: str
+    assay: str
+    error: ResidualError
+    sigmas: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +60,19 @@ class Problem:
     model : Model
         With priors in the unit of the data.
     data : Dataset
-        One assay.
+        The assays that are fitted, the first output's first.
     observations : pandas.DataFrame
-        The rows that count, in the order of ``rows.used``.
+        The rows that count, by subject and time.
     subject_index : ndarray of int, shape (n_obs,)
         Position of each row's subject in ``data.subject_ids``.
+    output_index : ndarray of int, shape (n_obs,)
+        Position of each row's output in ``measured``.
     time : ndarray, shape (n_obs,)
         Days since infusion.
     rows : Rows
         What each row means for the likelihood; its index arrays count within ``observations``.
-    error : ResidualError
-        Residual error model.
+    measured : tuple of Measured
+        The outputs that are fitted.
     blq : str
         BLQ method.
     random : tuple of str
@@ -51,21 +82,37 @@ class Problem:
     covariates : tuple of Covariate
         Covariate effects.
     inputs : dict of str to ndarray, shape (n_subject,)
-        Declared inputs of the model.
+        Declared inputs of the model that have one value per subject.
     """
 
     model: Model
     data: Dataset
     observations: pd.DataFrame
     subject_index: NDArray[np.intp]
+    output_index: NDArray[np.intp]
     time: NDArray[np.float64]
     rows: Rows
-    error: ResidualError
+    measured: tuple[Measured, ...]
     blq: str
     random: tuple[str, ...]
     correlated: tuple[str, ...]
     covariates: tuple[Covariate, ...]
     inputs: dict[str, NDArray[np.float64]]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The same as arrays for compiled loops."""
+        return make_layout(self)
+
+    @property
+    def error(self) -> ResidualError:
+        """Residual error of the first output."""
+        return self.measured[0].error
+
+    @property
+    def sigma_names(self) -> list[str]:
+        """Names of all residual standard deviations."""
+        return [name for one in self.measured for name in one.sigmas]
 
     @property
     def n_subjects(self) -> int:
@@ -98,10 +145,11 @@ class Problem:
         1 on the log scale and for a proportional error. For an additive one, which is in the unit of the data
         and has no natural scale, the median of the values.
         """
-        if self.error.log_scale or name == "sigma_prop" or self.error.name == "proportional":
+        number, one = next((k, m) for k, m in enumerate(self.measured) if name in m.sigmas)
+        if one.error.log_scale or name.startswith("sigma_prop") or one.error.name == "proportional":
             return 1.0
-        upper = self.observations["upper"].to_numpy(float)
-        return float(np.median(upper[upper > 0]))
+        upper = self.observations["upper"].to_numpy(float)[self.output_index == number]
+        return float(np.median(upper[(upper > 0) & np.isfinite(upper)]))
 
     def level(self, values: Mapping[str, Any]) -> NDArray[np.float64]:
         """Predicted level of every row.
@@ -114,15 +162,27 @@ class Problem:
         Returns
         -------
         ndarray, shape (..., n_obs)
-            Levels.
+            Levels; NaN where the equations could not be solved.
         """
-        varying = set(self.varying)
-        rowwise: dict[str, Any] = {}
-        for name, parameter in self.model.parameters.items():
+        arrays = []
+        for name in self.model.free_parameters:
+            parameter = self.model.parameters[name]
             value = np.asarray(values.get(name, parameter.typical), dtype=float)
-            rowwise[name] = value[..., self.subject_index] if name in varying else value[..., None]
-        rowwise |= {name: value[self.subject_index] for name, value in self.inputs.items()}
-        return curve(self.model, self.time, rowwise)
+            value = value if name in self.varying else value[..., None]
+            with np.errstate(divide="ignore"):
+                arrays.append(np.asarray(parameter.to_free(value), dtype=float))
+        shape = np.broadcast_shapes(*(a.shape for a in arrays), (self.n_subjects,))
+        theta = np.stack([np.broadcast_to(a, shape) for a in arrays], axis=-1)
+        predicted = self.layout.predict(theta.reshape(-1, self.n_subjects, len(arrays)))
+        return self.natural(predicted).reshape(*shape[:-1], len(self.time))
+
+    def natural(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Levels from predictions on the scales of the residual errors, in place; last axis over rows."""
+        for number, one in enumerate(self.measured):
+            if one.error.log_scale:
+                at = self.output_index == number
+                predicted[..., at] = np.exp(predicted[..., at])
+        return predicted
 
     def log_likelihood(self, level: NDArray[np.float64], sigmas: Mapping[str, Any]) -> NDArray[np.float64]:
         """Log-likelihood of every row.
@@ -139,12 +199,23 @@ class Problem:
         ndarray, shape (..., n_obs)
             In the order of ``observations``.
         """
-        rowwise = {name: np.asarray(value)[..., None] for name, value in sigmas.items()}
-        parts = log_likelihood(self.error, level, self.rows, rowwise)
         total = np.empty(np.shape(level))
-        for at, part in zip((self.rows.exact, self.rows.left, self.rows.between), parts, strict=True):
-            total[..., at] = part
+        for one, rows in self.parts():
+            rowwise = {
+                own: np.asarray(sigmas[name])[..., None]
+                for own, name in zip(one.error.parameters, one.sigmas, strict=True)
+            }
+            scaled = scaled_level(one.error, level)
+            found = log_likelihood(one.error, scaled, rows, rowwise)
+            for at, part in zip(rows.kinds, found, strict=True):
+                total[..., at] = part
         return total
+
+    def parts(self) -> list[tuple[Measured, Rows]]:
+        """Each output with its rows, whose index arrays count within ``observations``."""
+        return [
+            (one, self.rows.only(self.output_index == number)) for number, one in enumerate(self.measured)
+        ]
 
     def by_subject(self, per_row: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of a per-row quantity over each subject's rows, shape (..., n_subject)."""
@@ -162,8 +233,8 @@ def make_problem(
     random: Iterable[str] | None = None,
     covariates: Mapping[str, Any] | None = None,
     blq: str = "M3",
-    error: str | None = None,
-    assay: str | None = None,
+    error: str | Mapping[str, str] | None = None,
+    assay: str | Mapping[str, str] | None = None,
     correlated: Iterable[str] | bool = (),
 ) -> Problem:
     """Check what a fit is asked and turn it into arrays.
@@ -180,10 +251,10 @@ def make_problem(
         See `carkinetics.fit.covariate.read_covariates`.
     blq : str
         BLQ method, ``"M1"`` to ``"M7"``.
-    error : str, optional
-        Residual error model; the model file's if not given.
-    assay : str, optional
-        Needed when more than one assay has the model's unit.
+    error : str or mapping, optional
+        Residual error model, of the first output or by output; the model file's if not given.
+    assay : str or mapping, optional
+        Which assay measures the first output, or one by output; see `choose_assays`.
     correlated : iterable of str or bool
         Random effects with a full correlation matrix; True for all.
 
@@ -201,7 +272,42 @@ def make_problem(
     UnitError
         If the data are in another unit than the model.
     """
-    one = choose_assay(model, data, assay)
+    measured = _measured(model, choose_assays(model, data, assay), error)
+    chosen = _select(model, data, measured)
+    effects, together = _random_effects(model, random, correlated)
+    used, rows = _used_rows(chosen, measured, blq)
+    position = {subject: i for i, subject in enumerate(chosen.subject_ids)}
+    number = {one.assay: k for k, one in enumerate(measured)}
+    return Problem(
+        model=model,
+        data=chosen,
+        observations=used,
+        subject_index=np.asarray(used["subject"].map(position), dtype=np.intp),
+        output_index=np.asarray(used["assay"].map(number), dtype=np.intp),
+        time=used["time"].to_numpy(float),
+        rows=rows,
+        measured=measured,
+        blq=blq,
+        random=effects,
+        correlated=together,
+        covariates=read_covariates(model, data, covariates),
+        inputs=subject_inputs(model, data),
+    )
+
+
+def _select(model: Model, data: Dataset, measured: Iterable[Measured]) -> Dataset:
+    """The fitted assays, the first output's first, and those that measure an input of the model."""
+    fitted = [one.assay for one in measured]
+    series = [e.assay for e in model.inputs.values() if e.assay in set(data.assays["assay"]) - set(fitted)]
+    names = list(dict.fromkeys([*fitted, *series]))
+    chosen = data.select(assay=names)
+    ordered = chosen.assays.set_index("assay").loc[names].reset_index()[list(chosen.assays.columns)]
+    return replace(chosen, assays=ordered)
+
+
+def _random_effects(
+    model: Model, random: Iterable[str] | None, correlated: Iterable[str] | bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     chosen = (
         [n for n in model.free_parameters if model.parameters[n].omega] if random is None else list(random)
     )
@@ -220,33 +326,117 @@ def make_problem(
         raise ConfigError(
             f"correlated: {together[0]} alone cannot be correlated; name at least two parameters"
         )
-    residual = residual_error(error or model.error)
-    rows = likelihood_rows(one.observations, blq, residual)
-    if not len(rows.used):
-        raise DataError(
-            f"{one.source or 'the data'}: no observation of {one.assays['assay'].iloc[0]!r} is left to fit"
-        )
-    used = one.observations.iloc[rows.used].reset_index(drop=True)
-    position = {subject: i for i, subject in enumerate(one.subject_ids)}
     order = list(model.parameters)
-    return Problem(
-        model=model,
-        data=one,
-        observations=used,
-        subject_index=np.asarray(used["subject"].map(position), dtype=np.intp),
-        time=used["time"].to_numpy(float),
-        rows=rows,
-        error=residual,
-        blq=blq,
-        random=tuple(sorted(set(chosen), key=order.index)),
-        correlated=tuple(sorted(set(together), key=order.index)),
-        covariates=read_covariates(model, one, covariates),
-        inputs=subject_inputs(model, one),
-    )
+    return tuple(sorted(set(chosen), key=order.index)), tuple(sorted(set(together), key=order.index))
 
 
-def choose_assay(model: Model, data: Dataset, assay: str | None = None) -> Dataset:
-    """The part of the data that the model's level describes.
+def _measured(
+    model: Model, assays: Mapping[str, str], error: str | Mapping[str, str] | None
+) -> tuple[Measured, ...]:
+    first = next(iter(model.outputs))
+    asked = {first: error} if isinstance(error, str) else dict(error or {})
+    for name in asked:
+        if name not in assays:
+            raise ConfigError(f"error: {name!r} is not a fitted output{did_you_mean(name, assays)}")
+    found = []
+    for output, assay in assays.items():
+        residual = residual_error(asked.get(output, model.outputs[output].error))
+        tail = "" if output == first else f"_{output}"
+        found.append(
+            Measured(output, assay, residual, tuple(f"{name}{tail}" for name in residual.parameters))
+        )
+    return tuple(found)
+
+
+def _used_rows(data: Dataset, measured: tuple[Measured, ...], blq: str) -> tuple[pd.DataFrame, Rows]:
+    """Rows that enter the likelihood, each assay's BLQ values treated by themselves, by subject and time."""
+    tables, parts = [], []
+    for one in measured:
+        table = data.observations[data.observations["assay"] == one.assay]
+        rows = likelihood_rows(table, blq, one.error)
+        if not len(rows.used):
+            raise DataError(
+                f"{data.source or 'the data'}: no observation of {one.assay!r} is left to fit the output "
+                f"{one.output!r}; leave it out, or check its values and limits"
+            )
+        tables.append(table.iloc[rows.used])
+        parts.append(rows)
+    together = pd.concat(tables, ignore_index=True)
+    place = {subject: i for i, subject in enumerate(data.subject_ids)}
+    keys = together["time"].to_numpy(float), together["subject"].map(place).to_numpy()
+    order = np.lexsort(keys)  # by subject, then time; stable, so that outputs keep their order
+    return together.iloc[order].reset_index(drop=True), joined_rows(parts, order)
+
+
+def choose_assays(
+    model: Model, data: Dataset, assay: str | Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Which assay measures which output.
+
+    Parameters
+    ----------
+    model : Model
+        Whose outputs.
+    data : Dataset
+        One or several assays.
+    assay : str or mapping, optional
+        The first output's assay, or one by output. What is not named is found by its unit: the first output must be,
+        another output is fitted where an assay has its name, or is the only one left in its unit.
+
+    Returns
+    -------
+    dict of str to str
+        Assay by output, the first output first.
+
+    Raises
+    ------
+    ConfigError
+        If an output is named that the model does not have.
+    DataError
+        If there is none, or a choice is needed.
+    UnitError
+        If the units differ: levels of different assays are never converted in silence.
+    """
+    first = next(iter(model.outputs))
+    asked = {first: assay} if isinstance(assay, str) else dict(assay or {})
+    for name in asked:
+        if name not in model.outputs:
+            raise ConfigError(
+                f"assay: {model.name} has no output {name!r}{did_you_mean(name, model.outputs)}"
+            )
+    found = {first: asked.get(first) or _only_assay(model, data)}
+    for name, output in model.outputs.items():
+        fitting = data.assays.loc[data.assays["unit"] == output.unit, "assay"].tolist()
+        free = [a for a in fitting if a not in found.values()]
+        if name in asked:
+            found[name] = asked[name]
+        elif name != first and (name in free or len(free) == 1):
+            found[name] = name if name in free else free[0]
+    for name, chosen in found.items():
+        unit = model.outputs[name].unit
+        if data.unit(chosen) != unit:
+            raise UnitError(
+                f"assay {chosen!r} is in {data.unit(chosen)}, model {model.name} in {unit}; see model.in_unit"
+            )
+    return found
+
+
+def _only_assay(model: Model, data: Dataset) -> str:
+    fitting = data.assays.loc[data.assays["unit"] == model.value_unit, "assay"].tolist()
+    if len(fitting) > 1:
+        raise DataError(f"assays {', '.join(fitting)} are all in {model.value_unit}; choose one by assay=")
+    if not fitting:
+        units = ", ".join(f"{a.assay} in {a.unit}" for a in data.assays.itertuples())
+        raise UnitError(
+            f"model {model.name} is in {model.value_unit}, the data hold {units or 'no assay'}; use "
+            f'model.in_unit("...", cmax={{"dist": "lognormal", "median": ..., "sigma": ...}}), which asks '
+            "for priors in the unit of the data"
+        )
+    return str(fitting[0])
+
+
+def choose_assay(model: Model, data: Dataset, assay: str | Mapping[str, str] | None = None) -> Dataset:
+    """The part of the data that the model's first output describes.
 
     Parameters
     ----------
@@ -254,8 +444,8 @@ def choose_assay(model: Model, data: Dataset, assay: str | None = None) -> Datas
         Whose unit must be met.
     data : Dataset
         One or several assays.
-    assay : str, optional
-        Which.
+    assay : str or mapping, optional
+        As in `choose_assays`.
 
     Returns
     -------
@@ -266,28 +456,8 @@ def choose_assay(model: Model, data: Dataset, assay: str | None = None) -> Datas
     ------
     DataError
         If there is none, or a choice is needed.
-    UnitError
-        If the units differ: levels of different assays are never converted in silence.
     """
-    if assay is None:
-        fitting = data.assays.loc[data.assays["unit"] == model.value_unit, "assay"].tolist()
-        if len(fitting) > 1:
-            raise DataError(
-                f"assays {', '.join(fitting)} are all in {model.value_unit}; choose one by assay="
-            )
-        if not fitting:
-            units = ", ".join(f"{a.assay} in {a.unit}" for a in data.assays.itertuples())
-            raise UnitError(
-                f"model {model.name} is in {model.value_unit}, the data hold {units or 'no assay'}; use "
-                f'model.in_unit("...", cmax={{"dist": "lognormal", "median": ..., "sigma": ...}}), which asks '
-                "for priors in the unit of the data"
-            )
-        assay = fitting[0]
-    if data.unit(assay) != model.value_unit:
-        raise UnitError(
-            f"assay {assay!r} is in {data.unit(assay)}, model {model.name} in {model.value_unit}; see model.in_unit"
-        )
-    return data.select(assay=assay)
+    return data.select(assay=next(iter(choose_assays(model, data, assay).values())))
 
 
 def subject_inputs(model: Model, data: Dataset) -> dict[str, NDArray[np.float64]]:
@@ -298,16 +468,53 @@ def subject_inputs(model: Model, data: Dataset) -> dict[str, NDArray[np.float64]
     model : Model
         Whose inputs.
     data : Dataset
-        Whose events.
+        Whose events and subjects.
 
     Returns
     -------
     dict of str to ndarray, shape (n_subject,)
-        The time of each subject's first such event, or the input's default.
+        The time of each subject's first such event, its value in the column, or the input's default.
+
+    Raises
+    ------
+    DataError
+        If a column holds something else than numbers.
     """
     found = {}
     for name, entry in model.inputs.items():
-        events = data.events[data.events["event"] == entry.event]
-        first = events.groupby("subject")["time"].min().reindex(data.subject_ids)
-        found[name] = np.asarray(first.astype(float).fillna(entry.default), dtype=float)
+        value = pd.Series(np.nan, index=data.subject_ids)
+        if entry.event:
+            events = data.events[data.events["event"] == entry.event]
+            value = events.groupby("subject")["time"].min().reindex(data.subject_ids)
+        elif entry.column and entry.column in data.subjects:
+            try:
+                value = pd.to_numeric(data.subjects.set_index("subject")[entry.column])
+            except (ValueError, TypeError):
+                raise DataError(
+                    f"input {name} of {model.name} reads the column {entry.column!r} of the subjects, which holds "
+                    "something else than numbers"
+                ) from None
+        if not entry.varying:
+            found[name] = np.asarray(value.astype(float).fillna(entry.default), dtype=float)
     return found
+
+
+def known_inputs(model: Model, data: Dataset) -> dict[str, NDArray[np.float64]]:
+    """Every declared input of the model, those that change with time at their defaults.
+
+    Parameters
+    ----------
+    model : Model
+        Whose inputs.
+    data : Dataset
+        Whose events and subjects.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_subject,)
+        A value per subject; for a time-varying input the one that counts where it was never measured.
+    """
+    constant = {
+        name: np.full(len(data.subjects), model.inputs[name].default) for name in model.varying_inputs
+    }
+    return subject_inputs(model, data) | constant

@@ -15,12 +15,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from carkinetics.dataset.table import PREDOSE, Dataset, is_censored
+from carkinetics.dataset.table import PREDOSE, Dataset, is_above, is_censored
 from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit.predictive import Floats, add_random_effects, levels, take_draws, typical_parameters
-from carkinetics.fit.problem import choose_assay, subject_inputs
+from carkinetics.fit.measured import fitted_rows, measured_output
+from carkinetics.fit.predictive import (
+    Floats,
+    add_random_effects,
+    subject_levels,
+    take_draws,
+    typical_parameters,
+)
+from carkinetics.fit.problem import Measured, choose_assays
 from carkinetics.fit.result import Fit
-from carkinetics.model.observe import TINY, draw_values, residual_error
+from carkinetics.model.observe import TINY, draw_values
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +60,9 @@ def replicates(
     same_subjects: bool = False,
     n_draws: int | None = 300,
     seed: int = 1,
+    output: str = "",
 ) -> Replicates:
-    """Measure a design anew: same sampling times, covariates and inputs.
+    """Measure a design anew: same sampling times, covariates, inputs and infusions.
 
     Parameters
     ----------
@@ -63,13 +71,15 @@ def replicates(
     data : Dataset, optional
         The design; the fitted data if not given.
     rows : pandas.DataFrame, optional
-        Which observations of the design; all but the pre-dose ones if not given.
+        Which observations of the design; all of the output but the pre-dose ones if not given.
     same_subjects : bool
         Whether a subject of the fit keeps its parameters. Everybody else has new random effects.
     n_draws : int or None
         Number of replicates; None for one per posterior draw.
     seed : int
         Seed of all random numbers.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
@@ -83,31 +93,47 @@ def replicates(
     DataError
         If the data lack a covariate of the fit.
     """
-    design = fit.data if data is None else choose_assay(fit.model, data, fit.settings.get("assay"))
+    one = measured_output(fit, output)
+    design, assay = (fit.data, one.assay) if data is None else (data, _assay_of(fit, data, one))
     draws = take_draws(fit, n_draws, seed)
     rng = np.random.default_rng([seed, 1])
     typical = typical_parameters(fit, draws, design)
     values = add_random_effects(fit.model, draws, typical, rng)
-    position = {subject: i for i, subject in enumerate(fit.data.subject_ids)}
     if same_subjects:
-        known = [i for i, subject in enumerate(design.subject_ids) if subject in position]
-        own = [position[design.subject_ids[i]] for i in known]
-        for name, individual in draws.individual.items():
-            values[name] = values[name].copy()
-            values[name][:, known] = individual[:, own]
+        _keep_subjects(fit, design, values, draws.individual)
     if rows is None:
-        rows = design.observations[design.observations["status"] != PREDOSE].reset_index(drop=True)
+        table = design.observations
+        rows = table[(table["assay"] == assay) & (table["status"] != PREDOSE)].reset_index(drop=True)
     place = {subject: i for i, subject in enumerate(design.subject_ids)}
     index = rows["subject"].map(place).to_numpy(np.intp)
     time = rows["time"].to_numpy(float)
-    inputs = {name: value[None] for name, value in subject_inputs(fit.model, design).items()}
 
     def at_rows(by_subject: Mapping[str, Floats]) -> Floats:
-        return levels(fit.model, time, {n: v[:, index] for n, v in {**by_subject, **inputs}.items()})
+        return subject_levels(fit.model, design, index, time, by_subject, output)
 
-    sigmas = {name: value[:, None] for name, value in draws.sigmas.items()}
-    measured = draw_values(residual_error(fit.settings["error"]), at_rows(values), sigmas, rng)
+    names = zip(one.error.parameters, one.sigmas, strict=True)
+    sigmas = {own: draws.sigmas[name][:, None] for own, name in names}
+    measured = draw_values(one.error, at_rows(values), sigmas, rng)
     return Replicates(rows, index, measured, np.median(at_rows(typical), axis=0))
+
+
+def _assay_of(fit: Fit, data: Dataset, one: Measured) -> str:
+    """Assay of other data that measures an output: the fit's, or the one in its unit."""
+    first = measured_output(fit)
+    chosen = choose_assays(fit.model, data, {first.output: first.assay, one.output: one.assay})
+    return chosen[one.output]
+
+
+def _keep_subjects(
+    fit: Fit, design: Dataset, values: dict[str, Floats], individual: Mapping[str, Floats]
+) -> None:
+    """Give subjects of the fit their own parameters."""
+    position = {subject: i for i, subject in enumerate(fit.data.subject_ids)}
+    known = [i for i, subject in enumerate(design.subject_ids) if subject in position]
+    own = [position[design.subject_ids[i]] for i in known]
+    for name, drawn in individual.items():
+        values[name] = values[name].copy()
+        values[name][:, known] = drawn[:, own]
 
 
 def limit_of(observations: pd.DataFrame) -> Floats:
@@ -127,8 +153,53 @@ def limit_of(observations: pd.DataFrame) -> Floats:
     return np.where(np.isnan(lloq) & is_censored(observations), upper, lloq)
 
 
+def measured_level(observations: pd.DataFrame) -> Floats:
+    """Value of each row; the limit for one above the upper limit of quantification.
+
+    Parameters
+    ----------
+    observations : pandas.DataFrame
+        Columns ``status, value, lower``.
+
+    Returns
+    -------
+    ndarray, shape (n_obs,)
+        NaN for a BLQ row.
+    """
+    value, lower = (observations[name].to_numpy(float) for name in ("value", "lower"))
+    return np.where(is_above(observations), lower, value)
+
+
+def ceiling_of(observations: pd.DataFrame, data: Dataset) -> Floats:
+    """Limit above which a new measurement of each row would not be quantified.
+
+    Parameters
+    ----------
+    observations : pandas.DataFrame
+        Columns ``assay, status, lower``.
+    data : Dataset
+        Whose assays may have an upper limit of quantification.
+
+    Returns
+    -------
+    ndarray, shape (n_obs,)
+        The row's own limit if it is above it, else the assay's usual one; infinity if there is none.
+    """
+    usual = np.full(len(observations), np.inf)
+    if "uloq" in data.assays:
+        by_assay = data.assays.set_index("assay")["uloq"].astype(float)
+        usual = observations["assay"].map(by_assay).fillna(np.inf).to_numpy(float)
+    return np.where(is_above(observations), observations["lower"].to_numpy(float), usual)
+
+
 def predictive_coverage(
-    fit: Fit, data: Dataset | None = None, *, level: float = 0.9, n_draws: int | None = 1000, seed: int = 1
+    fit: Fit,
+    data: Dataset | None = None,
+    *,
+    level: float = 0.9,
+    n_draws: int | None = 1000,
+    seed: int = 1,
+    output: str = "",
 ) -> pd.Series:
     """How often the posterior predictive interval holds what was measured.
 
@@ -145,6 +216,8 @@ def predictive_coverage(
         Number of predictive draws for held-out data.
     seed : int
         Seed of the predictive draws for held-out data.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
@@ -164,7 +237,7 @@ def predictive_coverage(
     -----
     Of a BLQ row only the limit is known. It counts as inside with the probability that a value drawn from
     the predictive distribution below the limit lies in the interval, so that ``covered`` is ``level`` on
-    average if the model is right. ``quantified`` alone is not: a value that was quantified lies higher than
+    average if the model is right; likewise of a row above the upper limit of quantification. ``quantified`` alone is not: a value that was quantified lies higher than
     an arbitrary one. Fitted rows are covered a little too often, because they helped to find their interval,
     and rows of one subject are not independent.
     """
@@ -174,28 +247,36 @@ def predictive_coverage(
         if "posterior_predictive" not in fit.tree:
             raise FitError(f"a {fit.method} fit has no posterior predictive draws; use fit_hierarchical")
         predicted = fit.tree["posterior_predictive"]["level"].transpose("chain", "draw", "obs").to_numpy()
-        rows, simulated = fit.observations, predicted.reshape(-1, predicted.shape[-1])
+        rows = fitted_rows(fit, output)
+        of_output = (fit.observations["assay"] == measured_output(fit, output).assay).to_numpy()
+        simulated = predicted.reshape(-1, predicted.shape[-1])[:, of_output]
     else:
-        made = replicates(fit, data, same_subjects=True, n_draws=n_draws, seed=seed)
+        made = replicates(fit, data, same_subjects=True, n_draws=n_draws, seed=seed, output=output)
         rows, simulated = made.observations, made.value
     blq, limit = is_censored(rows), limit_of(rows)
     tail = (1 - level) / 2
     low, high = np.quantile(simulated, [tail, 1 - tail], axis=0)
-    value = rows["value"].to_numpy(float)
+    above, value = is_above(rows), measured_level(rows)
     below = (simulated < limit).mean(axis=0)
-    part = np.maximum(np.minimum(below, 1 - tail) - tail, 0.0) / np.maximum(below, TINY)
-    inside = np.where(blq, part, (value >= low) & (value <= high))
+    part = _share_inside(below, tail)
+    over = _share_inside((simulated > value).mean(axis=0), tail)
+    inside = np.where(blq, part, np.where(above, over, (value >= low) & (value <= high)))
     return pd.Series(
         {
             "level": level,
             "covered": _mean(inside),
-            "quantified": _mean(inside[~blq]),
+            "quantified": _mean(inside[~blq & ~above]),
             "blq": _mean(inside[blq]),
-            "n_quantified": int((~blq).sum()),
+            "n_quantified": int((~blq & ~above).sum()),
             "n_blq": int(blq.sum()),
             "blq_expected": float(below.sum()),
         }
     )
+
+
+def _share_inside(known: Floats, tail: float) -> Floats:
+    """Share of a tail of the predictive distribution that lies in the central interval."""
+    return np.maximum(np.minimum(known, 1 - tail) - tail, 0.0) / np.maximum(known, TINY)
 
 
 def _mean(inside: Floats) -> float:

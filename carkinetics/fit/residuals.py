@@ -4,9 +4,9 @@ Conventions
 -----------
 ``pred`` is the level of a subject without random effects at the covariates of this one, ``ipred`` the level
 of this very subject; both are medians over the posterior. Residuals are on the scale of the residual error
-(the log for a log-normal one), in its standard deviations. For a BLQ row only a range of residuals is known:
+(the log for a log-normal one), in its standard deviations. For a BLQ row, and one above the upper limit of quantification, only a range of residuals is known:
 one is drawn from that range (a randomised quantile residual) and flagged as ``imputed``, so that residuals
-of a right model are distributed as its error is, and a BLQ row is never left out of a picture in silence.
+of a right model are distributed as its error is, and such a row is never left out of a picture in silence.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ import pandas as pd
 from scipy.special import log_ndtr, ndtri, ndtri_exp
 from scipy.stats import t as student_t
 
-from carkinetics.dataset.table import is_censored
-from carkinetics.fit.predictive import Floats, individual_parameters, levels
-from carkinetics.fit.problem import subject_inputs
-from carkinetics.fit.replicate import limit_of, replicates
+from carkinetics.dataset.table import is_above, is_censored
+from carkinetics.fit.measured import fitted_rows, measured_output
+from carkinetics.fit.predictive import Floats, individual_parameters, subject_levels
+from carkinetics.fit.problem import Measured
+from carkinetics.fit.replicate import limit_of, measured_level, replicates
 from carkinetics.fit.result import Fit
-from carkinetics.model.observe import STUDENT_DF, TINY, ResidualError, residual_error, standard_deviation
+from carkinetics.model.observe import STUDENT_DF, TINY, ResidualError, standard_deviation
 
 RESIDUAL_COLUMNS = (
     "subject", "time", "value", "status", "imputed", "dv", "pred", "ipred", "iwres", "npd",
 )  # fmt: skip
 
 
-def residuals(fit: Fit, *, n_sim: int = 500, n_draws: int | None = 400, seed: int = 1) -> pd.DataFrame:
-    """Predictions and residuals of every fitted observation.
+def residuals(
+    fit: Fit, *, n_sim: int = 500, n_draws: int | None = 400, seed: int = 1, output: str = ""
+) -> pd.DataFrame:
+    """Predictions and residuals of every fitted observation of one output.
 
     Parameters
     ----------
@@ -43,12 +46,14 @@ def residuals(fit: Fit, *, n_sim: int = 500, n_draws: int | None = 400, seed: in
         Number of posterior draws for ``ipred``; None for all.
     seed : int
         Seed of the replicates and of the imputed residuals.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
     pandas.DataFrame
         One row per fitted observation: ``subject, time, value`` (NaN if BLQ), ``status``, ``imputed``
-        (whether the row is BLQ), ``dv`` (the value; for a BLQ row the one that belongs to its imputed
+        (whether the row is BLQ or above the ULOQ), ``dv`` (the value; for such a row the one that belongs to its imputed
         residual), ``pred, ipred, iwres`` and ``npd``.
 
     Notes
@@ -62,19 +67,19 @@ def residuals(fit: Fit, *, n_sim: int = 500, n_draws: int | None = 400, seed: in
     ----------
     .. [1] Nguyen THT, Comets E, Mentré F. J Pharmacokinet Pharmacodyn 2012;39:499-518.
     """
-    rows = fit.observations
+    one = measured_output(fit, output)
+    rows = fitted_rows(fit, output).reset_index(drop=True)
     rng = np.random.default_rng([seed, 2])
-    error = residual_error(fit.settings["error"])
+    error = one.error
     place = {subject: i for i, subject in enumerate(fit.data.subject_ids)}
     index = rows["subject"].map(place).to_numpy(np.intp)
     values = individual_parameters(fit, n_draws, seed)
-    values |= {name: value[None] for name, value in subject_inputs(fit.model, fit.data).items()}
-    at_rows = {name: value[:, index] for name, value in values.items()}
-    ipred = np.median(levels(fit.model, rows["time"].to_numpy(float), at_rows), axis=0)
-    sigmas = _residual_sds(fit, error)
+    drawn = subject_levels(fit.model, fit.data, index, rows["time"].to_numpy(float), values, output)
+    ipred = np.median(drawn, axis=0)
+    sigmas = _residual_sds(fit, one)
     iwres = _standardised(rows, error, ipred, sigmas, rng)
-    blq = is_censored(rows)
-    population = _population(fit, n_sim, seed, rng)
+    blq = is_censored(rows) | is_above(rows)
+    population = _population(fit, rows, output, n_sim, seed, rng)
     return pd.DataFrame(
         {
             "subject": rows["subject"].to_numpy(),
@@ -92,23 +97,27 @@ def residuals(fit: Fit, *, n_sim: int = 500, n_draws: int | None = 400, seed: in
     )
 
 
-def _residual_sds(fit: Fit, error: ResidualError) -> dict[str, float]:
+def _residual_sds(fit: Fit, one: Measured) -> dict[str, float]:
     """Posterior medians, or the value that an individual fit was given."""
     if fit.method == "individual":
-        return dict.fromkeys(error.parameters, float(fit.settings["sigma"]))
-    return {name: float(fit.tree["posterior"][name].median()) for name in error.parameters}
+        output = fit.model.output(one.output)
+        given = fit.settings["sigma"] if output is fit.model.output() else output.residual
+        return dict.fromkeys(one.error.parameters, float(given))
+    names = zip(one.error.parameters, one.sigmas, strict=True)
+    return {own: float(fit.tree["posterior"][name].median()) for own, name in names}
 
 
-def _population(fit: Fit, n_sim: int, seed: int, rng: np.random.Generator) -> dict[str, Floats]:
+def _population(
+    fit: Fit, rows: pd.DataFrame, output: str, n_sim: int, seed: int, rng: np.random.Generator
+) -> dict[str, Floats]:
     """Prediction without random effects, and the place among new subjects."""
-    rows = fit.observations
     if fit.method == "individual":
         return {"pred": np.full(len(rows), np.nan), "npd": np.full(len(rows), np.nan)}
-    made = replicates(fit, rows=rows, n_draws=n_sim, seed=seed)
-    blq = is_censored(rows)
-    below = (made.value < np.where(blq, limit_of(rows), rows["value"].to_numpy(float))).sum(axis=0)
+    made = replicates(fit, rows=rows, n_draws=n_sim, seed=seed, output=output)
+    blq, above, n = is_censored(rows), is_above(rows), len(made.value) + 1
+    below = (made.value < np.where(blq, limit_of(rows), measured_level(rows))).sum(axis=0)
     u = rng.uniform(size=len(rows))
-    rank = np.where(blq, u * (below + 1), below + u) / (len(made.value) + 1)
+    rank = np.where(blq, u * (below + 1), np.where(above, below + u * (n - below), below + u)) / n
     return {"pred": made.typical, "npd": ndtri(rank)}
 
 
@@ -133,8 +142,8 @@ def _standardised(
     sigmas: Mapping[str, float],
     rng: np.random.Generator,
 ) -> Floats:
-    """Residual of every row, drawn from the known range for a BLQ one."""
-    blq = is_censored(rows)
+    """Residual of every row, drawn from the known range for one that was not quantified."""
+    blq = is_censored(rows) | is_above(rows)
     value = np.where(blq, 1.0, rows["value"].to_numpy(float))
     lower, upper = (np.where(blq, rows[name].to_numpy(float), 1.0) for name in ("lower", "upper"))
     # Zero is no bound on the log scale; on the natural one an additive error reaches below zero.

@@ -25,7 +25,7 @@ def subject_features(
     time : ndarray, shape (n,)
         Days since infusion, increasing.
     upper : ndarray, shape (n,)
-        Value, or the limit of a BLQ one.
+        Value, or the limit of a BLQ one; rows without an upper limit are left aside.
     exact : ndarray of bool, shape (n,)
         Which values are quantified.
 
@@ -34,7 +34,7 @@ def subject_features(
     dict of str to float
         Those of ``peak, peak_time, fold, decline, lag`` that the series shows.
     """
-    after = time > 0
+    after = (time > 0) & np.isfinite(upper)
     t, y, quantified = time[after], upper[after], exact[after]
     if not len(t):
         return {}

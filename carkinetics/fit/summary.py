@@ -90,7 +90,9 @@ def _units(problem: Problem) -> dict[str, str]:
     units |= {
         f"corr_{a}_{b}": "1" for k, a in enumerate(problem.correlated) for b in problem.correlated[k + 1 :]
     }
-    residual = "SD of log" if problem.error.log_scale else problem.model.value_unit
-    relative = {"sigma_prop"} | ({"sigma"} if problem.error.name == "proportional" else set())
-    units |= {name: "1" if name in relative else residual for name in problem.error.parameters}
+    for one in problem.measured:
+        unit = "SD of log" if one.error.log_scale else problem.model.outputs[one.output].unit
+        for name in one.sigmas:
+            relative = name.startswith("sigma_prop") or one.error.name == "proportional"
+            units[name] = "1" if relative else unit
     return units | {name: p.unit for name, p in parameters.items()}

@@ -5,7 +5,8 @@ Conventions
 A replicate has the observed design (sampling times, covariates, inputs) and new random effects and
 residuals. A simulated value below the LLOQ of its row is BLQ. Percentiles rank BLQ values below every
 quantifiable one, in the observed and in the simulated data alike; a percentile that falls among them is
-NaN, to be read as "below the LLOQ". Nothing is imputed, and ``settings`` counts what is left out.
+NaN, to be read as "below the LLOQ". Values above an upper limit of quantification count as that limit, the simulated
+ones too. Nothing is imputed, and ``settings`` counts what is left out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
 from carkinetics.fit.binning import ranked_quantile, stratum_order, time_bins
 from carkinetics.fit.covariate import covariate_frame
 from carkinetics.fit.predictive import Floats
-from carkinetics.fit.replicate import limit_of, replicates
+from carkinetics.fit.replicate import ceiling_of, limit_of, measured_level, replicates
 from carkinetics.fit.result import INTERVAL, Fit
 
 PERCENTILES = (5, 50, 95)
@@ -50,7 +51,8 @@ class Vpc:
     unit : str
         Unit of the levels.
     settings : dict
-        Binning, number of replicates, interval, treatment of BLQ, strata, seed, rows left out.
+        Binning, number of replicates, interval, treatment of BLQ, strata, seed, rows left out, and ``output``: the
+        name of the output, empty for the CAR-T level.
     """
 
     percentiles: pd.DataFrame
@@ -111,6 +113,7 @@ def vpc(
     by: str | None = None,
     corrected: bool = False,
     seed: int = 1,
+    output: str = "",
 ) -> Vpc:
     """Compare percentiles of the observations with those of replicated studies.
 
@@ -130,6 +133,8 @@ def vpc(
         differ within a bin. Which values are BLQ is decided before the correction.
     seed : int
         Seed of the replicates.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
@@ -141,7 +146,7 @@ def vpc(
     FitError
         If the fit has no posterior, or no replicate can be computed.
     ConfigError
-        If ``by`` or ``bins`` names nothing that exists, or there are too many strata.
+        If ``by``, ``bins`` or ``output`` names nothing that exists, or there are too many strata.
     DataError
         If no row can be compared.
 
@@ -150,11 +155,14 @@ def vpc(
     .. [1] Bergstrand M, Karlsson MO. AAPS J 2009;11:371-380.
     .. [2] Bergstrand M et al. AAPS J 2011;13:143-151.
     """
-    made = replicates(fit, n_draws=n_sim, seed=seed)
+    made = replicates(fit, n_draws=n_sim, seed=seed, output=output)
+    shown = fit.model.output(output)
+    other = "" if shown is fit.model.output() else shown.name
     unlimited = is_censored(made.observations) & np.isnan(limit_of(made.observations))
-    # Of samples on or before the infusion only the positive ones are left (the others are zero by
+    # Of CAR-T levels on or before the infusion only the positive ones are left (the others are zero by
     # construction): chosen by their value, they cannot be compared.
-    before = made.observations["time"].to_numpy(float) <= 0
+    time = made.observations["time"].to_numpy(float)
+    before = time < 0 if other else time <= 0
     usable = ~unlimited & ~before
     if not usable.any():
         raise DataError("vpc: no observation after the infusion is quantified or has a known LLOQ")
@@ -165,8 +173,8 @@ def vpc(
     limit, value = limit_of(rows), made.value[computed][:, usable]
     stratum = _strata(fit, by)[made.subject_index[usable]]
     number = time_bins(rows["time"].to_numpy(float), bins)
-    observed = np.where(is_censored(rows), -np.inf, rows["value"].to_numpy(float))
-    simulated = np.where(value < limit, -np.inf, value)
+    observed = np.where(is_censored(rows), -np.inf, measured_level(rows))
+    simulated = np.where(value < limit, -np.inf, np.minimum(value, ceiling_of(rows, fit.data)))
     if corrected:
         factor = _correction(made.typical[usable], number, stratum)
         observed, simulated, limit = observed * factor, simulated * factor, np.full(len(limit), np.nan)
@@ -194,11 +202,12 @@ def vpc(
         "blq": "simulated values below their row's LLOQ are BLQ; BLQ ranks below every quantifiable value",
         "left_out": {
             "BLQ without a known limit": int((unlimited & ~before).sum()),
-            "day 0 or before": int(before.sum()),
+            "before the infusion" if other else "day 0 or before": int(before.sum()),
         },
         "seed": seed,
+        "output": other,
     }
-    return Vpc(percentiles, blq, points, fit.model.value_unit, settings)
+    return Vpc(percentiles, blq, points, shown.unit, settings)
 
 
 def _unit_of(fit: Fit, by: str | None) -> str:

@@ -24,8 +24,8 @@ Pre-dose zeros are never part of a likelihood. Densities on the log scale are de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from carkinetics.dataset.table import CENSORED, PREDOSE
+from carkinetics.dataset.table import ABOVE_ULOQ, CENSORED, PREDOSE
 from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.model.expression import NUMPY, Ops
 
@@ -111,8 +111,9 @@ class Rows:
     ----------
     used : ndarray of int
         Rows that count at all.
-    exact, left, between : ndarray of int
-        Positions within ``used`` of the exact values, the left-censored and the interval-censored ones.
+    exact, left, between, right : ndarray of int
+        Positions within ``used`` of the exact values, and of those that are left-censored (below a limit),
+        interval-censored and right-censored (above the upper limit of quantification).
     value, lower, upper : ndarray of float, shape (n_used,)
         The exact value; the bounds of a censored one.
     above : ndarray of float, shape (n_used,)
@@ -123,10 +124,21 @@ class Rows:
     exact: NDArray[np.intp]
     left: NDArray[np.intp]
     between: NDArray[np.intp]
+    right: NDArray[np.intp]
     value: NDArray[np.float64]
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     above: NDArray[np.float64]
+
+    @property
+    def kinds(self) -> tuple[NDArray[np.intp], ...]:
+        """Exact, left, between, right: in the order in which `log_likelihood` returns them."""
+        return self.exact, self.left, self.between, self.right
+
+    def only(self, chosen: NDArray[np.bool_]) -> Rows:
+        """The same table with only the chosen rows in the lists of kinds."""
+        exact, left, between, right = (at[chosen[at]] for at in self.kinds)
+        return replace(self, exact=exact, left=left, between=between, right=right)
 
 
 def likelihood_rows(observations: pd.DataFrame, method: str, error: ResidualError) -> Rows:
@@ -183,6 +195,7 @@ def likelihood_rows(observations: pd.DataFrame, method: str, error: ResidualErro
             keep &= ~(blq & np.append(False, blq[:-1]) & same)
         blq = np.zeros_like(blq)
     used = np.flatnonzero(keep)
+    high = (status == ABOVE_ULOQ).to_numpy()[used]
     blq, value, lower, upper, above = blq[used], value[used], lower[used], upper[used], above[used]
     if method == "M4" and not error.log_scale:  # between 0 and the limit, given above 0
         is_left = np.zeros_like(blq)
@@ -190,14 +203,46 @@ def likelihood_rows(observations: pd.DataFrame, method: str, error: ResidualErro
         is_left = blq & ~(lower > 0)
     return Rows(
         used,
-        np.flatnonzero(~blq),
+        np.flatnonzero(~blq & ~high),
         np.flatnonzero(is_left),
         np.flatnonzero(blq & ~is_left),
+        np.flatnonzero(high),
         value,
         lower,
         upper,
         above,
     )
+
+
+def joined_rows(parts: Sequence[Rows], order: NDArray[np.intp]) -> Rows:
+    """Rows of several tables laid one after another and then put in order.
+
+    Parameters
+    ----------
+    parts : sequence of Rows
+        One per table.
+    order : ndarray of int
+        Position in the joined tables of each row of the result.
+
+    Returns
+    -------
+    Rows
+        ``used`` counts through the result.
+    """
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.arange(len(order))
+    starts = np.cumsum([0, *(len(part.used) for part in parts)])
+    kinds = [
+        np.sort(
+            place[np.concatenate([start + part.kinds[k] for start, part in zip(starts, parts, strict=False)])]
+        )
+        for k in range(4)
+    ]
+    columns = [
+        np.concatenate([getattr(part, name) for part in parts])[order]
+        for name in ("value", "lower", "upper", "above")
+    ]
+    return Rows(np.arange(len(order)), *kinds, *columns)
 
 
 def _refuse_unusable(
@@ -263,37 +308,73 @@ def standard_deviation(
     return sigmas["sigma"]
 
 
-def log_likelihood(
-    error: ResidualError, level: Any, rows: Rows, sigmas: Mapping[str, Any], ops: Ops = STATISTICS
-) -> tuple[Any, Any, Any]:
-    """Log-likelihood of every observation, for exact, left-censored and interval-censored ones.
+def scaled_level(error: ResidualError, level: Any, ops: Ops = STATISTICS) -> Any:
+    """A level on the scale of its residual error: its log, or itself.
 
     Parameters
     ----------
     error : ResidualError
         Residual error model.
     level : object
-        Predicted level of every used row; the last axis runs over ``rows.used``.
+        Predicted level.
+    ops : mapping
+        The array library.
+
+    Returns
+    -------
+    object
+        As `log_likelihood` takes it.
+    """
+    return ops["log"](ops["maximum"](level, TINY)) if error.log_scale else level
+
+
+def scaled_bounds(error: ResidualError, bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Measured values or limits on the scale of their residual error.
+
+    Parameters
+    ----------
+    error : ResidualError
+        Residual error model.
+    bounds : ndarray
+        Natural values, at least 0.
+
+    Returns
+    -------
+    ndarray
+        Their logs, or themselves.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(bounds) if error.log_scale else bounds
+
+
+def log_likelihood(
+    error: ResidualError, scaled: Any, rows: Rows, sigmas: Mapping[str, Any], ops: Ops = STATISTICS
+) -> tuple[Any, Any, Any, Any]:
+    """Log-likelihood of every observation, for exact, left-, interval- and right-censored ones.
+
+    Parameters
+    ----------
+    error : ResidualError
+        Residual error model.
+    scaled : object
+        Predictions on the scale of the residual error (`scaled_level`); the last axis runs over ``rows.used``.
     rows : Rows
         From `likelihood_rows`.
     sigmas : mapping
-        Values of ``error.parameters``; shapes broadcast against ``level``.
+        Values of ``error.parameters``; shapes broadcast against ``scaled``.
     ops : mapping
         The array library: `STATISTICS`, or the sampler's.
 
     Returns
     -------
-    tuple of three objects
-        In the order of ``rows.exact``, ``rows.left``, ``rows.between``.
+    tuple of four objects
+        In the order of ``rows.kinds``.
     """
 
-    def standardised(value: NDArray[np.float64], at: NDArray[np.intp]) -> tuple[Any, Any]:
-        f = level[..., at]
+    def standardised(natural: NDArray[np.float64], at: NDArray[np.intp]) -> tuple[Any, Any]:
+        f, value = scaled[..., at], scaled_bounds(error, natural)
         if error.log_scale:
-            with np.errstate(divide="ignore"):
-                value = np.log(value)
-            sd = sigmas["sigma"]
-            return (value - ops["log"](ops["maximum"](f, TINY))) / sd, sd
+            return (value - f) / sigmas["sigma"], sigmas["sigma"]
         # A proportional error at level 0 would divide by 0.
         sd = standard_deviation(error, ops["maximum"](f, TINY), sigmas, ops)
         return (value - f) / sd, sd
@@ -311,7 +392,9 @@ def log_likelihood(
     high, _ = standardised(rows.upper[rows.between], rows.between)
     low, _ = standardised(rows.lower[rows.between], rows.between)
     between = given_above(_log_between(error, low, high, ops), rows.between)
-    return exact, left, between
+    z, _ = standardised(rows.lower[rows.right], rows.right)
+    right = given_above(_log_cdf(error, -z, ops), rows.right)
+    return exact, left, between, right
 
 
 def _log_density(error: ResidualError, z: Any, ops: Ops) -> Any:

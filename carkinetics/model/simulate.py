@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from carkinetics.dataset.table import BELOW_LLOQ, NOT_DETECTED, PREDOSE, QUANTIFIED, Dataset
-from carkinetics.errors import ConfigError
+from carkinetics.dataset.table import BELOW_LLOQ, CAR, MARKER, NOT_DETECTED, PREDOSE, QUANTIFIED, Dataset
+from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.model.observe import draw_values, residual_error
-from carkinetics.model.solve import complete_values, curve
+from carkinetics.model.solve import FEW_SETS, complete_values, curve
 from carkinetics.model.spec import Model
 
 
@@ -25,15 +25,17 @@ class SamplingDesign:
     times : tuple of float
         Days since infusion.
     lloq, lod : float
-        Limits of the assay in the model's unit; without a LOD every BLQ value is just below the LLOQ.
+        Limits of the assay in the output's unit; without a LOD every BLQ value is just below the LLOQ.
     doses : tuple of float
-        Dose per subject, recycled.
+        Dose per subject, recycled; only the design of the CAR-T level is asked.
     dose_unit : str
         ``"cells/kg"`` or ``"cells"``.
     assay : str
         Name of the assay.
     jitter : float
         Relative standard deviation of the actual around the nominal times.
+    every : int
+        Only every k-th subject is measured, from the first on.
     """
 
     times: tuple[float, ...]
@@ -43,6 +45,7 @@ class SamplingDesign:
     dose_unit: str = "cells/kg"
     assay: str = "qpcr"
     jitter: float = 0.0
+    every: int = 1
 
 
 def simulate(
@@ -53,17 +56,19 @@ def simulate(
     *,
     typical: Mapping[str, float] | None = None,
     omega: Mapping[str, float] | None = None,
-    sigma: float | None = None,
+    sigma: float | Mapping[str, float] | None = None,
     on_log_dose: Mapping[str, float] | None = None,
+    others: Mapping[str, SamplingDesign | Mapping[str, Any]] | None = None,
 ) -> Dataset:
     """Simulate subjects and measure them.
 
     Parameters
     ----------
     model : Model
-        Kinetics; its residual error model is used.
+        Kinetics; its residual error models are used.
     design : SamplingDesign or mapping
-        When and how subjects are measured; a mapping gives the fields of `SamplingDesign`.
+        When and how the CAR-T level, the model's first output, is measured; a mapping gives the fields of
+        `SamplingDesign`. The dose is what is infused on day 0.
     n : int
         Number of subjects.
     seed : int
@@ -72,20 +77,24 @@ def simulate(
         Typical values that differ from the model's, by parameter.
     omega : mapping, optional
         Between-subject standard deviations on the free scale that differ from the model's.
-    sigma : float, optional
-        Residual standard deviation; the model's typical one if not given.
+    sigma : float or mapping, optional
+        Residual standard deviation of all outputs, or by output; the model's typical ones if not given.
     on_log_dose : mapping, optional
         Slope on the log of dose / 1e6 by parameter, on the free scale.
+    others : mapping, optional
+        When and how other outputs are measured, by output; their assays are named for them if nothing
+        else is said.
 
     Returns
     -------
     Dataset
-        One assay; ``subjects`` holds the dose level and, in columns named ``true_*``, the parameters.
+        One assay per measured output, of which all but the first are markers; ``subjects`` holds the dose
+        level and, in columns named ``true_*``, the parameters.
 
     Raises
     ------
     ConfigError
-        If a parameter is unknown, or ``n`` or the design makes no sense.
+        If a parameter or an output is unknown, or ``n`` or a design makes no sense.
 
     Examples
     --------
@@ -94,45 +103,138 @@ def simulate(
     >>> len(data.observations)
     6
     """
-    plan = design if isinstance(design, SamplingDesign) else SamplingDesign(**design)
-    if n < 1 or not plan.times or not plan.lloq > 0:
-        raise ConfigError(
-            f"simulate: n is {n}, {len(plan.times)} times, LLOQ {plan.lloq:g}; all must be above 0"
-        )
+    plans = _plans(model, design, others or {})
+    if n < 1:
+        raise ConfigError(f"simulate: n is {n}; expected 1 or more subjects")
+    sigmas = _residuals(model, sigma)
+    first = next(iter(plans.values()))
     rng = np.random.default_rng(seed)
-    dose = np.resize(np.asarray(plan.doses, dtype=float), n)
+    dose = np.resize(np.asarray(first.doses, dtype=float), n)
     truth = draw_parameters(model, n, rng, typical=typical, omega=omega, shift={
         name: slope * np.log(dose / 1e6) for name, slope in (on_log_dose or {}).items()
     })  # fmt: skip
-    nominal = np.asarray(plan.times, dtype=float)
-    time = nominal * np.exp(plan.jitter * rng.standard_normal((n, len(nominal))))
-    level = curve(model, time, {name: value[:, None] for name, value in truth.items()})
-    error = residual_error(model.error)
-    sigmas = dict.fromkeys(error.parameters, model.residual if sigma is None else sigma)
-    measured = draw_values(error, level, sigmas, rng)
-    subjects = [f"S{i + 1:03d}" for i in range(n)]
-    table = pd.DataFrame(
-        {
-            "subject": np.repeat(subjects, len(nominal)),
-            "assay": plan.assay,
-            "time": time.ravel(),
-            "value": measured.ravel(),
-        }
-    )
+    measured = [_measure(model, name, plan, truth, dose, sigmas[name], rng) for name, plan in plans.items()]
+    observations = pd.concat(measured, ignore_index=True)
+    if len(measured) > 1:
+        observations["row"] = np.arange(1, len(observations) + 1)
+    observations = observations.sort_values(["subject", "time"], kind="stable")
+    subjects = [_subject(i) for i in range(n)]
     return Dataset(
-        observations=report_measurements(table, plan.lloq, plan.lod, model.value_unit),
+        observations=observations.reset_index(drop=True),
         subjects=pd.DataFrame(
             {"subject": subjects, "dose_level": [f"{d:.3g}" for d in dose]}
             | {f"true_{name}": value for name, value in truth.items() if name in model.parameters}
+            | {entry.column: truth[name] for name, entry in model.inputs.items() if entry.column}
         ),
         doses=pd.DataFrame(
-            {"subject": subjects, "time": 0.0, "amount": dose, "unit": plan.dose_unit, "row": np.arange(n)}
+            {"subject": subjects, "time": 0.0, "amount": dose, "unit": first.dose_unit, "row": np.arange(n)}
         ),
-        assays=pd.DataFrame(
-            [{"assay": plan.assay, "unit": model.value_unit, "lloq": plan.lloq, "lod": plan.lod}]
-        ),
+        assays=_assays(model, plans),
         source=f"simulated from {model.name}, seed {seed}",
     )
+
+
+def _plans(
+    model: Model, design: SamplingDesign | Mapping[str, Any], others: Mapping[str, Any]
+) -> dict[str, SamplingDesign]:
+    """Designs by output, the CAR-T level first."""
+    first = model.output().name
+    plans = {first: design if isinstance(design, SamplingDesign) else SamplingDesign(**design)}
+    for name, other in others.items():
+        if model.output(name).name in plans:
+            raise ConfigError(f"simulate: others has {name!r}, which is the CAR-T level; design is about it")
+        if isinstance(other, SamplingDesign):
+            plans[name] = other
+        elif {"doses", "dose_unit"} & set(other):
+            raise ConfigError(f"simulate: others {name!r} has doses; they belong to design")
+        else:
+            plans[name] = SamplingDesign(**{"assay": name, **other})
+    for name, plan in plans.items():
+        if not plan.times or not plan.lloq > 0 or plan.every < 1:
+            raise ConfigError(
+                f"simulate: {name} has {len(plan.times)} times, LLOQ {plan.lloq:g}, every {plan.every}; "
+                "all must be above 0"
+            )
+    assays = [plan.assay for plan in plans.values()]
+    if len(set(assays)) < len(assays):
+        raise ConfigError(f"simulate: assays are {', '.join(assays)}; every output needs an assay of its own")
+    return plans
+
+
+def _residuals(model: Model, sigma: float | Mapping[str, float] | None) -> dict[str, float]:
+    """Residual standard deviation by output."""
+    given = (
+        sigma if isinstance(sigma, Mapping) else {} if sigma is None else dict.fromkeys(model.outputs, sigma)
+    )
+    for name in given:
+        if name not in model.outputs:
+            raise ConfigError(
+                f"simulate: sigma names {name!r}, which is no output of {model.name}{did_you_mean(name, model.outputs)}"
+            )
+    return {name: float(given.get(name, output.residual)) for name, output in model.outputs.items()}
+
+
+def _measure(
+    model: Model,
+    name: str,
+    plan: SamplingDesign,
+    truth: Mapping[str, np.ndarray],
+    dose: np.ndarray,
+    sigma: float,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """What the laboratory reports of one output."""
+    output, seen = model.output(name), np.arange(0, len(dose), plan.every)
+    nominal = np.asarray(plan.times, dtype=float)
+    time = nominal * np.exp(plan.jitter * rng.standard_normal((len(seen), len(nominal))))
+    level = _levels(model, name, time, {key: value[seen] for key, value in truth.items()}, dose[seen])
+    error = residual_error(output.error)
+    table = pd.DataFrame(
+        {
+            "subject": np.repeat([_subject(i) for i in seen.tolist()], len(nominal)),
+            "assay": plan.assay,
+            "time": time.ravel(),
+            "value": draw_values(error, level, dict.fromkeys(error.parameters, sigma), rng).ravel(),
+        }
+    )
+    kind = CAR if output is model.output() else MARKER
+    return report_measurements(table, plan.lloq, plan.lod, output.unit, kind)
+
+
+def _levels(
+    model: Model, name: str, time: np.ndarray, values: Mapping[str, np.ndarray], dose: np.ndarray
+) -> np.ndarray:
+    """Output of every subject, each after its own dose where the dose is infused into a state."""
+    if not model.infused:
+        return curve(model, time, {key: value[:, None] for key, value in values.items()}, name)
+    solver = "compiled" if len(dose) > FEW_SETS else "scipy"
+    return np.stack(
+        [
+            curve(
+                model,
+                time[i],
+                {key: value[i] for key, value in values.items()},
+                name,
+                infusions=[(0.0, dose[i])],
+                solver=solver,
+            )
+            for i in range(len(dose))
+        ]
+    )
+
+
+def _assays(model: Model, plans: Mapping[str, SamplingDesign]) -> pd.DataFrame:
+    table = pd.DataFrame(
+        [
+            {"assay": plan.assay, "unit": model.output(name).unit, "lloq": plan.lloq, "lod": plan.lod}
+            for name, plan in plans.items()
+        ]
+    )
+    return table if len(plans) == 1 else table.assign(kind=[CAR, *[MARKER] * (len(plans) - 1)])
+
+
+def _subject(position: int) -> str:
+    return f"S{position + 1:03d}"
 
 
 def draw_parameters(
@@ -180,7 +282,9 @@ def draw_parameters(
     return drawn | {name: np.full(n, float(centre[name])) for name in model.inputs}
 
 
-def report_measurements(table: pd.DataFrame, lloq: float, lod: float, unit: str) -> pd.DataFrame:
+def report_measurements(
+    table: pd.DataFrame, lloq: float, lod: float, unit: str, kind: str = CAR
+) -> pd.DataFrame:
     """What a laboratory would report of measured values: BLQ below the LLOQ, not detected below the LOD.
 
     Parameters
@@ -191,6 +295,8 @@ def report_measurements(table: pd.DataFrame, lloq: float, lod: float, unit: str)
         Limits of the assay; ``lod`` may be NaN.
     unit : str
         Unit of the values.
+    kind : {"car", "marker"}
+        Only CAR-T levels are zero by construction before the infusion.
 
     Returns
     -------
@@ -198,7 +304,7 @@ def report_measurements(table: pd.DataFrame, lloq: float, lod: float, unit: str)
         Observations as a `Dataset` holds them.
     """
     value = table["value"].to_numpy(float)
-    before = table["time"].to_numpy(float) <= 0
+    before = (table["time"].to_numpy(float) <= 0) & (kind == CAR)
     status = np.select(
         [before & (value < lloq), value >= lloq, value < (lod if lod > 0 else -np.inf)],
         [PREDOSE, QUANTIFIED, NOT_DETECTED],

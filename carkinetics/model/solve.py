@@ -1,38 +1,42 @@
-"""Parameters → the predicted level over time, by closed form or by solving differential equations.
+"""Parameters → what is measured over time, by closed form or by solving differential equations.
 
-Arrays broadcast: a parameter may be one number, or one per subject, draw or observation. Times before
-the infusion have level 0. A solver restarts at every break, and a right-hand side is never asked for a
-time on the far side of one, so that a jump costs no accuracy.
+Arrays broadcast: a parameter may be one number, or one per subject, draw or observation. Before the
+first infusion the CAR-T level is 0, and any other output stays as it is on day 0 before the infusion. Day
+0 itself is just after the infusion; a sample at the time of a later one was drawn just before it, as the
+clinic does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import count, pairwise
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.model.course import ONE_INFUSION, Course
 from carkinetics.model.expression import NUMPY, SCALAR, Ops, evaluate
-from carkinetics.model.spec import Model
+from carkinetics.model.integrate import solve_states
+from carkinetics.model.series import Series
+from carkinetics.model.spec import Model, Output
 
-RELATIVE_TOLERANCE = 1e-9
-ABSOLUTE_TOLERANCE = 1e-13  # levels start below 1e-3 and stay positive: accuracy is relative
-# A solution on its way to infinity makes a solver take ever smaller steps for ever; no model that can be fitted
-# needs this many evaluations between two breaks.
-MOST_EVALUATIONS = 100_000
-
-
-class _EndlessError(Exception):
-    """The solver would not come to an end."""
+# Compiling a model's equations takes some ten seconds, once; so few parameter sets are not worth it.
+FEW_SETS = 8
+SOLVERS = ("auto", "compiled", "scipy")
 
 
-def predict(model: Model, times: ArrayLike, **values: float) -> pd.Series:
-    """Level at given times.
+def predict(
+    model: Model,
+    times: ArrayLike,
+    *,
+    output: str = "",
+    infusions: Sequence[tuple[float, float]] = ONE_INFUSION,
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    **values: float,
+) -> pd.Series:
+    """Level, or another output, at given times.
 
     Parameters
     ----------
@@ -40,18 +44,26 @@ def predict(model: Model, times: ArrayLike, **values: float) -> pd.Series:
         What to predict with.
     times : array_like, shape (n,)
         Days since infusion.
+    output : str
+        Which output; the CAR-T level if empty.
+    infusions : sequence of (float, float)
+        Day and amount of every infusion.
+    series : mapping of str to (array_like, array_like), optional
+        Times and measured values of inputs that change with time.
     **values : float
-        Parameters and inputs that differ from the model's typical values.
+        Parameters and inputs that differ from the model's typical values; an input that changes with
+        time stays constant at a number given here.
 
     Returns
     -------
     pandas.Series
-        One level per time, in the model's unit, indexed by time.
+        One value per time, in the unit of the output, indexed by time.
 
     Raises
     ------
     ConfigError
-        If a value is named that the model does not have, or a time is not a number.
+        If a value is named that the model does not have, a time is not a number, or the model has no
+        place for what is infused.
 
     Examples
     --------
@@ -62,9 +74,51 @@ def predict(model: Model, times: ArrayLike, **values: float) -> pd.Series:
     time = np.atleast_1d(np.asarray(times, dtype=float))
     if time.ndim != 1 or not np.isfinite(time).all():
         raise ConfigError("predict: times must be a list of finite numbers of days")
-    complete = complete_values(model, values)
-    level = curve(model, time, {name: np.asarray(value, dtype=float) for name, value in complete.items()})
-    return pd.Series(level, index=pd.Index(time, name="time"), name="level")
+    complete = {
+        name: np.asarray(value, dtype=float) for name, value in complete_values(model, values).items()
+    }
+    for name in series or {}:
+        if name in values:
+            raise ConfigError(f"predict: {name} is given as a number and as a series; give one of them")
+    measured = read_series(model, series or {})
+    level = curve(model, time, complete, output, infusions=infusions, series=measured, solver="scipy")
+    return pd.Series(level, index=pd.Index(time, name="time"), name=model.output(output).name)
+
+
+def read_series(model: Model, series: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> dict[str, Series]:
+    """Measured inputs with the interpolation that the model file asks for.
+
+    Parameters
+    ----------
+    model : Model
+        Whose inputs.
+    series : mapping of str to (array_like, array_like)
+        Times and values by input.
+
+    Returns
+    -------
+    dict of str to Series
+        By input; one without any measurement is left out and keeps its default.
+
+    Raises
+    ------
+    ConfigError
+        If an input is unknown or does not change with time, or a number makes no sense.
+    """
+    found = {}
+    for name, (time, value) in series.items():
+        if name not in model.varying_inputs:
+            raise ConfigError(
+                f"series: model {model.name} has no input {name!r} that changes with time"
+                f"{did_you_mean(name, model.varying_inputs)}"
+            )
+        if not np.size(time):
+            continue
+        try:
+            found[name] = Series.of(time, value, model.inputs[name].interpolation)
+        except ConfigError as error:
+            raise ConfigError(f"series {name}: {error}") from None
+    return found
 
 
 def complete_values(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,8 +151,17 @@ def complete_values(model: Model, values: Mapping[str, Any]) -> dict[str, Any]:
     return known | dict(values)
 
 
-def curve(model: Model, time: NDArray[np.float64], values: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Level for arrays of times and parameters.
+def curve(
+    model: Model,
+    time: NDArray[np.float64],
+    values: Mapping[str, Any],
+    output: str | None = None,
+    *,
+    infusions: Sequence[tuple[float, float]] = ONE_INFUSION,
+    series: Mapping[str, Series] | None = None,
+    solver: str = "auto",
+) -> NDArray[np.float64]:
+    """Level, or another output, for arrays of times and parameters.
 
     Parameters
     ----------
@@ -108,24 +171,66 @@ def curve(model: Model, time: NDArray[np.float64], values: Mapping[str, Any]) ->
         Days since infusion, any shape.
     values : mapping
         A value for every parameter and input; shapes broadcast against ``time``.
+    output : str, optional
+        Which output; the CAR-T level if not given or empty.
+    infusions : sequence of (float, float)
+        Day and amount of every infusion, the same for all.
+    series : mapping of str to Series, optional
+        Inputs that change with time, the same for all; they replace those in ``values``.
+    solver : {"auto", "compiled", "scipy"}
+        Of differential equations: compiled code, SciPy, or SciPy for up to eight parameter sets only.
 
     Returns
     -------
     ndarray
-        Broadcast shape; 0 before the infusion, NaN where the equations cannot be computed.
+        Broadcast shape; NaN where the equations cannot be computed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such output or solver, or the model has no place for what is infused.
     """
+    shown = model.output(output)
+    if solver not in SOLVERS:
+        raise ConfigError(f"solver is {solver!r}{did_you_mean(solver, SOLVERS)}")
+    course = Course(_checked(model, infusions), dict(series or {}))
     with np.errstate(all="ignore"):
-        # A closed form extended to negative times could overflow; what happened before the infusion is known.
-        after_infusion = np.maximum(time, 0.0)
-        if model.level is not None:
-            level = closed_form(model, after_infusion, values, NUMPY)
+        if model.level is None:
+            level = _solve_each(model, shown, time, values, course, solver)
         else:
-            level = _solve_each(model, after_infusion, values)
-        return np.where(time < 0, 0.0, np.broadcast_arrays(level, time)[0])
+            # A closed form extended to negative times could overflow; what was before the infusion is known.
+            after_infusion = np.maximum(time, 0.0)
+            moving = {name: one(after_infusion) for name, one in course.series.items()}
+            level = closed_form(model, after_infusion, {**values, **moving}, NUMPY, shown.name)
+        level = np.broadcast_arrays(level, time)[0]
+        return np.where(time < 0, 0.0, level) if shown is model.output() else np.array(level)
 
 
-def closed_form(model: Model, time: Any, values: Mapping[str, Any], ops: Ops) -> Any:
-    """Level of a closed form, in any array library.
+def _checked(model: Model, infusions: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """Infusions in order of time, refused where the model would ignore them."""
+    try:
+        given = np.array(infusions, dtype=float).reshape(-1, 2)
+    except (TypeError, ValueError):
+        raise ConfigError(f"infusions are {infusions!r}; expected pairs of day and amount") from None
+    for day, amount in given:
+        if not (0 <= day < np.inf and 0 <= amount < np.inf):
+            raise ConfigError(
+                f"an infusion of {amount:g} on day {day:g}: day 0 is that of the first infusion, and neither "
+                "days nor amounts are negative or infinite"
+            )
+        if day > 0 and not model.infused:
+            kind = "is a closed form" if model.level is not None else "has no state with 'infused'"
+            raise ConfigError(
+                f"model {model.name} {kind}: it cannot tell what the infusion on day {day:g} changes; use a model "
+                "of differential equations with 'infused', or leave out infusions after day 0"
+            )
+    return tuple((float(day), float(amount)) for day, amount in given[np.argsort(given[:, 0], kind="stable")])
+
+
+def closed_form(
+    model: Model, time: Any, values: Mapping[str, Any], ops: Ops, output: str | None = None
+) -> Any:
+    """Output of a closed form, in any array library.
 
     Parameters
     ----------
@@ -137,16 +242,18 @@ def closed_form(model: Model, time: Any, values: Mapping[str, Any], ops: Ops) ->
         A value for every parameter and input.
     ops : mapping
         The array library.
+    output : str, optional
+        Which output; the CAR-T level if not given or empty.
 
     Returns
     -------
     object
-        The observed level.
+        What is observed.
     """
     assert model.level is not None
     known = with_derived(model, {**values, "t": time}, ops)
     known["level"] = evaluate(model.level, known, ops)
-    return evaluate(model.observed, known, ops)
+    return evaluate(model.output(output).of, known, ops)
 
 
 def with_derived(model: Model, values: Mapping[str, Any], ops: Ops = NUMPY) -> dict[str, Any]:
@@ -193,91 +300,55 @@ def break_times(model: Model, values: Mapping[str, Any]) -> list[Any]:
         return [evaluate(text, known, NUMPY) for text in model.breaks]
 
 
-def _solve_each(model: Model, time: NDArray[np.float64], values: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Differential equations for every combination of parameters that occurs, each solved once."""
-    names = list(values)
-    arrays = np.broadcast_arrays(time, *[values[name] for name in names])
-    flat = np.column_stack([np.asarray(a, dtype=float).ravel() for a in arrays])
-    level = np.full(len(flat), np.nan)
-    kinds, which = np.unique(flat[:, 1:], axis=0, return_inverse=True)
-    for k, kind in enumerate(kinds):
-        rows = np.flatnonzero(which.ravel() == k)
-        one = dict(zip(names, kind.tolist(), strict=True))
-        level[rows] = _solve(model, flat[rows, 0], one)
-    return level.reshape(arrays[0].shape)
-
-
-def _solve(model: Model, time: NDArray[np.float64], values: Mapping[str, float]) -> NDArray[np.float64]:
-    """One subject's level at any times, unsorted and repeated ones too."""
-    wanted = np.unique(time)
-    known = with_derived(model, values, SCALAR)
-    state = np.array([evaluate(s.initial, known, SCALAR) for s in model.states], dtype=float)
-    breaks = {float(evaluate(text, known, SCALAR)) for text in model.breaks}
-    if not np.isfinite(state).all() or any(np.isnan(b) for b in breaks):
-        return np.full(len(time), np.nan)
-    stops = sorted({0.0, *(b for b in breaks if 0 < b < wanted[-1]), wanted[-1]})
-    states = np.full((len(wanted), len(state)), np.nan)
-    states[wanted == 0.0] = state
-    for start, end in pairwise(stops):
-        inside = (wanted > start) & (wanted <= end)
-        at = np.append(wanted[inside], end)
-        solution = _segment(model, known, state, start, end, at)
-        if solution is None:
-            break
-        states[inside], state = solution[:-1], solution[-1]
-    level = np.array([_observe(model, known, t, row) for t, row in zip(wanted, states, strict=True)])
-    return level[np.searchsorted(wanted, time)]
-
-
-def _segment(
+def _solve_each(
     model: Model,
-    known: Mapping[str, float],
-    state: NDArray[np.float64],
-    start: float,
-    end: float,
-    at: NDArray[np.float64],
-) -> NDArray[np.float64] | None:
-    """States at times ``at`` between two breaks, or None where the solver gave up."""
-    names = [s.name for s in model.states]
-    rates = [s.rate for s in model.states]
-    moving = {name: text for name, text in model.derived.items() if name not in known}
-    last = float(np.nextafter(end, start))  # the side of the break that this segment belongs to
+    shown: Output,
+    time: NDArray[np.float64],
+    values: Mapping[str, Any],
+    course: Course,
+    solver: str,
+) -> NDArray[np.float64]:
+    """Differential equations for every parameter set that occurs, each solved once."""
+    from carkinetics.model.batch import distinct_sets, solve_sets  # numba takes a second to import
 
-    evaluations = count()
-
-    def rhs(t: float, y: NDArray[np.float64]) -> list[float]:
-        if next(evaluations) > MOST_EVALUATIONS:
-            raise _EndlessError
-        now = dict(known, t=min(t, last))
-        now.update(zip(names, y.tolist(), strict=True))
-        for name, text in moving.items():
-            now[name] = evaluate(text, now, SCALAR)
-        return [evaluate(rate, now, SCALAR) for rate in rates]
-
-    unique, back = np.unique(at, return_inverse=True)
-    method = "Radau" if model.stiff else "LSODA"
-    try:
-        solution = solve_ivp(
-            rhs,
-            (start, end),
-            state,
-            method=method,
-            t_eval=unique,
-            rtol=RELATIVE_TOLERANCE,
-            atol=ABSOLUTE_TOLERANCE,
-        )
-    except _EndlessError:
-        return None
-    return solution.y.T[back] if solution.success else None
+    sets = distinct_sets(time, {name: value for name, value in values.items() if name not in course.series})
+    if solver == "compiled" or (solver == "auto" and len(sets) > FEW_SETS):
+        level = solve_sets(model, shown.name, sets, course)
+        before = sets.time < 0
+        if before.any():
+            level[before] = _before(model, shown, sets.columns, course)[sets.which[before]]
+        return level
+    level = np.full(sets.time.shape, np.nan)
+    for k in range(len(sets)):
+        rows = sets.which == k
+        one = with_derived(model, {name: float(value[k]) for name, value in sets.columns.items()}, SCALAR)
+        level[rows] = _solve(model, shown, sets.time[rows], one, course)
+    return level
 
 
-def _observe(model: Model, known: Mapping[str, float], t: float, row: NDArray[np.float64]) -> float:
-    now = dict(known, t=t)
-    now.update(zip([s.name for s in model.states], row.tolist(), strict=True))
-    for name, text in model.derived.items():
-        if name not in now:
-            now[name] = evaluate(text, now, SCALAR)
-    return float(evaluate(model.observed, now, SCALAR))
+def _before(
+    model: Model, shown: Output, values: Mapping[str, NDArray[np.float64]], course: Course
+) -> NDArray[np.float64]:
+    """Output of every parameter set on day 0 before the infusion."""
+    known = with_derived(model, values)
+    known |= {state.name: evaluate(state.initial, known, NUMPY) for state in model.states}
+    now = with_derived(model, {**known, **course.inputs_at(0.0), "t": 0.0})
+    size = len(next(iter(values.values())))
+    return np.broadcast_to(np.asarray(evaluate(shown.of, now, NUMPY), dtype=float), (size,))
+
+
+def _solve(
+    model: Model, shown: Output, time: NDArray[np.float64], known: Mapping[str, float], course: Course
+) -> NDArray[np.float64]:
+    """One subject's output at any times, unsorted and repeated ones too."""
+    wanted, back = np.unique(time, return_inverse=True)
+    states = solve_states(model, known, wanted, course)
+    names = [state.name for state in model.states]
+    level = np.empty(len(wanted))
+    for i, (t, row) in enumerate(zip(np.maximum(wanted, 0.0).tolist(), states, strict=True)):
+        now = {**known, **dict(zip(names, row.tolist(), strict=True)), **course.inputs_at(t), "t": t}
+        level[i] = evaluate(shown.of, with_derived(model, now, SCALAR), SCALAR)
+    return level[back.ravel()]
 
 
 def check_values(model: Model) -> Iterable[tuple[str, float, float, float]]:
@@ -299,5 +370,5 @@ def check_values(model: Model) -> Iterable[tuple[str, float, float, float]]:
             found = float(evaluate(check.value, known, NUMPY))
         else:
             assert check.at is not None
-            found = float(predict(model, [check.at]).iloc[0])
+            found = float(predict(model, [check.at], output=check.output).iloc[0])
         yield check.what, check.expected, check.tolerance, found

@@ -1,4 +1,4 @@
-"""Model, Parameter, State and their kin: frozen descriptions of what we think happens.
+"""Model, Parameter, State, Output and their kin: frozen descriptions of what we think happens.
 
 A parameter has a *free* scale on which it may take any value: the log for positive ones, the logit
 for fractions. Between-subject spread (``omega``) and the prior are normal on that scale, and omega is
@@ -72,6 +72,8 @@ class Parameter:
 class Input:
     """A number per subject that the equations use and nobody estimates.
 
+    It comes from an event, a column or an assay; without any of the three it is a constant.
+
     Parameters
     ----------
     name, meaning, unit : str
@@ -80,13 +82,28 @@ class Input:
         Its value is the time of the subject's first such event.
     default : float
         Where the subject has none (``inf`` for an event that never came).
+    column : str
+        Its value stands in this column of the subjects.
+    assay : str
+        Its value changes with time, as this assay measured it.
+    interpolation : str
+        Between two measurements: ``"linear"``, ``"log"`` (linear in the log) or ``"constant"`` (the
+        earlier one).
     """
 
     name: str
     meaning: str
     unit: str
-    event: str
-    default: float
+    event: str = ""
+    default: float = np.nan
+    column: str = ""
+    assay: str = ""
+    interpolation: str = ""
+
+    @property
+    def varying(self) -> bool:
+        """Whether it changes with time within a subject."""
+        return bool(self.assay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +115,42 @@ class State:
     name : str
         What it is.
     initial, rate : Expression
-        Value at time 0 and derivative in 1/day.
+        Value at time 0 before the infusion, and change per day, both on the natural scale.
+    log : bool
+        Whether it is solved as its logarithm, which keeps it positive.
+    infused : Expression or None
+        What every infusion adds, in terms of ``amount``; None: infusions do not reach it.
     """
 
     name: str
     initial: Expression
     rate: Expression
+    log: bool = False
+    infused: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one assay measures of the model, and how well.
+
+    Parameters
+    ----------
+    name, meaning, unit : str
+        What it is.
+    of : Expression
+        In states (or ``level``), parameters, inputs and derived values.
+    error : str
+        Residual error model of the publication.
+    residual : float
+        Typical residual standard deviation.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    of: Expression
+    error: str
+    residual: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +187,8 @@ class Check:
         Published number and absolute tolerance.
     unit, source : str
         Its unit and where it was read.
+    output : str
+        Which output is compared; empty for the first.
     """
 
     what: str
@@ -149,6 +198,7 @@ class Check:
     tolerance: float
     unit: str
     source: str
+    output: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +210,7 @@ class Model:
     name, title, citation, doi, notes : str
         Identification.
     value_unit : str
-        Unit of the predicted level. Time is in days.
+        Unit of the predicted level, the first output. Time is in days.
     parameters : dict of str to Parameter
         In file order.
     inputs : dict of str to Input
@@ -173,12 +223,8 @@ class Model:
         Differential equations; empty for a closed form.
     breaks : tuple of Expression
         Times at which the right-hand side jumps or the closed form has a kink.
-    observed : Expression
-        What the assay measures, in states, parameters and derived values.
-    error : str
-        Residual error model of the publication.
-    residual : float
-        Typical residual standard deviation.
+    outputs : dict of str to Output
+        What is measured, in file order; the first is the CAR-T level.
     quantities : dict of str to Quantity
         Derived numbers to report.
     checks : tuple of Check
@@ -204,9 +250,7 @@ class Model:
     level: Expression | None
     states: tuple[State, ...]
     breaks: tuple[Expression, ...]
-    observed: Expression
-    error: str
-    residual: float
+    outputs: dict[str, Output]
     quantities: dict[str, Quantity]
     checks: tuple[Check, ...]
     stiff: bool
@@ -216,6 +260,31 @@ class Model:
     def __repr__(self) -> str:
         kind = "closed form" if self.level is not None else f"{len(self.states)} differential equations"
         return f"<Model {self.name}: {self.title}; {kind}, level in {self.value_unit}; {', '.join(self.parameters)}>"
+
+    @property
+    def observed(self) -> Expression:
+        """What the assay of the CAR-T level measures."""
+        return self.output().of
+
+    @property
+    def error(self) -> str:
+        """Residual error model of the CAR-T level."""
+        return self.output().error
+
+    @property
+    def residual(self) -> float:
+        """Typical residual standard deviation of the CAR-T level."""
+        return self.output().residual
+
+    @property
+    def varying_inputs(self) -> list[str]:
+        """Names of the inputs that change with time within a subject."""
+        return [name for name, entry in self.inputs.items() if entry.varying]
+
+    @property
+    def infused(self) -> bool:
+        """Whether the amounts of the infusions matter."""
+        return any(state.infused is not None for state in self.states)
 
     @property
     def sha256(self) -> str:
@@ -258,6 +327,31 @@ class Model:
                 f"{where}: model {self.name} has no parameter {name!r}{did_you_mean(name, self.parameters)}"
             )
         return self.parameters[name]
+
+    def output(self, name: str | None = None) -> Output:
+        """The output of that name.
+
+        Parameters
+        ----------
+        name : str, optional
+            Its name; the first output, which is the CAR-T level, if not given or empty.
+
+        Returns
+        -------
+        Output
+            Its description.
+
+        Raises
+        ------
+        ConfigError
+            If the model has no such output.
+        """
+        wanted = name or next(iter(self.outputs))
+        if wanted not in self.outputs:
+            raise ConfigError(
+                f"model {self.name} has no output {wanted!r}{did_you_mean(wanted, self.outputs)}"
+            )
+        return self.outputs[wanted]
 
     def with_priors(self, **priors: Prior | Mapping[str, Any]) -> Model:
         """Copy with other priors for the typical values.
@@ -345,8 +439,15 @@ class Model:
         Raises
         ------
         ConfigError
-            If a parameter in the level's unit gets no prior: numbers are never carried across assays.
+            If a parameter in the level's unit gets no prior, or an input is in it: numbers are never
+            carried across assays.
         """
+        for entry in self.inputs.values():
+            if entry.unit == self.value_unit:
+                raise ConfigError(
+                    f"in_unit({unit!r}): the input {entry.name} of {self.name} is in {entry.unit}, which does not "
+                    f"convert into {unit}; write a model file in {unit}"
+                )
         levels = [name for name, p in self.parameters.items() if p.unit == self.value_unit]
         missing = [name for name in levels if name not in priors]
         if missing:
@@ -364,7 +465,16 @@ class Model:
             name: replace(q, unit=unit) if q.unit == self.value_unit else q
             for name, q in self.quantities.items()
         }
+        outputs = {
+            name: replace(o, unit=unit) if o.unit == self.value_unit else o
+            for name, o in self.outputs.items()
+        }
         changes = (*self.changes, ("in_unit", {"unit": unit, **changed.changes[-1][1]}))
         return replace(
-            changed, value_unit=unit, parameters=parameters, quantities=quantities, changes=changes
+            changed,
+            value_unit=unit,
+            parameters=parameters,
+            outputs=outputs,
+            quantities=quantities,
+            changes=changes,
         )

@@ -13,20 +13,24 @@ from scipy.special import ndtri
 from scipy.stats import gaussian_kde, rankdata
 from scipy.stats import t as student_t
 
+from carkinetics.dataset.table import is_above, is_censored
 from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.fit.binning import time_bins
 from carkinetics.fit.diagnose import contraction
+from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
 from carkinetics.fit.replicate import limit_of
 from carkinetics.fit.residuals import residuals
 from carkinetics.fit.result import Fit
-from carkinetics.model.observe import STUDENT_DF, residual_error
+from carkinetics.model.observe import STUDENT_DF
 from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, new_grid, panel_message, time_axis
 from carkinetics.plot.style import (
     BLACK,
+    BLQ_MARK,
     BLUE,
     GREY,
     ORANGE,
     PALETTE,
+    ULOQ_MARK,
     VERMILION,
     level_label,
     number,
@@ -42,7 +46,7 @@ DEEPEST = 100.0
 
 
 @styled
-def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1) -> AxesArray:
+def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1, output: str = "") -> AxesArray:
     """Observations against predictions, and residuals; BLQ rows as open triangles at imputed values.
 
     Parameters
@@ -53,6 +57,8 @@ def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1) -> AxesArray:
         Where to draw; a new figure if not given.
     seed : int
         Seed of the imputed residuals and of the replicates.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1) -> AxesArray:
     Raises
     ------
     ConfigError
-        If ``axes`` has another shape.
+        If ``axes`` has another shape, or the output was not fitted.
 
     Notes
     -----
@@ -73,12 +79,13 @@ def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1) -> AxesArray:
         axes = new_grid(2, 3, 10.4, 6.6)
     elif np.shape(axes) != (2, 3):
         raise ConfigError(f"gof: axes has shape {np.shape(axes)}; expected (2, 3)")
-    table = residuals(fit, seed=seed)
-    floor = _floor(fit)
-    unit = fit.model.value_unit
-    _against(axes[0, 0], table, "pred", "population prediction", floor, unit)
-    _against(axes[0, 1], table, "ipred", "individual prediction", floor, unit)
-    _quantiles(axes[0, 2], table, residual_error(fit.settings["error"]).student)
+    table = residuals(fit, seed=seed, output=output)
+    floor = _floor(fitted_rows(fit, output))
+    of = fit.model.output(output)
+    words = level_label(of.unit, "" if of is fit.model.output() else of.name)
+    _against(axes[0, 0], table, "pred", "population prediction", floor, words)
+    _against(axes[0, 1], table, "ipred", "individual prediction", floor, words)
+    _quantiles(axes[0, 2], table, measured_output(fit, output).error.student)
     for ax, column in ((axes[1, 0], "iwres"), (axes[1, 2], "npd")):
         time_axis(ax, float(table["time"].max()) if len(table) else 28.0)
         _residuals(ax, table, table["time"].to_numpy(), column)
@@ -86,12 +93,15 @@ def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1) -> AxesArray:
     axes[1, 1].set_xscale("log")
     axes[1, 1].set_xlim(log_limits(level))
     log_ticks(axes[1, 1].xaxis)
-    axes[1, 1].set_xlabel(f"Individual prediction\n{level_label(unit)}")
+    axes[1, 1].set_xlabel(f"Individual prediction\n{words}")
     _residuals(axes[1, 1], table, level, "iwres")
     handles = [Line2D([], [], color=BLUE, marker="o", linestyle="none", markersize=4, label="quantified")]
-    if table["imputed"].any():
-        style = {"marker": "v", "markerfacecolor": "none", "linestyle": "none"}
-        handles.append(Line2D([], [], color=VERMILION, markersize=5, label="BLQ, imputed", **style))  # type: ignore[arg-type]
+    if is_censored(table).any():
+        handles.append(Line2D([], [], color=VERMILION, markersize=5, label="BLQ, imputed", **BLQ_MARK))
+    if is_above(table).any():
+        handles.append(
+            Line2D([], [], color=VERMILION, markersize=5, label="above ULOQ, imputed", **ULOQ_MARK)
+        )
     without = int(table["ipred"].isna().sum())
     if without:
         label = f"not drawn: {without} rows of subjects without an estimate"
@@ -102,17 +112,23 @@ def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1) -> AxesArray:
     return axes
 
 
-def _floor(fit: Fit) -> float:
-    limits = limit_of(fit.observations)
+def _floor(rows: pd.DataFrame) -> float:
+    limits = limit_of(rows)
     known = limits[limits > 0]
-    values = fit.observations["value"].to_numpy(float)
+    values = rows["value"].to_numpy(float)
     positive = values[values > 0]
     lowest = [float(part.min()) for part in (known, positive) if len(part)]
     return min(lowest, default=1.0) / DEEPEST
 
 
 def _points(ax: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
-    blq = table["imputed"].to_numpy()
+    above = is_above(table)
+    blq = table["imputed"].to_numpy() & ~above
+    ax.plot(
+        x[above], y[above], "^", color=VERMILION, markerfacecolor="none", markersize=3.5, alpha=0.5,
+        markeredgewidth=0.7, zorder=2,
+    )  # fmt: skip
+    x, y, blq = x[~above], y[~above], blq[~above]
     ax.plot(x[~blq], y[~blq], "o", color=BLUE, markersize=3, alpha=0.5, markeredgewidth=0, zorder=3)
     ax.plot(
         x[blq], y[blq], "v", color=VERMILION, markerfacecolor="none", markersize=3.5, alpha=0.5,
@@ -130,8 +146,8 @@ def _middle(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
     ax.plot(*np.array(line).T, color=ORANGE, linewidth=2, zorder=5)
 
 
-def _against(ax: Axes, table: pd.DataFrame, column: str, what: str, floor: float, unit: str) -> None:
-    ax.set_xlabel(f"{what.capitalize()}\n{level_label(unit)}")
+def _against(ax: Axes, table: pd.DataFrame, column: str, what: str, floor: float, words: str) -> None:
+    ax.set_xlabel(f"{what.capitalize()}\n{words}")
     ax.set_ylabel("Observed")
     if table[column].isna().all():
         panel_message(ax, f"no {what}\nin an individual fit")
@@ -191,7 +207,7 @@ def _population_names(fit: Fit, parameters: list[str] | None) -> list[str]:
     names = [f"{name}_typical" for name in fit.model.free_parameters]
     names += [f"{name}_omega" for name in fit.settings["random"]]
     names += [covariate["name"] for covariate in fit.settings["covariates"]]
-    names += list(residual_error(fit.settings["error"]).parameters)
+    names += [name for one in measured_outputs(fit) for name in one.sigmas]
     known = [name for name in names if name in posterior]
     for name in parameters or []:
         if name not in known:

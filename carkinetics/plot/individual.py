@@ -11,14 +11,26 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from carkinetics.dataset.table import PREDOSE, is_censored
+from carkinetics.dataset.table import PREDOSE, is_above, is_censored
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.fit.measured import fitted_data
 from carkinetics.fit.predictive import individual_curves, typical_curve
-from carkinetics.fit.replicate import limit_of
+from carkinetics.fit.replicate import limit_of, measured_level
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.plot.axes import legend_shared, new_grid
 from carkinetics.plot.profile import draw_lloq, prepare_levels
-from carkinetics.plot.style import BLACK, BLQ_MARK, BLUE, GREY, PALETTE, VERMILION, level_label, safe, styled
+from carkinetics.plot.style import (
+    BLACK,
+    BLQ_MARK,
+    BLUE,
+    GREY,
+    PALETTE,
+    ULOQ_MARK,
+    VERMILION,
+    level_label,
+    safe,
+    styled,
+)
 
 CURVE_POINTS = 160
 PANEL = {1: (6.2, 3.4), 2: (3.8, 2.6), 3: (2.9, 2.2)}  # inches, by number of columns; smaller beyond
@@ -36,6 +48,7 @@ def individual_fits(
     page: int = 1,
     n_draws: int = 200,
     seed: int = 1,
+    output: str = "",
 ) -> AxesArray:
     """Observations, individual and population curve, infusions and events of each subject.
 
@@ -55,6 +68,8 @@ def individual_fits(
         Number of posterior draws for the band.
     seed : int
         Seed of the choice of draws.
+    output : str
+        Which output of the model; the CAR-T level if empty.
 
     Returns
     -------
@@ -64,29 +79,34 @@ def individual_fits(
     Raises
     ------
     ConfigError
-        If a subject is not in the fit, or there is no such page.
+        If a subject is not in the fit, there is no such page, or the output was not fitted.
     """
     chosen = _page(fit, subjects, per_page, page)
-    rows = fit.data.observations[fit.data.observations["status"] != PREDOSE]
+    rows = fitted_data(fit, output).observations
+    rows = rows[rows["status"] != PREDOSE]
     shown = rows[rows["subject"].isin(chosen)]
     last = max(float(shown["time"].max()) if len(shown) else 0.0, 7.0)
     times = np.square(np.linspace(0.0, np.sqrt(last), CURVE_POINTS))
-    curves = individual_curves(fit, times, n_draws, seed)
+    curves = individual_curves(fit, times, n_draws, seed, output=output)
     hierarchical = fit.method != "individual"
     typical = (
-        typical_curve(fit, times, n_draws, seed, by_subject=True).median("draw") if hierarchical else None
+        typical_curve(fit, times, n_draws, seed, by_subject=True, output=output).median("draw")
+        if hierarchical
+        else None
     )
     columns = min(columns, len(chosen))
     height = -(-len(chosen) // columns)
     wide, high = PANEL.get(columns, (2.3, 1.95))
     grid = new_grid(height, columns, wide * columns, high * height + 0.9, sharex=True, sharey=True)
     panels = grid.ravel()
-    prepare_levels(panels[0], shown, fit.model.value_unit)
+    of = fit.model.output(output)
+    marker = "" if of is fit.model.output() else of.name
+    prepare_levels(panels[0], shown, of.unit, marker)
     events = _event_colours(fit, chosen)
     for ax, subject in zip(panels, chosen, strict=False):
         population = None if typical is None else typical.sel(subject=subject).to_numpy()
-        _panel(ax, fit, subject, times, curves.sel(subject=subject).to_numpy(), population, events)
-    _share_labels(panels, len(chosen), columns, fit.model.value_unit)
+        _panel(ax, fit, subject, rows, times, curves.sel(subject=subject).to_numpy(), population, events)
+    _share_labels(panels, len(chosen), columns, level_label(of.unit, marker))
     _legend(panels[0], fit, shown, chosen, hierarchical, events, columns)
     return panels[: len(chosen)]
 
@@ -117,6 +137,7 @@ def _panel(
     ax: Axes,
     fit: Fit,
     subject: str,
+    rows: pd.DataFrame,
     times: np.ndarray,
     draws: np.ndarray,
     population: np.ndarray | None,
@@ -124,8 +145,7 @@ def _panel(
 ) -> None:
     """One subject; levels of 0 are left to the lower edge of the log axis."""
     ax.set_title(safe(subject, 22), fontsize=9, pad=3)
-    rows = fit.data.observations
-    rows = rows[(rows["subject"] == subject) & (rows["status"] != PREDOSE)]
+    rows = rows[rows["subject"] == subject]
     draw_lloq(ax, rows)
     if np.isfinite(draws).all():
         tail = (1 - INTERVAL) / 2
@@ -146,9 +166,11 @@ def _panel(
         )
     if population is not None:
         ax.plot(times, population, color=GREY, linewidth=1.1, linestyle="--", zorder=2)
-    blq = is_censored(rows)
-    time, level = rows["time"].to_numpy(float), rows["value"].to_numpy(float)
-    ax.plot(time[~blq], level[~blq], "o", color=BLACK, markersize=3.4, zorder=4)
+    blq, above = is_censored(rows), is_above(rows)
+    time, level, exact = rows["time"].to_numpy(float), measured_level(rows), ~blq & ~above
+    if above.any():
+        ax.plot(time[above], level[above], color=VERMILION, markersize=4.4, zorder=4, **ULOQ_MARK)
+    ax.plot(time[exact], level[exact], "o", color=BLACK, markersize=3.4, zorder=4)
     ax.plot(time[blq], limit_of(rows)[blq], color=VERMILION, markersize=4.4, zorder=4, **BLQ_MARK)
     doses = fit.data.doses[fit.data.doses["subject"] == subject]["time"].to_numpy(float)
     at_foot = ax.get_xaxis_transform()
@@ -158,7 +180,7 @@ def _panel(
         ax.axvline(float(time_of), color=events[name], linewidth=1.1, linestyle=":", zorder=1)
 
 
-def _share_labels(panels: AxesArray, n: int, columns: int, unit: str) -> None:
+def _share_labels(panels: AxesArray, n: int, columns: int, levels: str) -> None:
     figure = panels[0].figure
     words = panels[0].get_xlabel()
     for ax in panels:
@@ -169,7 +191,7 @@ def _share_labels(panels: AxesArray, n: int, columns: int, unit: str) -> None:
     for k, ax in enumerate(panels[:n]):
         ax.tick_params(labelbottom=k + columns >= n, labelleft=k % columns == 0)
     figure.supxlabel(words, fontsize=10)
-    figure.supylabel(level_label(unit), fontsize=10)
+    figure.supylabel(levels, fontsize=10)
 
 
 def _legend(
@@ -186,6 +208,10 @@ def _legend(
     ]
     if is_censored(rows).any():
         handles.append(Line2D([], [], color=VERMILION, markersize=5, label="BLQ, at the LLOQ", **BLQ_MARK))
+    if is_above(rows).any():
+        handles.append(
+            Line2D([], [], color=VERMILION, markersize=5, label="above the ULOQ, at it", **ULOQ_MARK)
+        )
     handles.append(Line2D([], [], color=BLUE, label="individual, median" if hierarchical else "individual"))
     if hierarchical:
         band = Patch(color=BLUE, alpha=0.2, linewidth=0, label=f"{INTERVAL:.0%} credible band")

@@ -13,11 +13,11 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from carkinetics.dataset.table import PREDOSE, Dataset, is_censored
+from carkinetics.dataset.table import CAR, PREDOSE, Dataset, is_above, is_censored
 from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.fit.binning import ranked_quantile, stratum_order, time_bins
 from carkinetics.fit.covariate import covariate_frame
-from carkinetics.fit.replicate import limit_of
+from carkinetics.fit.replicate import limit_of, measured_level
 from carkinetics.plot.axes import legend_right, log_limits, log_ticks, new_axes, panel_message, time_axis
 from carkinetics.plot.style import (
     BLQ_MARK,
@@ -25,6 +25,7 @@ from carkinetics.plot.style import (
     GREY,
     LLOQ_LINE,
     PALETTE,
+    ULOQ_MARK,
     group_label,
     level_label,
     number,
@@ -40,6 +41,8 @@ FEWEST_FOR_MEDIAN = 3
 @styled
 def profiles(data: Dataset, *, by: str = "subject", assay: str | None = None, ax: Axes | None = None) -> Axes:
     """Observed level against time on a log scale; BLQ as open triangles at the LLOQ.
+
+    Values above an upper limit of quantification are open triangles at that limit that point upwards.
 
     Parameters
     ----------
@@ -69,7 +72,8 @@ def profiles(data: Dataset, *, by: str = "subject", assay: str | None = None, ax
     groups = _groups(one, by)
     ax = new_axes(7.4 if groups.nunique() <= MOST_GROUPS else 6.4) if ax is None else ax
     rows = one.observations[one.observations["status"] != PREDOSE]
-    prepare_levels(ax, rows, one.assays["unit"].iloc[0])
+    name, unit = one.assays[["assay", "unit"]].iloc[0]
+    prepare_levels(ax, rows, unit, "" if one.kind(name) == CAR else name)
     colours = _colours(groups)
     for subject, series in rows.sort_values("time", kind="stable").groupby("subject", sort=False):
         draw_series(ax, series, colours[str(subject)], many=len(groups) > MOST_GROUPS)
@@ -78,7 +82,7 @@ def profiles(data: Dataset, *, by: str = "subject", assay: str | None = None, ax
     draw_lloq(ax, rows)
     if rows.empty:
         panel_message(ax, "no observation after the infusion")
-    _legend(ax, groups, colours, by, _group_title(one, by), bool(is_censored(rows).any()))
+    _legend(ax, groups, colours, by, _group_title(one, by), rows)
     return ax
 
 
@@ -114,7 +118,7 @@ def _medians(ax: Axes, rows: pd.DataFrame, groups: pd.Series, colours: dict[str,
         return
     visit = time_bins(rows["time"])
     group = rows["subject"].map(groups)
-    level = np.where(is_censored(rows), -np.inf, rows["value"].to_numpy(float))
+    level = np.where(is_censored(rows), -np.inf, measured_level(rows))
     for name in stratum_order(groups.tolist()):
         time, middle = [], []
         for one_visit in np.unique(visit):
@@ -154,7 +158,9 @@ def _group_title(data: Dataset, by: str) -> str:
     return f"{title} ({readable_unit(str(units[0]))})" if len(units) == 1 else title
 
 
-def _legend(ax: Axes, groups: pd.Series, colours: dict[str, Any], by: str, title: str, any_blq: bool) -> None:
+def _legend(
+    ax: Axes, groups: pd.Series, colours: dict[str, Any], by: str, title: str, rows: pd.DataFrame
+) -> None:
     named = not _is_scale(groups) and groups.nunique() <= MOST_GROUPS
     handles = []
     if _is_scale(groups):
@@ -169,8 +175,10 @@ def _legend(ax: Axes, groups: pd.Series, colours: dict[str, Any], by: str, title
             handles.append(Line2D([], [], color=colours[subject], marker="o", markersize=4, label=label))
         if by != "subject":
             handles.append(Line2D([], [], color=GREY, linewidth=2.6, label="median of the group"))
-    if any_blq:
+    if is_censored(rows).any():
         handles.append(Line2D([], [], color=GREY, markersize=5, label="BLQ, at the LLOQ", **BLQ_MARK))
+    if is_above(rows).any():
+        handles.append(Line2D([], [], color=GREY, markersize=5, label="above the ULOQ, at it", **ULOQ_MARK))
     if named:
         legend_right(ax, handles=handles, title=title, alignment="left")
     elif handles:
@@ -178,7 +186,7 @@ def _legend(ax: Axes, groups: pd.Series, colours: dict[str, Any], by: str, title
 
 
 def draw_series(ax: Axes, series: pd.DataFrame, colour: Any, *, many: bool = False) -> None:
-    """Draw one subject: a line through all samples, filled points, open triangles at the LLOQ.
+    """Draw one subject: a line through all samples, filled points, open triangles at the LLOQ and ULOQ.
 
     Parameters
     ----------
@@ -191,8 +199,8 @@ def draw_series(ax: Axes, series: pd.DataFrame, colour: Any, *, many: bool = Fal
     many : bool
         Whether so many series share the Axes that each has to be faint.
     """
-    blq, time = is_censored(series), series["time"].to_numpy(float)
-    level = np.where(blq, limit_of(series), series["value"].to_numpy(float))
+    blq, above, time = is_censored(series), is_above(series), series["time"].to_numpy(float)
+    exact, level = ~blq & ~above, np.where(blq, limit_of(series), measured_level(series))
     alpha = 0.35 if many else 0.8
     # Lines from BLQ to BLQ would lie on top of each other and look like a level that stays at the LLOQ.
     flat = np.flatnonzero(blq[:-1] & blq[1:]) + 1
@@ -202,9 +210,17 @@ def draw_series(ax: Axes, series: pd.DataFrame, colour: Any, *, many: bool = Fal
     )  # fmt: skip
     size = 3.0 if many else 3.6
     ax.plot(
-        time[~blq], level[~blq], "o", color=colour, markersize=size, alpha=alpha, markeredgewidth=0, zorder=3
+        time[exact],
+        level[exact],
+        "o",
+        color=colour,
+        markersize=size,
+        alpha=alpha,
+        markeredgewidth=0,
+        zorder=3,
     )
     ax.plot(time[blq], level[blq], color=colour, markersize=size + 1, alpha=alpha, zorder=3, **BLQ_MARK)
+    ax.plot(time[above], level[above], color=colour, markersize=size + 1, alpha=alpha, zorder=3, **ULOQ_MARK)
 
 
 def draw_lloq(ax: Axes, rows: pd.DataFrame) -> None:
@@ -222,7 +238,7 @@ def draw_lloq(ax: Axes, rows: pd.DataFrame) -> None:
         ax.axhline(float(limit), **LLOQ_LINE)
 
 
-def prepare_levels(ax: Axes, rows: pd.DataFrame, unit: str) -> None:
+def prepare_levels(ax: Axes, rows: pd.DataFrame, unit: str, marker: str = "") -> None:
     """Log axis of levels with its unit, and the axis of time: before anything is drawn.
 
     Parameters
@@ -233,12 +249,14 @@ def prepare_levels(ax: Axes, rows: pd.DataFrame, unit: str) -> None:
         Observations that must be visible.
     unit : str
         Unit of the level.
+    marker : str
+        Name of what is measured, if it is not the CAR-T level.
     """
     ax.set_yscale("log")
     limits = limit_of(rows)
     known = limits[np.isfinite(limits) & (limits > 0)]
-    ax.set_ylim(log_limits(rows["value"].to_numpy(float), float(known.min()) if len(known) else np.nan))
+    ax.set_ylim(log_limits(measured_level(rows), float(known.min()) if len(known) else np.nan))
     log_ticks(ax.yaxis)
-    ax.set_ylabel(level_label(unit))
+    ax.set_ylabel(level_label(unit, marker))
     time = rows["time"].to_numpy(float)
     time_axis(ax, float(time.max()) if len(time) else 28.0, float(time.min()) if len(time) else 0.0)

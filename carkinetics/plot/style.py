@@ -48,6 +48,7 @@ STYLE: dict[Any, Any] = {
     "text.usetex": False,
 }
 BLQ_MARK: dict[str, Any] = {"marker": "v", "markerfacecolor": "none", "linestyle": "none"}
+ULOQ_MARK: dict[str, Any] = {"marker": "^", "markerfacecolor": "none", "linestyle": "none"}
 LLOQ_LINE: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (1, 2)), "zorder": 1}
 
 LEVEL_NAMES = {
@@ -143,13 +144,15 @@ def readable_unit(unit: str) -> str:
     return safe(spelled, 60) + dna
 
 
-def level_label(unit: str) -> str:
+def level_label(unit: str, marker: str = "") -> str:
     """Label of a level axis.
 
     Parameters
     ----------
     unit : str
         Unit of the level.
+    marker : str
+        Name of what is measured, if it is not the CAR-T level.
 
     Returns
     -------
@@ -160,7 +163,13 @@ def level_label(unit: str) -> str:
     --------
     >>> level_label("copies/ug"), level_label("AU")
     ('CAR transgene (copies/µg DNA)', 'Level (AU)')
+    >>> level_label("mm", "tumour_size"), level_label("1", "tumour")
+    ('Tumour size (mm)', 'Tumour')
     """
+    if marker:
+        words = safe(marker.replace("_", " "))
+        words = words[:1].upper() + words[1:]
+        return words if unit == "1" else f"{words} ({readable_unit(unit)})"
     what, spelled = LEVEL_NAMES.get(canonical_unit(unit), ("Level", readable_unit(unit)))
     return f"{what} ({spelled})"
 

@@ -155,7 +155,7 @@ def _prepare(axes: AxesArray, check: Vpc) -> None:
         ax.set_xlabel("")
         ax.set_ylim(log_limits(levels, float(limits.min()) if len(limits) else np.nan))
         log_ticks(ax.yaxis)
-    words = level_label(check.unit)
+    words = level_label(check.unit, check.settings.get("output", ""))
     axes[0, 0].set_ylabel(f"Prediction-corrected\n{words}" if check.settings["corrected"] else words)
     axes[1, 0].set_ylabel("Fraction BLQ")
     several = axes.shape[1] > 2

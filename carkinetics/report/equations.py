@@ -13,7 +13,9 @@ _BRACE = '<mo stretchy="true" fence="true" form="prefix">&#x0007B;</mo><mtable>'
 
 
 def model_equations(model: Model) -> Equations:
-    """Derived values, states or closed form, and what is observed.
+    """Derived values, states or closed form, what an infusion adds, and what is observed.
+
+    A state that is solved as its log is shown as the plain equation that it is.
 
     Parameters
     ----------
@@ -27,12 +29,19 @@ def model_equations(model: Model) -> Equations:
     """
     lines = [f"{symbol(name)} = {latex(expression)}" for name, expression in model.derived.items()]
     lines += [rf"{symbol(state.name)}(0) = {latex(state.initial)}" for state in model.states]
+    lines += [
+        rf"\Delta\,{symbol(state.name)} = {latex(state.infused)} \quad \text{{at every infusion}}"
+        for state in model.states
+        if state.infused is not None
+    ]
     lines += [rf"\frac{{d\,{symbol(state.name)}}}{{d\,t}} = {latex(state.rate)}" for state in model.states]
     if model.level is not None:
         lines.append(rf"\mathrm{{level}}(t) = {latex(model.level)}")
-    observed = latex(model.observed)
-    if observed != symbol("level"):
-        lines.append(rf"\mathrm{{observed}}(t) = {observed}")
+    several = len(model.outputs) > 1
+    for name, output in model.outputs.items():
+        if several or latex(output.of) != symbol("level"):
+            what = f"observed {name.replace('_', ' ')}" if several else "observed"
+            lines.append(rf"\text{{{what}}}(t) = {latex(output.of)}")
     return Equations(tuple(mathml(line) for line in lines))
 
 

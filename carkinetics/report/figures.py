@@ -15,6 +15,7 @@ from carkinetics.errors import ConfigError
 from carkinetics.exposure import Exposure
 from carkinetics.exposure.by_dose import subject_groups
 from carkinetics.fit import Fit
+from carkinetics.fit.measured import fitted_rows, measured_outputs
 from carkinetics.fit.vpc import vpc as compute_vpc
 from carkinetics.report.blocks import Block, listing, number
 from carkinetics.report.images import picture
@@ -29,6 +30,13 @@ def _figure(axes: Any) -> Figure:
     """The figure of an Axes or of an array of them."""
     first: Axes = axes if isinstance(axes, Axes) else axes.flat[0]
     return cast(Figure, first.get_figure(root=True))
+
+
+def _outputs(fit: Fit) -> dict[str, str]:
+    """Fitted outputs, and how a caption names each: not at all if there is one."""
+    names = [one.output for one in measured_outputs(fit)]
+    words = {name: f"{name.replace('_', ' ')}: " for name in names}
+    return {name: words[name][:1].upper() + words[name][1:] if len(names) > 1 else "" for name in names}
 
 
 def dose_groups(data: Dataset) -> pd.Series | None:
@@ -138,16 +146,17 @@ def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
     """
     ids = fit.data.subject_ids
     found: list[Block] = []
-    for page in range(1, -(-len(ids) // PER_PAGE) + 1):
+    pages = range(1, -(-len(ids) // PER_PAGE) + 1)
+    for name, (output, page) in [(n, (o, p)) for o, n in _outputs(fit).items() for p in pages]:
         shown = ids[(page - 1) * PER_PAGE : page * PER_PAGE]
-        alt = f"Observed and fitted levels against time for subjects {listing(shown, PER_PAGE)}."
+        alt = f"{name}Observed and fitted levels against time for subjects {listing(shown, PER_PAGE)}."
         band = (
             ", with its 90 % band; dashed: typical subject at the same covariates"
             if fit.method == "hierarchical"
             else ""
         )
-        caption = f"Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
-        figure = _figure(plot.individual_fits(fit, page=page, per_page=PER_PAGE))
+        caption = f"{name}Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
+        figure = _figure(plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output))
         found.append(picture(figure, alt, caption, warning=warning))
     return tuple(found)
 
@@ -165,9 +174,11 @@ def vpc(fit: Fit, warning: str) -> tuple[Block, ...]:
     Returns
     -------
     tuple of Block
-        One or two pictures.
+        One per output, and one by dose level.
     """
-    checks = [("All subjects", compute_vpc(fit))]
+    checks = [
+        (f"{name}All subjects", compute_vpc(fit, output=output)) for output, name in _outputs(fit).items()
+    ]
     groups = dose_groups(fit.data)
     if groups is not None:
         sizes = groups.value_counts()
@@ -204,14 +215,20 @@ def gof(fit: Fit, warning: str) -> tuple[Block, ...]:
     Returns
     -------
     tuple of Block
-        One picture.
+        One picture per output.
     """
-    alt = f"Goodness of fit of {len(fit.observations)} observations: observed against predicted, and residuals against time and prediction."
+    found: list[Block] = []
     caption = (
         "Observed against population and individual predictions, and residuals. BLQ samples (open triangles) are drawn at "
         "values imputed below their limit, so that they are not left out in silence."
     )
-    return (picture(_figure(plot.gof(fit)), alt, caption, warning=warning),)
+    for output, name in _outputs(fit).items():
+        alt = (
+            f"{name}Goodness of fit of {len(fitted_rows(fit, output))} observations: observed against predicted, and "
+            "residuals against time and prediction."
+        )
+        found.append(picture(_figure(plot.gof(fit, output=output)), alt, name + caption, warning=warning))
+    return tuple(found)
 
 
 def dose_exposure(result: DoseExposure, exposures: Iterable[Exposure], warning: str) -> tuple[Block, ...]:

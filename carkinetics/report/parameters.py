@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.fit import Fit, contraction
+from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.variability import cv_percent, shrinkage_table
 from carkinetics.model import Model
 from carkinetics.report.blocks import MISSING, Table, number, span
@@ -133,10 +134,10 @@ def _correlations(fit: Fit) -> Iterator[_Row]:
 
 def _residual(fit: Fit) -> Iterator[_Row]:
     population = fit.population()
-    for name in ("sigma", "sigma_add", "sigma_prop"):
-        if name in population.index:
+    for one in measured_outputs(fit):
+        for name in one.sigmas:
             row = population.loc[name]
-            yield _estimate(f"{name} ({row['unit']}; {fit.settings['error']} error)", row)
+            yield _estimate(f"{name} ({row['unit']}; {one.error.name} error)", row)
 
 
 def prior_table(fit: Fit) -> Table:
@@ -178,7 +179,7 @@ def _priors(fit: Fit) -> Iterator[tuple[str, str, str]]:
     for name in fit.settings.get("random", []):
         scale = fit.model.parameters[name].omega_prior
         yield f"{name}_omega", f"half-normal(scale {scale:g})", "model file"
-    for name in ("sigma", "sigma_add", "sigma_prop"):
+    for name in (name for one in measured_outputs(fit) for name in one.sigmas):
         if name in fit.tree["prior"]:
             yield name, "half-normal", "scale from the kind of residual error"
 

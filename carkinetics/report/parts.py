@@ -12,6 +12,7 @@ from carkinetics.dataset import Dataset
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import Exposure
 from carkinetics.fit import Fit, diagnose
+from carkinetics.fit.measured import measured_outputs
 from carkinetics.response import DoseExposure, GradeModel
 
 NOT_CONVERGED = "not converged: do not use these numbers"
@@ -58,7 +59,8 @@ class Parts:
     @property
     def assays(self) -> list[str]:
         """Assays that the results rest on; all of the data if there are no results."""
-        used = [fit.settings.get("assay") for fit in (*(fit for fit, _ in self.fits), *self.individual)]
+        fits = (*(fit for fit, _ in self.fits), *self.individual)
+        used: list[object] = [one.assay for fit in fits for one in measured_outputs(fit)]
         used += [one.settings.get("assay") for one in self.observed]
         known = [] if self.data is None else self.data.assays["assay"].astype(str).tolist()
         return [assay for assay in known if assay in used] or known

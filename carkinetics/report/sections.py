@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from carkinetics.fit import Fit
+from carkinetics.fit.measured import measured_outputs
+from carkinetics.model import Model
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.equations import model_equations
@@ -31,7 +34,7 @@ def model_section(parts: Parts) -> Section | None:
     model = fit.model
     doi = f" doi:{model.doi}" if model.doi else ""
     blocks: list[Block] = [
-        Text(f"{model.name}: {model.title}. Levels in {model.value_unit}, time t in days.")
+        Text(f"{model.name}: {model.title}. Levels in {model.value_unit}, time t in days.{_others(model)}")
     ]
     if model.citation:
         blocks.append(Text(f"{model.citation}.{doi}"))
@@ -44,11 +47,20 @@ def model_section(parts: Parts) -> Section | None:
     return Section("model", "Model", tuple(blocks))
 
 
+def _others(model: Model) -> str:
+    """What the model says beside the CAR-T level."""
+    others = [f"{one.meaning or name} ({one.unit})" for name, one in list(model.outputs.items())[1:]]
+    return f" It also says: {'; '.join(others)}." if others else ""
+
+
 def _how_fitted(fit: Fit) -> str:
     settings = fit.settings
     moved = [f"{c['parameter']} by {c['text']}" for c in settings.get("covariates", [])]
+    measured = measured_outputs(fit)
+    errors = [f"{one.error.name} of {one.output} (assay {one.assay})" for one in measured]
     texts = [
-        f"Residual error: {settings['error']}. BLQ values: {settings['blq']}.",
+        f"Residual error: {'; '.join(errors) if len(measured) > 1 else settings['error']}. "
+        f"BLQ values: {settings['blq']}.",
         f"Differ between subjects at random: {', '.join(settings['random']) or 'nothing'}.",
         f"Covariates: {', '.join(moved)}." if moved else "No covariates.",
         f"Correlated random effects: {', '.join(settings['correlated'])}."
@@ -74,23 +86,41 @@ def convergence_section(parts: Parts) -> Section | None:
         ("R-hat, largest", _worst(population["rhat"], "max", ".3f"), "below 1.01"),
         ("Bulk effective sample size, smallest", _worst(population["ess_bulk"], "min", ".0f"), "above 400"),
         ("Tail effective sample size, smallest", _worst(population["ess_tail"], "min", ".0f"), "above 400"),
-        ("Divergent draws", f"{int(stats['diverging'].sum())} of {stats['diverging'].size}", "0"),
         (
             "R-hat of subjects' parameters, largest",
             f"{subjects['rhat'].max():.3f}" if len(subjects) else "–",
             "below 1.05",
         ),
     ]
+    if "diverging" in stats:
+        rows.append(("Divergent draws", f"{int(stats['diverging'].sum())} of {stats['diverging'].size}", "0"))
     if "energy" in stats and stats["energy"].sizes["draw"] > 3:
         energy = stats["energy"].to_numpy()
         fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
         rows.append(
             ("E-BFMI, smallest", f"{fraction.min():.2f} (chain {int(fraction.argmin())})", "above 0.3")
         )
+    rows += _engine(fit.settings, stats)
     table = Table(
         "Did the chains agree, and explore?", ("Quantity", "Found", "Wanted"), tuple(rows), align="lll"
     )
     return Section("convergence", "Convergence", (table, *figures.ranks(fit)))
+
+
+def _engine(settings: dict[str, Any], stats: Any) -> list[tuple[str, str, str]]:
+    """Which engine made the draws, and the log posterior of each chain."""
+    rows = []
+    if settings.get("sampler") == "structured":
+        made = f"structured sampler, {settings['warm_up']} + {settings['sweeps']} sweeps, every {settings['every']}th kept"
+        rows.append(("Engine", made, "–"))
+        for kind, share in settings["acceptance"].items():
+            rows.append((f"Accepted, {kind.replace('_', ' ')}", f"{share:.0%}", "–"))
+    elif settings.get("sampler"):
+        rows.append(("Engine", f"{settings['sampler']}, {settings['tune']} + {settings['draws']} draws", "–"))
+    if "lp" in stats:
+        means = ", ".join(f"{mean:.1f}" for mean in stats["lp"].mean("draw").to_numpy())
+        rows.append(("Log posterior, mean of each chain", means, "alike"))
+    return rows
 
 
 def _worst(values: pd.Series, kind: str, form: str) -> str:

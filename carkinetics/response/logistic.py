@@ -149,7 +149,8 @@ def _newton(design: Floats, events: Floats, counts: Floats, *, firth: bool) -> F
         step = np.linalg.solve(information, design.T @ residual)
         # Firth's surface can be steep where the information vanishes: never move far at once.
         step *= min(1.0, 5.0 / max(np.abs(step).max(), 1e-300))
-        if np.abs(step).max() < 1e-11:
+        # Steep data make large coefficients, whose last digits no step can settle.
+        if np.abs(step).max() < 1e-11 * (1 + np.abs(beta).max()):
             return beta
         now = height(beta)
         while height(beta + step) < now - 1e-12 * (1 + abs(now)):

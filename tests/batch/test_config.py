@@ -92,7 +92,7 @@ def test_every_key_is_an_argument_of_the_function_that_reads_it(section, functio
     [
         (
             '[data]\npath = "data.csv"\nloq = 5',
-            r"study.toml: \[data\] unknown key 'loq'; did you mean 'lloq'\?",
+            r"study.toml: \[data\] unknown key 'loq'; did you mean '[lu]loq'\?",
         ),
         (
             '[data]\npath = "data.csv"\n[fit.a]\nmodel = "m"\nchain = 4',

@@ -57,8 +57,9 @@ def test_excluded_rows_are_grouped_by_reason_with_their_rows(subject_frame, read
 @pytest.mark.parametrize(
     ("columns", "rule", "severity", "where"),
     [
-        ({"DV": [None, 900, ">1e6", 5]}, "right-censored", "warning", "row 4"),
-        ({"DV": [None, 900, 24000, 1200], "CENS": [0, 0, -1, 0]}, "right-censored", "warning", "row 4"),
+        ({"DV": [None, 900, ">ULOQ", 5]}, "right-censored", "warning", "row 4"),
+        ({"DV": [None, 900, "<50", 1200], "CENS": [0, 0, -1, 0]}, "right-censored", "warning", "row 4"),
+        ({"DV": [None, 900, ">1e6", 5]}, "above-uloq", "warning", "row 4"),
         ({"DV": [None, 900, None, 5]}, "value-missing", "warning", "row 4"),
         ({"AMT": [0, None, None, None]}, "dose-positive", "error", "row 2"),
         ({"AMT": [None] * 4}, "dose-amount", "error", "row 2"),
@@ -421,4 +422,4 @@ def test_a_censoring_flag_in_words_is_not_taken_for_a_measured_value(
     data = read_frames(subject_frame(CENS=["", 0, 0, cens]))
     assert data.observations["time"].tolist() == [7, 14]
     (message,) = found(data, "cens-known")["message"]
-    assert f"expected CENS 0 (quantified) or 1 (below LLOQ); found 'CENS {cens}'" in message
+    assert f"expected CENS 0 (quantified), 1 (below LLOQ) or -1 (above ULOQ); found 'CENS {cens}'" in message

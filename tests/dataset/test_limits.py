@@ -76,7 +76,8 @@ def test_the_interval_holds_the_number_the_laboratory_wrote(value, lloq, share, 
 @pytest.mark.parametrize(
     ("text", "cens", "rule"),
     [
-        (">1e6", NAN, "right-censored"), ("900", -1, "right-censored"), ("900", 2, "value-is-number"),
+        (">ULOQ", NAN, "right-censored"), ("", -1, "right-censored"), ("<50", -1, "right-censored"),
+        (">1e6", 1, "right-censored"), (">0", NAN, "value-is-number"), ("900", 2, "value-is-number"),
         ("", NAN, "value-missing"), ("inf", NAN, "value-is-number"), ("high", NAN, "value-is-number"),
         ("<0", NAN, "value-is-number"), ("-5", NAN, "value-not-negative"),
     ],

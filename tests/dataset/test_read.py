@@ -100,7 +100,7 @@ def test_every_row_ends_somewhere(read_frames) -> None:
             ("1", 14, "NaN", None, 0, None),  # 15
             ("1", 14, "hemolysed", None, 0, None),  # 16
             ("1", 14, -3, None, 0, None),  # 17
-            ("1", 14, ">1e6", None, 0, None),  # 18
+            ("1", 14, ">ULOQ", None, 0, None),  # 18, without an ULOQ
         ],
         columns=["ID", "TIME", "DV", "AMT", "EVID", "EVENT"],
     )

@@ -6,7 +6,7 @@ import pytest
 
 from carkinetics.dataset import read_nonmem
 from carkinetics.fit.approximate import (
-    Approximation,
+    approximation_at,
     individual_gaussians,
     laplace_em,
     laplace_minus_two_log_likelihood,
@@ -39,11 +39,9 @@ def test_one_subject_with_one_effect_gives_the_exact_numbers():
     # Acceptance G5: ln C = ln Cmax + eta - 0.16 (t - 9.3), eta ~ N(0, 0.65²), sigma 0.56.
     frame = pd.DataFrame({"ID": 1, "TIME": [10, 14, 21, 28], "DV": [18000, 9000, 3500, 900]})
     problem = make_problem(model_from_text(DECLINE), read_nonmem(frame, value_unit="copies/ug", lloq=50))
-    start = Approximation(
-        {"cmax": np.log(24000)}, {}, {"cmax": 0.65}, {"sigma": 0.56}, np.array([[10.0]]), np.ones((1, 1, 1))
-    )
-    found = individual_gaussians(problem, start)
-    assert laplace_minus_two_log_likelihood(problem, found) == pytest.approx(4.73534363, abs=1e-7)
+    start = approximation_at(problem, [np.log(24000)], [], [[0.65**2]], [0.56], modes=np.array([[10.0]]))
+    found = individual_gaussians(start)
+    assert laplace_minus_two_log_likelihood(found) == pytest.approx(4.73534363, abs=1e-7)
     assert found.modes[0, 0] - np.log(24000) == pytest.approx(-0.15798761, abs=1e-7)
     assert found.covariance[0, 0, 0] == pytest.approx(0.06612897, abs=1e-7)
 
@@ -59,7 +57,10 @@ def test_population_values_of_a_simulated_trial_are_near_the_truth():
     assert found.sigmas["sigma"] == pytest.approx(0.5, rel=0.15)
     assert found.slopes["cmax_on_log_dose_1e6"] == pytest.approx(0.4, abs=3 * 1.0 / np.sqrt(80) / 1.3)
     for name in ("tmax", "cmax", "alpha"):
-        truth = model.parameters[name].to_free(model.parameters[name].typical)
+        # What these 80 subjects can say: their own mean, less what the dose adds to it.
+        individual = model.parameters[name].to_free(data.subjects[f"true_{name}"])
+        added = 0.4 * np.log(data.first_dose() / 1e6).mean() if name == "cmax" else 0.0
+        truth = individual.mean() - added
         assert found.location[name] == pytest.approx(truth, abs=3.5 * omega[name] / np.sqrt(80)), name
         assert found.omega[name] == pytest.approx(omega[name], rel=0.4), name
     information = found.information()

@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytensor
-import pytensor.tensor as pt
 import pytest
 
-from carkinetics.errors import FitError
 from carkinetics.fit.approximate import laplace_em
 from carkinetics.fit.draws import _auxiliary, prior_draws
-from carkinetics.fit.graph import PYTENSOR, build_pymc_model
-from carkinetics.fit.hierarchical import starting_point
+from carkinetics.fit.graph import build_pymc_model
+from carkinetics.fit.nuts import starting_point
 from carkinetics.fit.problem import make_problem
 from carkinetics.model import Prior, load_model, simulate
-from carkinetics.model.solve import closed_form
 
 DESIGN = {"times": (1, 3, 7, 14, 28, 90), "lloq": 50, "lod": 20, "doses": (1e5, 1e6)}
 MODE = pytensor.compile.mode.Mode(linker="py", optimizer=None)  # no compilation: seconds matter here
@@ -92,35 +89,6 @@ def test_centred_and_not_centred_are_the_same_density_up_to_the_jacobian(rng):
         found[centred] = float(logp({v.name: np.asarray(point[v.name]) for v in model.value_vars}))
     jacobian = sum(problem.n_subjects * point[f"{name}_omega_log__"] for name in problem.random)
     assert found[()] == pytest.approx(found[problem.random] + jacobian, rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    "name", ["stein2019", "stein2019_comedication", "ogasawara2021", "smooth_gate", "liu2021"]
-)
-def test_the_gradient_of_the_log_level_equals_central_differences(name):
-    # Acceptance A12, for every parameter of every closed form, at day 14 and others.
-    model = load_model(name)
-    times = np.array([2.0, 7.0, 14.0, 40.0])
-    inputs = {key: np.float64(5.0) for key in model.inputs}
-    free = {key: pt.dscalar(key) for key in model.parameters}
-    from carkinetics.fit.graph import FROM_FREE
-
-    values = {key: FROM_FREE[model.parameters[key].transform](x) for key, x in free.items()}
-    log_level = pt.log(closed_form(model, times, values | inputs, PYTENSOR))
-    jacobian = pytensor.gradient.jacobian(log_level, list(free.values()), vectorize=True)
-    function = pytensor.function(list(free.values()), [log_level, *jacobian], mode=MODE)
-    at = np.array([float(p.to_free(p.typical)) for p in model.parameters.values()])
-    _, *gradients = function(*at)
-    for k, gradient in enumerate(gradients):
-        step = np.zeros_like(at)
-        step[k] = 1e-5
-        difference = (function(*(at + step))[0] - function(*(at - step))[0]) / 2e-5
-        np.testing.assert_allclose(gradient, difference, rtol=1e-5, atol=1e-7)
-
-
-def test_differential_equations_are_refused_with_a_way_out():
-    with pytest.raises(FitError, match="fit_individuals"):
-        build_pymc_model(small_problem("stein2019_ode"))
 
 
 def test_prior_draws_have_the_quantiles_of_the_priors(rng):

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 
 from carkinetics.dataset import read_nonmem
-from carkinetics.errors import ConfigError, DataError, FitError
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure import exposure_from
-from carkinetics.fit import contraction, diagnose, fit_hierarchical, load_fit
+from carkinetics.fit import contraction, cross_check, diagnose, fit_hierarchical, load_fit
 from carkinetics.fit.hierarchical import problem_of
 from carkinetics.model import load_model, simulate
 
@@ -180,6 +180,26 @@ def test_settings_that_make_no_sense_are_refused(model, asked, said):
         fit_hierarchical(model, data, **asked)
 
 
-def test_differential_equations_are_refused_at_once(model):
-    with pytest.raises(FitError, match="fit_individuals"):
-        fit_hierarchical(load_model("stein2019_ode"), simulate(model, DESIGN, 2, 2))
+def test_both_engines_draw_from_the_same_posterior(model):
+    data = simulate(model, DESIGN, 12, 21, omega=OMEGA, sigma=0.4)
+    asked = {"random": ["tmax", "cmax", "alpha"], "covariates": {"cmax": "log(dose)"}, "seed": 4}
+    fit = fit_hierarchical(model, data, sampler="structured", **asked)
+    assert fit.settings["sampler"] == "structured"
+    assert fit.settings["reached"]
+    compared = cross_check(fit)
+    assert compared.attrs["other_sampler"] == "nutpie"
+    assert compared.attrs["agree"], compared["z"].round(1).to_dict()
+    assert compared["shift_sd"].abs().max() < 0.25
+
+
+def test_differential_equations_with_two_outputs_are_fitted():
+    model = load_model("effector_memory_tumour")
+    days = (1, 4, 7, 10, 14, 21, 28, 60, 120)
+    tumour = {"tumour": {"times": days, "lloq": 0.01, "every": 2, "assay": "tumour"}}
+    data = simulate(model, {"times": days, "lloq": 50, "assay": "car"}, 8, 5, others=tumour)
+    fit = fit_hierarchical(model, data, draws=100, chains=2, seed=1, sampler="structured")
+    assert fit.settings["assays"] == {"car": "car", "tumour": "tumour"}
+    population = fit.population()
+    assert population.loc["sigma_tumour", "unit"] == "SD of log"
+    assert np.isfinite(population["median"]).all()
+    assert set(fit.observations["assay"]) == {"car", "tumour"}

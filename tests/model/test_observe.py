@@ -17,6 +17,7 @@ from carkinetics.model.observe import (
     likelihood_rows,
     log_likelihood,
     residual_error,
+    scaled_level,
 )
 from carkinetics.model.solve import predict
 
@@ -37,7 +38,8 @@ def table(*rows, lloq=50.0, lod=NAN):
 def minus_two(observations, method, error, level, **sigmas):
     kind = residual_error(error)
     rows = likelihood_rows(observations, method, kind)
-    parts = log_likelihood(kind, np.asarray(level, dtype=float)[rows.used], rows, sigmas)
+    scaled = scaled_level(kind, np.asarray(level, dtype=float)[rows.used])
+    parts = log_likelihood(kind, scaled, rows, sigmas)
     return -2 * sum(float(np.sum(part)) for part in parts)
 
 

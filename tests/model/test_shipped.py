@@ -30,7 +30,7 @@ def test_a_model_file_reproduces_the_numbers_it_quotes(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_typical_curve_rises_falls_and_stays_positive(name):
-    level = predict(load_model(name), np.linspace(0, 730, 500))
+    level = predict(load_model(name), np.linspace(0.1, 730, 500))  # at 0 no cell of liu2022 is activated yet
     assert np.isfinite(level).all()
     assert (level > 0).all()
     assert level.iloc[0] < level.max()
@@ -40,7 +40,9 @@ def test_the_typical_curve_rises_falls_and_stays_positive(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_equation_has_a_formula(name):
     model = load_model(name)
-    texts = [*model.derived.values(), model.observed, *(s.rate for s in model.states)]
+    texts = [*model.derived.values(), *(output.of for output in model.outputs.values())]
+    for state in model.states:
+        texts += [state.initial, state.rate, *([] if state.infused is None else [state.infused])]
     for expression in [*texts, *([model.level] if model.level is not None else [])]:
         formula = latex(expression)
         assert formula.count("{") == formula.count("}")
@@ -144,6 +146,28 @@ def test_liu_area_of_the_distribution_phase_follows_the_formula():
     model = load_model("liu2021")
     area, _ = quad(lambda t: float(predict(model, [t]).iloc[0]), 0, 1.5, epsabs=1e-9)
     assert area == pytest.approx(200 * (1 - np.exp(-2.0 * 1.5)) / 2.0, rel=1e-8)
+
+
+def test_a_memory_form_alone_and_a_tumour_alone_follow_their_exact_solutions():
+    # Without tumour nothing expands, and effector and memory cells are a chain of two linear equations.
+    model = load_model("effector_memory_tumour")
+    times = np.array([0.0, 3, 10, 40, 200])
+    p = {name: entry.typical for name, entry in model.parameters.items()}
+    out, rm, dm = p["de"] + p["rm"], p["rm"], p["dm"]
+    share = rm / (out - dm)
+    chain = (1 - share) * np.exp(-out * times) + (p["m0"] + share) * np.exp(-dm * times)
+    np.testing.assert_allclose(predict(model, times, size0=1e-14), 100 * chain, rtol=1e-6)
+    # Without killing the tumour grows logistically.
+    logistic = p["K"] / (1 + (p["K"] - 1) * np.exp(-p["g"] * times))
+    np.testing.assert_allclose(predict(model, times, output="tumour", kill=1e-14), logistic, rtol=1e-7)
+
+
+def test_leukaemia_without_cells_grows_logistically():
+    model = load_model("liu2022")
+    times = np.array([0.0, 5, 30])
+    cells = 2939 / (1 + (2939 / 2200 - 1) * np.exp(-0.069 * times))
+    blasts = predict(model, times, output="blasts", ntn0=1e-20)
+    np.testing.assert_allclose(blasts, 97.19 * cells / (cells + 1909), rtol=1e-7)
 
 
 def test_the_list_of_models_has_a_citation_for_each():

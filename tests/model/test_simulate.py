@@ -6,6 +6,7 @@ import pytest
 
 from carkinetics.errors import ConfigError
 from carkinetics.model import SamplingDesign, load_model, predict, simulate
+from carkinetics.model.library import model_from_text
 from carkinetics.model.simulate import report_measurements
 
 DESIGN = SamplingDesign(times=(-1, 0, 3, 7, 14, 28), lloq=50, lod=20, doses=(1e5, 1e6))
@@ -67,3 +68,94 @@ def test_a_laboratory_reports_three_kinds_below_the_limit():
 def test_a_design_that_makes_no_sense_is_refused(arguments, said):
     with pytest.raises(ConfigError, match=said):
         simulate(load_model("stein2019"), DESIGN, seed=1, **arguments)
+
+
+TUMOUR = {"times": (-2, 14, 60), "lloq": 0.01}
+
+
+def test_other_outputs_are_measured_in_every_second_subject_with_their_own_limits():
+    model = load_model("effector_memory_tumour")
+    zero = dict.fromkeys(model.parameters, 0.0)
+    data = simulate(model, DESIGN, 5, 1, omega=zero, sigma=0.0, others={"tumour": {**TUMOUR, "every": 2}})
+    assert data.assays[["assay", "unit", "kind"]].to_numpy().tolist() == [
+        ["qpcr", "copies/ug", "car"],
+        ["tumour", "1", "marker"],
+    ]
+    tumour = data.observations[data.observations["assay"] == "tumour"]
+    assert tumour["subject"].unique().tolist() == ["S001", "S003", "S005"]
+    one = tumour[tumour["subject"] == "S003"]
+    # A tumour is there before the infusion; one too small to be measured is below the limit.
+    assert one["status"].tolist() == ["quantified", "below_lloq", "below_lloq"]
+    assert one["value"].iloc[0] == pytest.approx(1.0)
+    assert one["upper"].tolist() == pytest.approx([1.0, 0.01, 0.01])
+    seen = data.observations.query("assay == 'qpcr' and status == 'quantified' and subject == 'S001'")
+    np.testing.assert_allclose(seen["value"], predict(model, seen["time"]), rtol=1e-7)
+    assert data.observations["row"].is_unique
+
+
+def test_each_output_has_its_own_residual():
+    model = load_model("effector_memory_tumour")
+    zero = dict.fromkeys(model.parameters, 0.0)
+    design = {"times": (7,), "lloq": 1e-9}
+    data = simulate(model, design, 400, 1, omega=zero, sigma={"tumour": 0.05}, others={"tumour": design})
+    spread = np.log(data.observations.set_index("assay")["value"]).groupby("assay").std()
+    assert spread.to_dict() == pytest.approx({"qpcr": 0.5, "tumour": 0.05}, rel=0.1)
+
+
+def test_measuring_more_does_not_change_what_was_measured():
+    model = load_model("effector_memory_tumour")
+    alone = simulate(model, DESIGN, 3, 1)
+    both = simulate(model, DESIGN, 3, 1, others={"tumour": TUMOUR}).select(assay="qpcr")
+    assert alone.observations["value"].tolist() == pytest.approx(
+        both.observations["value"].tolist(), nan_ok=True
+    )
+
+
+INFUSED = """
+schema = 1
+name = "infused"
+title = "A share of the dose declines"
+value_unit = "cells/uL"
+[parameters.f]
+meaning = "share"
+unit = "1"
+typical = 0.001
+prior = { dist = "lognormal", median = 0.001, sigma = 1 }
+[inputs.vcn]
+meaning = "vector copies per cell"
+unit = "copies/cell"
+column = "copies"
+default = 2
+[states.cells]
+initial = "0"
+infused = "f * amount"
+rate = "-0.1 * cells"
+[observation]
+of = "cells * vcn"
+error = "lognormal"
+"""
+
+
+def test_the_dose_is_what_is_infused():
+    model = model_from_text(INFUSED)
+    design = {"times": (0.5, 10), "lloq": 1, "doses": (1e5, 1e6), "assay": "flow"}
+    data = simulate(model, design, 2, 1, sigma=0.0)
+    exact = 2 * 0.001 * np.outer([1e5, 1e6], np.exp([-0.05, -1.0])).ravel()
+    np.testing.assert_allclose(data.observations["value"], exact, rtol=1e-7)
+    assert data.subjects["copies"].tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"others": {"tumor": TUMOUR}}, "no output 'tumor'; did you mean 'tumour'"),
+        ({"others": {"car": TUMOUR}}, "'car', which is the CAR-T level"),
+        ({"others": {"tumour": {**TUMOUR, "doses": (1,)}}}, "'tumour' has doses; they belong to design"),
+        ({"others": {"tumour": {**TUMOUR, "every": 0}}}, "tumour has 3 times, LLOQ 0.01, every 0"),
+        ({"others": {"tumour": {**TUMOUR, "assay": "qpcr"}}}, "assays are qpcr, qpcr"),
+        ({"sigma": {"tumor": 1}}, "sigma names 'tumor'.*did you mean 'tumour'"),
+    ],
+)
+def test_a_design_of_other_outputs_that_makes_no_sense_is_refused(arguments, said):
+    with pytest.raises(ConfigError, match=said):
+        simulate(load_model("effector_memory_tumour"), DESIGN, 2, 1, **arguments)

@@ -1,0 +1,303 @@
+"""The parsed TOML of a model file → Model, or what is wrong with it and where.
+
+Every equation uses only names that are defined, derived values are put into an order in which each uses
+earlier ones, and what holds at one moment (an initial value, a break) uses nothing that changes with time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from carkinetics.errors import ModelFileError, did_you_mean
+from carkinetics.model.entries import read_input, read_parameter
+from carkinetics.model.expression import SCALAR, Expression, evaluate, parse
+from carkinetics.model.observe import RESIDUAL_ERRORS
+from carkinetics.model.place import Place
+from carkinetics.model.solve import complete_values, with_derived
+from carkinetics.model.spec import Check, Input, Model, Output, Parameter, Quantity, State
+from carkinetics.units import canonical_unit
+
+SCHEMA = 1
+AMOUNT = "amount"
+_NEEDED = ("schema", "name", "title", "value_unit", "parameters")
+_TOP = {
+    *_NEEDED, "citation", "doi", "notes", "inputs", "derived", "closed_form", "states", "solver",
+    "observation", "observations", "quantities", "check",
+}  # fmt: skip
+_TABLES = ("parameters", "inputs", "derived", "states", "observations", "quantities")
+# What equations call time, level and dose, and the arguments of `predict`, to which parameters are passed by name.
+_RESERVED = {"t", "level", AMOUNT, "model", "times", "output", "infusions", "series"}
+_OUTPUT = ("residual", "unit", "meaning")
+
+
+def read_model(text: str, file: str, table: dict[str, Any]) -> Model:
+    """Read a model.
+
+    Parameters
+    ----------
+    text : str
+        The file.
+    file : str
+        Its name, for error messages.
+    table : dict
+        The parsed text.
+
+    Returns
+    -------
+    Model
+        The description.
+
+    Raises
+    ------
+    ModelFileError
+        If the file does not make sense.
+    """
+    place = Place(text, file)
+    _check_top(place, table)
+    parameters = {name: read_parameter(place, name, entry) for name, entry in table["parameters"].items()}
+    inputs = {name: read_input(place, name, entry) for name, entry in table.get("inputs", {}).items()}
+    _check_names(place, table)
+    return _Reader(place, table, parameters, inputs).model()
+
+
+def _check_top(place: Place, table: dict[str, Any]) -> None:
+    for key in table:
+        if key not in _TOP:
+            raise ModelFileError(f"{place.file}: unknown entry {key!r}{did_you_mean(key, _TOP)}")
+    if table.get("schema") != SCHEMA:
+        raise ModelFileError(
+            f"{place.file}: schema is {table.get('schema')!r}; this version reads schema = {SCHEMA}"
+        )
+    for key in _NEEDED:
+        if key not in table:
+            raise ModelFileError(f"{place.file}: {key!r} is missing")
+    for key in _TABLES:
+        if not isinstance(table.get(key, {}), dict):
+            raise ModelFileError(f"{place.file}: {key} is {table[key]!r}; expected a table [{key}]")
+    if ("observation" in table) == ("observations" in table):
+        raise ModelFileError(
+            f"{place.file}: a model has either [observation] or one or more [observations.NAME], and this has "
+            f"{'both' if 'observation' in table else 'neither'}"
+        )
+
+
+def _check_names(place: Place, table: dict[str, Any]) -> None:
+    taken = set(_RESERVED)
+    for section in ("parameters", "inputs", "states", "derived"):
+        for name in table.get(section, {}):
+            where = place.at(f"{section}.{name}")
+            if name in taken:
+                raise ModelFileError(f"{where}: the name {name!r} is taken")
+            if not name.isidentifier():
+                raise ModelFileError(f"{where}: {name!r} is not a name (letters, digits, _)")
+            taken.add(name)
+    for name in table.get("quantities", {}):
+        if name in table["parameters"] or name in ("sigma", "sigma_add", "sigma_prop"):
+            raise ModelFileError(f"{place.at('quantities.' + name)}: the name {name!r} is taken")
+
+
+class _Reader:
+    """One pass over the equations, which know each other's names."""
+
+    def __init__(
+        self, place: Place, table: dict[str, Any], parameters: dict[str, Parameter], inputs: dict[str, Input]
+    ) -> None:
+        self.place, self.table, self.parameters, self.inputs = place, table, parameters, inputs
+        known = [*parameters, *inputs, *table.get("states", {}), "t"]
+        self.derived = self.read_derived(known)
+        self.known = [*known, *self.derived]
+        self.timeless = {*parameters, *(name for name, entry in inputs.items() if not entry.varying)}
+        for name, expression in self.derived.items():
+            if expression.names() <= self.timeless:
+                self.timeless.add(name)
+
+    def model(self) -> Model:
+        table, place = self.table, self.place
+        states = tuple(self.state(name, entry) for name, entry in table.get("states", {}).items())
+        level, breaks, stiff = self.equations(states)
+        outputs = self.outputs(level)
+        model = Model(
+            name=str(table["name"]),
+            title=str(table["title"]),
+            citation=str(table.get("citation", "")),
+            doi=str(table.get("doi", "")),
+            notes=" ".join(str(table.get("notes", "")).split()),
+            value_unit=canonical_unit(table["value_unit"]),
+            parameters=self.parameters,
+            inputs=self.inputs,
+            derived=self.derived,
+            level=level,
+            states=states,
+            breaks=breaks,
+            outputs=outputs,
+            quantities=self.quantities(),
+            checks=tuple(self.check(i, entry, outputs) for i, entry in enumerate(table.get("check", []), 1)),
+            stiff=stiff,
+            text=place.text,
+        )
+        _check_log_states(place, model)
+        return model
+
+    def read_derived(self, known: list[str]) -> dict[str, Expression]:
+        """Derived values in an order in which each uses only earlier ones; a cycle is an error."""
+        texts = self.table.get("derived", {})
+        drafts = {
+            name: parse(text, [*known, *texts], where=self.place.at("derived", name))
+            for name, text in texts.items()
+        }
+        ordered: dict[str, Expression] = {}
+        while len(ordered) < len(drafts):
+            ready = [n for n, e in drafts.items() if n not in ordered and e.names() <= {*known, *ordered}]
+            if not ready:
+                circle = [name for name in drafts if name not in ordered]
+                raise ModelFileError(
+                    f"{self.place.at('derived', circle[0])}: {', '.join(circle)} "
+                    f"{'are defined by each other' if len(circle) > 1 else 'is defined by itself'}"
+                )
+            ordered.update({name: drafts[name] for name in ready})
+        return ordered
+
+    def still(self, text: Any, where: str, also: Iterable[str] = ()) -> Expression:
+        """An equation that holds at one moment."""
+        extra = set(also)
+        expression = parse(text, [*self.known, *extra], where=where)
+        moving = sorted(expression.names() - self.timeless - extra)
+        if moving:
+            raise ModelFileError(
+                f"{where} = {expression.text!r} uses {moving[0]!r}, which changes with time; allowed are "
+                "parameters, inputs that do not vary, and derived values of these"
+            )
+        return expression
+
+    def state(self, name: str, entry: Any) -> State:
+        section = f"states.{name}"
+        entry = self.place.table(section, entry, "initial", "rate", known=("log", "infused"))
+        at = self.place.at
+        return State(
+            name,
+            self.still(entry["initial"], at(section, "initial")),
+            parse(entry["rate"], self.known, where=at(section, "rate")),
+            self.place.flag(section, "log", entry.get("log", False)),
+            self.still(entry["infused"], at(section, "infused"), [AMOUNT]) if "infused" in entry else None,
+        )
+
+    def equations(self, states: tuple[State, ...]) -> tuple[Expression | None, tuple[Expression, ...], bool]:
+        """The closed form if there is one, the breaks, and whether the solver should be implicit."""
+        closed = self.table.get("closed_form")
+        if (closed is None) == (not states):
+            raise ModelFileError(
+                f"{self.place.file}: a model has either [closed_form] or [states], and this has neither or both"
+            )
+        if closed is not None:
+            closed = self.place.table("closed_form", closed, "level", known=("breaks",))
+            level = parse(closed["level"], self.known, where=self.place.at("closed_form", "level"))
+            return level, self.breaks("closed_form", closed), False
+        solver = self.place.table("solver", self.table.get("solver", {}), known=("breaks", "stiff"))
+        stiff = self.place.flag("solver", "stiff", solver.get("stiff", False))
+        return None, self.breaks("solver", solver), stiff
+
+    def breaks(self, section: str, entry: dict[str, Any]) -> tuple[Expression, ...]:
+        where = self.place.at(section, "breaks")
+        return tuple(self.still(text, where) for text in entry.get("breaks", []))
+
+    def outputs(self, level: Expression | None) -> dict[str, Output]:
+        if "observation" in self.table:
+            only = self.output("level", "observation", self.table["observation"], level)
+            found = {"level": only}
+        else:
+            found = {}
+            for name, entry in self.table["observations"].items():
+                if not isinstance(entry, dict):
+                    raise ModelFileError(
+                        f"{self.place.at('observations', name)} is {entry!r}; expected a table "
+                        "[observations.NAME]; did you mean 'observation'?"
+                    )
+                found[name] = self.output(name, f"observations.{name}", entry, level)
+                self.check_output_name(found[name])
+        if not found:
+            raise ModelFileError(f"{self.place.at('observations')}: no output; add [observations.NAME]")
+        first, value_unit = next(iter(found.values())), canonical_unit(self.table["value_unit"])
+        if first.unit != value_unit:
+            section = "observation" if "observation" in self.table else f"observations.{first.name}"
+            raise ModelFileError(
+                f"{self.place.at(section, 'unit')} is {first.unit!r} but value_unit is {value_unit!r}: the first "
+                "output is the CAR-T level, whose unit is value_unit"
+            )
+        return found
+
+    def output(self, name: str, section: str, entry: Any, level: Expression | None) -> Output:
+        entry = self.place.table(section, entry, "of", "error", known=_OUTPUT)
+        names = [*self.known, "level"] if level is not None else self.known
+        residual = self.place.number(section, "residual", entry.get("residual", 0.5))
+        if not 0 < residual < np.inf:
+            raise ModelFileError(
+                f"{self.place.at(section, 'residual')} is {residual:g}; expected a standard deviation above 0"
+            )
+        return Output(
+            name=name,
+            meaning=str(entry.get("meaning", "CAR-T level" if name == "level" else name.replace("_", " "))),
+            unit=canonical_unit(entry.get("unit", self.table["value_unit"])),
+            of=parse(entry["of"], names, where=self.place.at(section, "of")),
+            error=self.place.choice(section, "error", entry["error"], RESIDUAL_ERRORS),
+            residual=residual,
+        )
+
+    def check_output_name(self, output: Output) -> None:
+        """An output may be called like the state that it shows, and like nothing else."""
+        where, name = self.place.at(f"observations.{output.name}"), output.name
+        if not name.isidentifier():
+            raise ModelFileError(f"{where}: {name!r} is not a name (letters, digits, _)")
+        shows_it = name in self.table.get("states", {}) and name in output.of.names()
+        if name in ({*self.known, *_RESERVED} - {"level"}) and not shows_it:
+            raise ModelFileError(
+                f"{where}: the name {name!r} is taken; only an output that shows a state may be called like it"
+            )
+
+    def quantities(self) -> dict[str, Quantity]:
+        found = {}
+        for name, entry in self.table.get("quantities", {}).items():
+            section = f"quantities.{name}"
+            entry = self.place.table(section, entry, "meaning", "unit", "value")
+            value = self.still(entry["value"], self.place.at(section, "value"))
+            found[name] = Quantity(name, str(entry["meaning"]), canonical_unit(entry["unit"]), value)
+        return found
+
+    def check(self, number: int, entry: Any, outputs: dict[str, Output]) -> Check:
+        keys = ("what", "expected", "tolerance", "source")
+        entry = self.place.table("check", entry, *keys, known=("value", "at", "unit", "output"))
+        where = f"{self.place.file}: [[check]] number {number}"
+        if ("value" in entry) == ("at" in entry):
+            raise ModelFileError(f"{where} needs either 'value' or 'at' (a time)")
+        if "output" in entry and "at" not in entry:
+            raise ModelFileError(f"{where} names an 'output' without 'at', the time at which it is compared")
+        if entry.get("output", next(iter(outputs))) not in outputs:
+            raise ModelFileError(
+                f"{where}: there is no output {entry['output']!r}{did_you_mean(str(entry['output']), outputs)}"
+            )
+        return Check(
+            what=str(entry["what"]),
+            value=self.still(entry["value"], where) if "value" in entry else None,
+            at=self.place.number("check", "at", entry["at"]) if "at" in entry else None,
+            expected=self.place.number("check", "expected", entry["expected"]),
+            tolerance=self.place.number("check", "tolerance", entry["tolerance"]),
+            unit=canonical_unit(entry.get("unit", "1")),
+            source=str(entry["source"]),
+            output=str(entry.get("output", "")),
+        )
+
+
+def _check_log_states(place: Place, model: Model) -> None:
+    """The log of a state that starts at 0 is no number, so such a state cannot be solved as its log."""
+    known = with_derived(model, complete_values(model, {}), SCALAR)
+    for state in (one for one in model.states if one.log):
+        initial = evaluate(state.initial, known, SCALAR)
+        infused = 0.0 if state.infused is None else evaluate(state.infused, {**known, AMOUNT: 1.0}, SCALAR)
+        if not 0 < initial + infused < np.inf:
+            plus = "" if state.infused is None else " with what an infusion of amount 1 adds"
+            raise ModelFileError(
+                f"{place.at('states.' + state.name, 'initial')}{plus} is {initial + infused:g} at the typical "
+                "values; a state with log = true starts above 0 (leave out log = true for one that starts at 0)"
+            )
