@@ -17,7 +17,7 @@ from scipy.special import expit, xlogy
 from carkinetics.errors import DataError, FitError
 from carkinetics.exposure.area import Floats
 
-MAXIMUM_STEPS = 200
+MAXIMUM_STEPS = 2000  # with Firth's penalty and separated groups each step gains one digit or less
 
 
 @dataclass(frozen=True, eq=False)
