@@ -15,7 +15,16 @@ from carkinetics.fit.approximate import Approximation, inverse
 from carkinetics.fit.layout import TOLERANCE, Layout
 from carkinetics.fit.modes import find_modes
 from carkinetics.fit.rowwise import EXACT, STUDENT, row_log_likelihood, row_slope
-from carkinetics.fit.surrogate import Population, Surrogate, covariance, expect, sizes, transport
+from carkinetics.fit.surrogate import (
+    Population,
+    Surrogate,
+    Transposed,
+    complete,
+    covariance,
+    expect,
+    sizes,
+    transport,
+)
 from carkinetics.fit.sweep import Record, Tuning
 from carkinetics.model.jit import compiled
 
@@ -83,13 +92,15 @@ def first_surrogate(state: Approximation) -> Surrogate:
     change[:, e.random, np.arange(q)] = 1.0
     for f in range(d):
         change[:, e.common[e.shared.of[f]], q + f] = e.shared.design[f]
-    return Surrogate(
+    empty = Transposed(*(np.empty(0) for _ in Transposed._fields))
+    made = Surrogate(
         centre=np.ascontiguousarray(state.modes), shared=state.shared.copy(), sigma=state.sigma[layout.sigma_at[:, 0]],
         sigma_at=np.ascontiguousarray(layout.sigma_at[:, 0]), power=np.where(layout.numbers <= STUDENT, 2.0, 0.0),
         information=np.ascontiguousarray(np.einsum("nab,nkac,ncd->nkbd", change, information, change)),
         slope=np.ascontiguousarray(np.einsum("nab,nka->nkb", change, slope)), offset=offset, exact=exact,
-        bend=np.zeros((n, q, d)), whiten=np.zeros((d, d)),
+        bend=np.zeros((n, q, d)), whiten=np.zeros((d, d)), by_subject=empty,
     )  # fmt: skip
+    return complete(made)
 
 
 def coordinates(
@@ -99,11 +110,11 @@ def coordinates(
     n, q = surrogate.centre.shape
     k = len(surrogate.power)
     expected, common = np.empty((n, q)), np.empty((n, len(population.common)))
-    root, middle = np.zeros((n, q, q)), np.empty((n, q))
-    transport(x, population, surrogate, expected, common, np.empty(k), np.empty(k), root, middle)
+    root, middle = np.zeros((q, q, n)), np.empty((q, n))
+    transport(x, population, surrogate, expected, common, np.empty(k), np.empty(k), root, middle, np.empty(n))
     between = np.empty((q, q))
     covariance(x, population, between)
-    return expected, inverse(between), root, middle
+    return expected, inverse(between), np.moveaxis(root, -1, 0).copy(), middle.T.copy()
 
 
 def modes_at(
@@ -239,10 +250,11 @@ def _shared_out(
     cross = -(total @ lean)[:, None] * share
     new[:, :, :q, q:], new[:, :, q:, :q] = cross, cross.transpose(0, 1, 3, 2)
     slope[:, :, :q] = pull[:, None] * share[:, :, 0]
-    return surrogate._replace(
+    found = surrogate._replace(
         centre=np.ascontiguousarray(moved), shared=np.ascontiguousarray(shared), information=np.ascontiguousarray(new),
         slope=slope, offset=np.zeros((n, k)), bend=np.ascontiguousarray(bend), whiten=np.ascontiguousarray(whiten),
     )  # fmt: skip
+    return complete(found)
 
 
 def _clipped(matrices: Floats, lowest: float) -> Floats:

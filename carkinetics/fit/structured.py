@@ -33,7 +33,7 @@ from carkinetics.fit.sweep import N_MOVES, Record, Tuning, Workspace, run_chain
 
 Floats = NDArray[np.float64]
 WARM_UP_SWEEPS, WARM_UP_ROUNDS, REPEATS = 300, 4, 2
-BATCH = 2000  # sweeps between two looks at the goal
+BATCH = 1000  # sweeps between two looks at the goal
 MOST_KEPT, FEWEST_KEPT, MOST_BYTES = 4000, 500, 200e6
 # A chain whose likelihood lies this far below the best (in standard deviations, plus a constant) teaches nothing.
 LEFT_OUT = (6.0, 10.0)
@@ -231,9 +231,12 @@ class StructuredSampler:
         theta[:, self.population.random] += noise * omega * self.rng.standard_normal((n, q))
         rows, k = len(self.layout.time), len(self.surrogate.power)
         work = Workspace(
-            np.zeros((n, q)), np.zeros(n), np.zeros(n), np.zeros((n, q)), np.zeros((n, p - q)), np.zeros(k), np.zeros(k),
-            np.zeros((n, q, q)), np.zeros((n, q)), np.zeros(rows), np.zeros((n, p)), np.zeros(n), np.zeros(n),
-            np.zeros((n, q, q)), np.zeros((n, q)), np.zeros(rows), np.zeros((rows, 0)),
+            e=np.zeros((n, q)), log_likelihood=np.zeros(n), log_stand_in=np.zeros(n), expected=np.zeros((n, q)),
+            common=np.zeros((n, p - q)), weight=np.zeros(k), log_sigma=np.zeros(k), root=np.zeros((q, q, n)),
+            middle=np.zeros((q, n)), predicted=np.zeros(rows), theta2=np.zeros((n, p)), log_likelihood2=np.zeros(n),
+            log_stand_in2=np.zeros(n), root2=np.zeros((q, q, n)), middle2=np.zeros((q, n)), predicted2=np.zeros(rows),
+            nothing=np.zeros((rows, 0)), each=np.zeros(n), own_root=np.zeros((q, q)), own_middle=np.zeros(q),
+            effect2=np.zeros((q, n)), row=np.zeros(n),
         )  # fmt: skip
         return Chain(x, theta, _own(tuning), work)
 

@@ -47,13 +47,24 @@ class Population(NamedTuple):
     sigma_scale: Floats
 
 
+class Transposed(NamedTuple):
+    """Parts of the stand-ins with the subjects on the last axis, so that one instruction serves several of them."""
+
+    centre: Floats
+    information: Floats
+    slope: Floats
+    offset: Floats
+    exact: Floats
+    bend: Floats
+
+
 class Surrogate(NamedTuple):
     """Stand-ins of all subjects, around reference values, by output (q random, d common coefficients).
 
     ``information`` (n, k, q + d, q + d), ``slope`` (n, k, q + d) and ``offset`` (n, k) of the log-likelihood at
     ``centre`` (n, q) and ``shared`` (d,); ``exact`` (n, k) counts exact rows; ``power`` (k,) is 2 where the
     likelihood scales with ``sigma`` (k,) and 0 where it does not; ``bend`` (n, q, d) and ``whiten`` (d, d) describe
-    how the modes bend with the common coefficients.
+    how the modes bend with the common coefficients. ``by_subject`` holds the same numbers for loops over all subjects.
     """
 
     centre: Floats
@@ -67,6 +78,7 @@ class Surrogate(NamedTuple):
     exact: Floats
     bend: Floats
     whiten: Floats
+    by_subject: Transposed
 
 
 @compiled(fastmath=QUICK)
@@ -206,69 +218,158 @@ def bent(g):
 
 
 @compiled(fastmath=QUICK)
-def condition(i, shared, expected, precision, weight, log_sigma, surrogate, root, middle):
-    """Gaussian of one subject: precision ``root root'`` and mean ``middle``; returns the log of its normaliser."""
-    q, d = len(middle), len(shared)
-    total, determinant = 0.0, 1.0
+def condition(shared, expected, precision, weight, log_sigma, surrogate, root, middle, each):
+    """Gaussians of all subjects: precision ``root root'`` (q, q, n), mean ``middle`` (q, n), log normaliser ``each`` (n,).
+
+    Every inner loop runs over subjects, which lie side by side: one instruction then serves several of them.
+    """
+    t = surrogate.by_subject
+    q, n = middle.shape
+    d = len(shared)
+    for i in range(n):
+        each[i] = 0.0
     for a in range(q):
-        pull = 0.0
+        for i in range(n):
+            middle[a, i] = 0.0
         for b in range(q):
-            pull += precision[a, b] * (expected[b] - surrogate.centre[i, b])
-        middle[a] = pull
-        total -= 0.5 * pull * (expected[a] - surrogate.centre[i, a])
+            p = precision[a, b]
+            for i in range(n):
+                middle[a, i] += p * (expected[b, i] - t.centre[b, i])
+        for i in range(n):
+            each[i] -= 0.5 * middle[a, i] * (expected[a, i] - t.centre[a, i])
         for b in range(a + 1):
-            root[a, b] = precision[a, b]
+            p = precision[a, b]
+            for i in range(n):
+                root[a, b, i] = p
     for k in range(len(weight)):
         w = weight[k]
         for a in range(q):
-            push = surrogate.slope[i, k, a]
+            for i in range(n):
+                middle[a, i] += w * t.slope[k, a, i]
             for f in range(d):
-                push -= surrogate.information[i, k, a, q + f] * (shared[f] - surrogate.shared[f])
-            middle[a] += w * push
+                away = w * (shared[f] - surrogate.shared[f])
+                for i in range(n):
+                    middle[a, i] -= away * t.information[k, a, q + f, i]
             for b in range(a + 1):
-                root[a, b] += w * surrogate.information[i, k, a, b]
-        value = -surrogate.offset[i, k]
+                for i in range(n):
+                    root[a, b, i] += w * t.information[k, a, b, i]
+        constant = log_sigma[k] if surrogate.power[k] > 0.0 else 0.0
+        for i in range(n):
+            each[i] -= w * t.offset[k, i] + constant * t.exact[k, i]
         for f in range(d):
-            away = shared[f] - surrogate.shared[f]
-            value += surrogate.slope[i, k, q + f] * away
+            away = w * (shared[f] - surrogate.shared[f])
+            for i in range(n):
+                each[i] += away * t.slope[k, q + f, i]
             for g in range(d):
-                value -= (
-                    0.5 * away * surrogate.information[i, k, q + f, q + g] * (shared[g] - surrogate.shared[g])
-                )
-        total += w * value
-        if surrogate.power[k] > 0.0:
-            total -= surrogate.exact[i, k] * log_sigma[k]
+                both = 0.5 * away * (shared[g] - surrogate.shared[g])
+                for i in range(n):
+                    each[i] -= both * t.information[k, q + f, q + g, i]
     for j in range(d):
         g = 0.0
         for f in range(d):
             g += surrogate.whiten[j, f] * (shared[f] - surrogate.shared[f])
+        g = bent(g)
         for a in range(q):
-            middle[a] += surrogate.bend[i, a, j] * bent(g)
+            for i in range(n):
+                middle[a, i] += g * t.bend[a, j, i]
+    factorise(root, middle, each)
+    for a in range(q):
+        for i in range(n):
+            middle[a, i] += t.centre[a, i]
+
+
+@compiled(fastmath=QUICK)
+def factorise(root, middle, each):
+    """Cholesky factors of all subjects in place, solutions for ``middle`` in place, and half the squared lengths."""
+    q, n = middle.shape
     for a in range(q):
         for b in range(a + 1):
-            value = root[a, b]
             for k in range(b):
-                value -= root[a, k] * root[b, k]
+                for i in range(n):
+                    root[a, b, i] -= root[a, k, i] * root[b, k, i]
             if a == b:
-                root[a, a] = 1.0 / math.sqrt(max(value, 1e-12))
-                determinant *= root[a, a]
+                for i in range(n):
+                    root[a, a, i] = 1.0 / math.sqrt(max(root[a, a, i], 1e-12))
             else:
-                root[a, b] = value * root[b, b]
-    total += math.log(determinant)
+                for i in range(n):
+                    root[a, b, i] *= root[b, b, i]
+    for i in range(n):
+        determinant = 1.0
+        for a in range(q):
+            determinant *= root[a, a, i]
+        each[i] += math.log(determinant)
     for a in range(q):
-        value = middle[a]
         for b in range(a):
-            value -= root[a, b] * middle[b]
-        middle[a] = value * root[a, a]
-        total += 0.5 * middle[a] * middle[a]
+            for i in range(n):
+                middle[a, i] -= root[a, b, i] * middle[b, i]
+        for i in range(n):
+            middle[a, i] *= root[a, a, i]
+            each[i] += 0.5 * middle[a, i] * middle[a, i]
     for a in range(q - 1, -1, -1):
-        value = middle[a]
         for b in range(a + 1, q):
-            value -= root[b, a] * middle[b]
-        middle[a] = value * root[a, a]
+            for i in range(n):
+                middle[a, i] -= root[b, a, i] * middle[b, i]
+        for i in range(n):
+            middle[a, i] *= root[a, a, i]
+
+
+@compiled(fastmath=QUICK)
+def stand_in_all(effect, shared, weight, log_sigma, surrogate, found, row):
+    """Log stand-in likelihoods of all subjects at once; ``effect`` (q, n), ``row`` (n,) is room to work in."""
+    t = surrogate.by_subject
+    q, n = effect.shape
+    d = len(shared)
+    for i in range(n):
+        found[i] = 0.0
+    for k in range(len(weight)):
+        w = weight[k]
+        constant = log_sigma[k] if surrogate.power[k] > 0.0 else 0.0
+        for i in range(n):
+            found[i] -= w * t.offset[k, i] + constant * t.exact[k, i]
+        for a in range(q + d):
+            for i in range(n):
+                row[i] = t.slope[k, a, i]
+            for b in range(a + 1):
+                half = 0.5 if a == b else 1.0
+                if b < q:
+                    for i in range(n):
+                        row[i] -= half * t.information[k, a, b, i] * (effect[b, i] - t.centre[b, i])
+                else:
+                    away = half * (shared[b - q] - surrogate.shared[b - q])
+                    for i in range(n):
+                        row[i] -= away * t.information[k, a, b, i]
+            if a < q:
+                for i in range(n):
+                    found[i] += w * row[i] * (effect[a, i] - t.centre[a, i])
+            else:
+                away = w * (shared[a - q] - surrogate.shared[a - q])
+                for i in range(n):
+                    found[i] += away * row[i]
+    for j in range(d):
+        g = 0.0
+        for f in range(d):
+            g += surrogate.whiten[j, f] * (shared[f] - surrogate.shared[f])
+        g = bent(g)
+        for a in range(q):
+            for i in range(n):
+                found[i] += g * t.bend[a, j, i] * (effect[a, i] - t.centre[a, i])
+
+
+@compiled(fastmath=QUICK)
+def to_effect_all(e, root, middle, effect):
+    """Random effects of all subjects from standardised coordinates; all (q, n)."""
+    q, n = e.shape
+    for a in range(q - 1, -1, -1):
+        for i in range(n):
+            effect[a, i] = e[a, i]
+        for b in range(a + 1, q):
+            for i in range(n):
+                effect[a, i] -= root[b, a, i] * effect[b, i]
+        for i in range(n):
+            effect[a, i] *= root[a, a, i]
     for a in range(q):
-        middle[a] += surrogate.centre[i, a]
-    return total
+        for i in range(n):
+            effect[a, i] += middle[a, i]
 
 
 @compiled(fastmath=QUICK)
@@ -336,7 +437,7 @@ def expect(x, population, expected, common):
 
 
 @compiled(fastmath=QUICK)
-def transport(x, population, surrogate, expected, common, weight, log_sigma, root, middle):
+def transport(x, population, surrogate, expected, common, weight, log_sigma, root, middle, each):
     """Coordinates of all subjects at ``x``; returns the log density of ``x`` under the stand-ins."""
     c, d, q, n_correlations = sizes(population)
     n = len(expected)
@@ -346,10 +447,33 @@ def transport(x, population, surrogate, expected, common, weight, log_sigma, roo
         return IMPOSSIBLE
     expect(x, population, expected, common)
     weights(x, population, surrogate, weight, log_sigma)
+    turned = np.empty((q, n))
+    for a in range(q):
+        for i in range(n):
+            turned[a, i] = expected[i, a]
+    condition(x[c : c + d], turned, precision, weight, log_sigma, surrogate, root, middle, each)
     total = log_prior(x, population) - 0.5 * n * log_determinant
-    shared = x[c : c + d]
     for i in range(n):
-        total += condition(
-            i, shared, expected[i], precision, weight, log_sigma, surrogate, root[i], middle[i]
-        )
+        total += each[i]
     return total if total > IMPOSSIBLE else IMPOSSIBLE
+
+
+def complete(surrogate: Surrogate) -> Surrogate:
+    """The same stand-ins with their transposed copies made anew.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+        Whose other parts count.
+
+    Returns
+    -------
+    Surrogate
+        Ready for compiled loops.
+    """
+
+    def last(array: Floats) -> Floats:
+        return np.ascontiguousarray(np.moveaxis(array, 0, -1))
+
+    parts = (getattr(surrogate, name) for name in Transposed._fields)
+    return surrogate._replace(by_subject=Transposed(*map(last, parts)))

@@ -26,7 +26,9 @@ from carkinetics.fit.surrogate import (
     set_covariance,
     sizes,
     stand_in,
+    stand_in_all,
     to_effect,
+    to_effect_all,
     transport,
 )
 from carkinetics.model.compile import borrowed
@@ -101,6 +103,11 @@ class Workspace(NamedTuple):
     middle2: Floats
     predicted2: Floats
     nothing: Floats
+    each: Floats
+    own_root: Floats
+    own_middle: Floats
+    effect2: Floats
+    row: Floats
 
 
 @compiled()
@@ -129,6 +136,25 @@ def accept(log_ratio):
 
 
 @compiled()
+def heavy_tail():
+    """Factor that makes normal numbers Student t with DF degrees of freedom (chi-squared by its even-df form)."""
+    product = 1.0
+    for _ in range(DF // 2):
+        product *= 1.0 - np.random.random()
+    return math.sqrt(DF / max(-2.0 * math.log(product), 1e-300))
+
+
+@compiled()
+def own_coordinates(i, work):
+    """Copy one subject's coordinates from the table of all."""
+    q = len(work.own_middle)
+    for a in range(q):
+        work.own_middle[a] = work.middle[a, i]
+        for b in range(a + 1):
+            work.own_root[a, b] = work.root[a, b, i]
+
+
+@compiled()
 def move_subject(address, i, repeats, adapt, gain, x, theta, population, surrogate, data, sigma, tolerance, tuning, work,
                  record, trial, proposal):  # fmt: skip
     """Student t independence proposals and random walks of one subject in its standardised coordinates."""
@@ -141,10 +167,7 @@ def move_subject(address, i, repeats, adapt, gain, x, theta, population, surroga
         kind = SUBJECT if repeat % 2 == 0 else WALK
         old, new = 0.0, 0.0
         if kind == SUBJECT:
-            chi = 0.0
-            for _ in range(DF):
-                chi += np.random.standard_normal() ** 2
-            spread = math.sqrt(DF / chi)
+            spread = heavy_tail()
             for k in range(q):
                 proposal[k] = spread * np.random.standard_normal()
         else:
@@ -157,7 +180,7 @@ def move_subject(address, i, repeats, adapt, gain, x, theta, population, surroga
         ratio = -0.5 * (new - old)
         if kind == SUBJECT:
             ratio += 0.5 * (DF + q) * (math.log1p(new / DF) - math.log1p(old / DF))
-        to_effect(proposal, work.root[i], work.middle[i], effect)
+        to_effect(proposal, work.own_root, work.own_middle, effect)
         for k in range(q):
             trial[population.random[k]] = effect[k]
         there = likelihood(address, i, trial, data, sigma, work.predicted2, tolerance, work, record)
@@ -195,10 +218,7 @@ def jump_subject(address, i, x, theta, precision, population, surrogate, data, s
     """Jump between the modes of a subject that has several."""
     c, d, q, n_correlations = sizes(population)
     a, b = data[0][i], data[0][i + 1]
-    chosen, chi = int(np.random.random() * tuning.n_modes[i]), 0.0
-    for _ in range(DF):
-        chi += np.random.standard_normal() ** 2
-    spread = math.sqrt(DF / chi)
+    chosen, spread = int(np.random.random() * tuning.n_modes[i]), heavy_tail()
     for k in range(q):
         proposal[k] = spread * np.random.standard_normal()
     effect, present = np.empty(q), np.empty(q)
@@ -222,7 +242,7 @@ def jump_subject(address, i, x, theta, precision, population, surrogate, data, s
         theta[i] = trial
         work.log_likelihood[i] = there
         work.predicted[a:b] = work.predicted2[a:b]
-        from_effect(effect, work.root[i], work.middle[i], work.e[i])
+        from_effect(effect, work.own_root, work.own_middle, work.e[i])
         work.log_stand_in[i] = stand_in(i, effect, x[c : c + d], work.weight, work.log_sigma, surrogate)
 
 
@@ -296,18 +316,33 @@ def move_population(address, adapt, gain, x, log_density, theta, population, sur
     log_ratio, there = -math.inf, IMPOSSIBLE
     expected, common = np.empty_like(work.expected), np.empty_like(work.common)
     weight, log_sigma = np.empty_like(work.weight), np.empty_like(work.log_sigma)
-    sigma2, effect = np.empty_like(sigma), np.empty(q)
+    sigma2 = np.empty_like(sigma)
     if ratio > -math.inf:
         there = transport(
-            proposal, population, surrogate, expected, common, weight, log_sigma, work.root2, work.middle2
+            proposal,
+            population,
+            surrogate,
+            expected,
+            common,
+            weight,
+            log_sigma,
+            work.root2,
+            work.middle2,
+            work.each,
         )
         if there > IMPOSSIBLE:
             sigmas(proposal, population, sigma2)
-            shared, total = proposal[c : c + d], 0.0
+            total = 0.0
             for i in range(n):
-                to_effect(work.e[i], work.root2[i], work.middle2[i], effect)
                 for k in range(q):
-                    work.theta2[i, population.random[k]] = effect[k]
+                    work.effect2[k, i] = work.e[i, k]
+            to_effect_all(work.effect2, work.root2, work.middle2, work.effect2)
+            stand_in_all(
+                work.effect2, proposal[c : c + d], weight, log_sigma, surrogate, work.log_stand_in2, work.row
+            )
+            for i in range(n):
+                for k in range(q):
+                    work.theta2[i, population.random[k]] = work.effect2[k, i]
                 for k in range(len(population.common)):
                     work.theta2[i, population.common[k]] = common[i, k]
                 new = likelihood(
@@ -317,7 +352,6 @@ def move_population(address, adapt, gain, x, log_density, theta, population, sur
                 if new == WORST:
                     total = -math.inf
                     break
-                work.log_stand_in2[i] = stand_in(i, effect, shared, weight, log_sigma, surrogate)
                 total += (new - work.log_stand_in2[i]) - (work.log_likelihood[i] - work.log_stand_in[i])
             log_ratio = there - log_density + ratio + total
         if accept(log_ratio):
@@ -556,11 +590,13 @@ def run_chain(address, x, theta, sweeps, every, repeats, adapt, seed, population
             work.log_sigma,
             work.root,
             work.middle,
+            work.each,
         )
         for i in range(n):
             for k in range(q):
                 effect[k] = theta[i, population.random[k]]
-            from_effect(effect, work.root[i], work.middle[i], work.e[i])
+            own_coordinates(i, work)
+            from_effect(effect, work.own_root, work.own_middle, work.e[i])
             work.log_stand_in[i] = stand_in(i, effect, x[c : c + d], work.weight, work.log_sigma, surrogate)
             move_subject(
                 address, i, repeats, adapt, gain, x, theta, population, surrogate, data, sigma, tolerance, tuning, work,
