@@ -111,7 +111,7 @@ def _engine(settings: dict[str, Any], stats: Any) -> list[tuple[str, str, str]]:
     """Which engine made the draws, and the log posterior of each chain."""
     rows = []
     if settings.get("sampler") == "structured":
-        made = f"structured sampler, {settings['warm_up']} + {settings['sweeps']} sweeps, every {settings['every']}th kept"
+        made = f"structured sampler, {settings['warm_up']} + {settings['sweeps']} sweeps, one in {settings['every']} kept"
         rows.append(("Engine", made, "–"))
         for kind, share in settings["acceptance"].items():
             rows.append((f"Accepted, {kind.replace('_', ' ')}", f"{share:.0%}", "–"))

@@ -149,13 +149,13 @@ def test_a_seed_that_no_generator_takes_stops_before_anything_is_written(study: 
 
 
 @pytest.mark.slow
-def test_a_model_of_differential_equations_fails_clearly_and_the_rest_is_reported(study: Path):
+def test_a_fit_that_cannot_be_fails_clearly_and_the_rest_is_reported(study: Path):
     text = study.read_text(encoding="utf-8")
-    study.write_text(text + '[fit.ode]\nmodel = "stein2019_ode"\n', encoding="utf-8")
+    study.write_text(text + '[fit.zeros]\nmodel = "stein2019"\nblq = "M7"\n', encoding="utf-8")
     result = run_study(study)
     status = result.steps.set_index("step")["status"]
-    assert status["fit.ode"] == "failed"
-    assert status["diagnose.ode"] == "skipped"
+    assert status["fit.zeros"] == "failed"
+    assert status["diagnose.zeros"] == "skipped"
     assert status["dose.auc_0_28"] == status["response.crs"] == status["report"] == "made"
     assert result.converged is False
-    assert "needs a closed form" in result.report.read_text(encoding="utf-8")
+    assert "puts zeros into the data" in result.report.read_text(encoding="utf-8")

@@ -45,7 +45,7 @@ def model() -> ck.Model:
 
 @pytest.fixture(scope="module")
 def fit(model: ck.Model, data: ck.Dataset) -> ck.Fit:
-    return ck.fit_hierarchical(model, data, random=RANDOM, draws=3000, tune=2000, target_accept=0.95, seed=22)
+    return ck.fit_hierarchical(model, data, random=RANDOM, seed=22)
 
 
 def test_the_fit_converges(fit):
