@@ -1,0 +1,69 @@
+"""Few subjects, equations that explode, breaks out of order: a sound result, or a finding that names the place."""
+
+import numpy as np
+import pytest
+
+from carkinetics.fit import diagnose, fit_hierarchical
+from carkinetics.model import load_model, simulate
+from carkinetics.model.library import model_from_text
+
+pytestmark = pytest.mark.slow
+DESIGN = {"times": (2, 4, 7, 10, 14, 21, 28, 60, 120), "lloq": 50}
+EXPLODES = """
+schema = 1
+name = "explodes"
+title = "Growth that reaches infinity in finite time"
+value_unit = "copies/ug"
+[parameters.start]
+meaning = "level at the infusion"
+unit = "copies/ug"
+typical = 100
+omega = 0.5
+prior = { dist = "lognormal", median = 100, sigma = 1 }
+[parameters.growth]
+meaning = "rate per level"
+unit = "1/day"
+typical = 0.0002
+omega = 1.0
+prior = { dist = "lognormal", median = 0.0002, sigma = 2 }
+[states.cells]
+initial = "start"
+rate = "growth * cells * cells"
+[observation]
+of = "cells"
+error = "lognormal"
+residual = 0.3
+"""
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_and_two_subjects_give_a_finite_result(n):
+    model = load_model("stein2019")
+    fit = fit_hierarchical(
+        model, simulate(model, DESIGN, n, 3), draws=200, chains=2, seed=1, sampler="structured"
+    )
+    assert np.isfinite(fit.population()[["median", "sd"]]).all().all()
+    assert not diagnose(fit).attrs["converged"]
+
+
+def test_equations_that_explode_are_refused_counted_and_named():
+    model = model_from_text(EXPLODES)
+    data = simulate(
+        model, {"times": (1, 3, 7, 14, 21), "lloq": 10}, 6, 2, omega={"growth": 0.2, "start": 0.3}
+    )
+    fit = fit_hierarchical(model, data, draws=200, chains=2, seed=1, sampler="structured")
+    assert np.isfinite(fit.population()["median"]).all()
+    found = diagnose(fit)
+    rows = found[found["rule"] == "failed-solve"]
+    assert len(rows)
+    assert rows["where"].str.startswith("subject S").all()
+    assert rows["message"].str.contains("growth").all()
+
+
+def test_a_lag_beyond_the_peak_does_not_stop_a_fit():
+    model = load_model("ogasawara2021")
+    data = simulate(model, DESIGN, 6, 4)
+    lag = next(name for name in model.parameters if "lag" in name)
+    wide = model.with_priors(**{lag: {"dist": "lognormal", "median": 9.0, "sigma": 1.0}})
+    fit = fit_hierarchical(wide, data, draws=100, chains=2, seed=1, sampler="structured")
+    assert np.isfinite(fit.population()["median"]).all()
