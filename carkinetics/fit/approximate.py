@@ -219,7 +219,7 @@ def initial_state(problem: Problem) -> Approximation:
     centre = np.array([model.parameters[name].prior.location for name in model.free_parameters])
     middle = 0.5 * np.median(theta, axis=0) + 0.5 * centre
 
-    def coefficients(part: str, names: list[str]) -> Array:
+    def coefficients(part: str) -> Array:
         known = dict(zip(model.free_parameters, middle, strict=True))
         return np.array([known.get(name, 0.0) for name in getattr(effects, part).names], dtype=float)
 
@@ -227,8 +227,8 @@ def initial_state(problem: Problem) -> Approximation:
     sigma = np.array([_first_sigma(problem, name) for name in problem.sigma_names])
     return approximation_at(
         problem,
-        coefficients("mean", []),
-        coefficients("shared", []),
+        coefficients("mean"),
+        coefficients("shared"),
         np.diag(omega**2),
         sigma,
         theta[:, effects.random],

@@ -9,9 +9,7 @@ parameters that single subjects say little about, the hierarchical fit is the an
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,24 +21,20 @@ from scipy import stats
 from carkinetics.dataset.table import Dataset
 from carkinetics.fit.approximate import (
     Approximation,
-    coefficient_system,
     em_step,
     individual_gaussians,
-    inverse,
     laplace_em,
     laplace_minus_two_log_likelihood,
 )
-from carkinetics.fit.layout import TOLERANCE
-from carkinetics.fit.modes import importance_log_weights, row_variances
+from carkinetics.fit.objective import minus_two_log_likelihood
 from carkinetics.fit.problem import make_problem
 from carkinetics.fit.summary import SCALE_WORDS
+from carkinetics.fit.uncertainty import correlated_pairs, standard_errors
 from carkinetics.fit.variability import shrinkage
 from carkinetics.model.spec import Model
 
 Array = NDArray[np.float64]
 INTERVAL = 0.95
-DF = 5.0  # of the Student t around each subject's mode
-SIGMA_STEP = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,11 +198,6 @@ def maximise(state: Approximation, iterations: int, tolerance: float = 1e-6) -> 
     return individual_gaussians(state), False
 
 
-def _pairs(state: Approximation) -> list[tuple[int, int]]:
-    block = state.effects.block.tolist()
-    return [(a, b) for k, a in enumerate(block) for b in block[:k]]
-
-
 def to_vector(state: Approximation) -> Array:
     """Population values as unconstrained numbers.
 
@@ -223,7 +212,7 @@ def to_vector(state: Approximation) -> Array:
         Coefficients, log-Cholesky entries of the covariance, log sigma.
     """
     root = np.linalg.cholesky(state.between) if len(state.between) else state.between
-    below = [root[a, b] for a, b in _pairs(state)]
+    below = [root[a, b] for a, b in correlated_pairs(state)]
     return np.concatenate([state.mean, state.shared, np.log(np.diag(root)), below, np.log(state.sigma)])
 
 
@@ -243,7 +232,7 @@ def from_vector(state: Approximation, vector: Array) -> Approximation:
         At the modes.
     """
     c, d, q = len(state.mean), len(state.shared), state.effects.n_random
-    pairs = _pairs(state)
+    pairs = correlated_pairs(state)
     root = np.diag(np.exp(vector[c + d : c + d + q]))
     for (a, b), value in zip(pairs, vector[c + d + q :], strict=False):
         root[a, b] = value
@@ -254,131 +243,10 @@ def from_vector(state: Approximation, vector: Array) -> Approximation:
     return individual_gaussians(moved, steps=6)
 
 
-def minus_two_log_likelihood(state: Approximation, draws: int, seed: int) -> tuple[float, float]:
-    """Minus twice the marginal log-likelihood by importance sampling around the modes.
-
-    Parameters
-    ----------
-    state : Approximation
-        At the modes.
-    draws : int
-        Per subject.
-    seed : int
-        Of the draws.
-
-    Returns
-    -------
-    tuple of float
-        The value and its Monte-Carlo standard error. Densities are of log y for errors on the log scale.
-    """
-    layout, effects, n = state.problem.layout, state.effects, state.problem.n_subjects
-    q = effects.n_random
-    if not q:
-        return float(-2 * state.objective.sum()), 0.0
-    rng = np.random.default_rng(seed)
-    normal, chi = rng.standard_normal((draws, q)), rng.chisquare(DF, draws)
-    roots = np.linalg.cholesky(state.covariance)
-    log_weight = np.empty((n, draws))
-    precision, expected = inverse(state.between), state.expected
-    address = layout.values.address  # noqa: PD011 (a kernel, not a table)
-    workers = os.cpu_count() or 1
-    cuts = np.linspace(0, n, workers + 1).astype(int)
-
-    def work(part: int) -> None:
-        importance_log_weights(
-            address, cuts[part], cuts[part + 1], np.ascontiguousarray(state.modes), roots, state.theta,
-            expected, precision, effects.random, layout.data, state.sigma, TOLERANCE, normal, chi, DF,
-            np.empty(len(layout.time)), log_weight,
-        )  # fmt: skip
-
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, range(workers)))
-    constant = math.lgamma((DF + q) / 2) - math.lgamma(DF / 2) - q / 2 * math.log(DF * math.pi)
-    log_root = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
-    among = np.linalg.slogdet(state.between)[1]
-    top = log_weight.max(axis=1, keepdims=True)
-    weight = np.exp(log_weight - top)
-    mean = weight.mean(axis=1)
-    each = np.log(mean) + top[:, 0] - q / 2 * math.log(2 * math.pi) - 0.5 * among - constant + log_root
-    # The same random numbers serve every subject, so their errors do not cancel as independent ones would.
-    error = (weight / mean[:, None]).sum(axis=0).std(ddof=1) / math.sqrt(draws)
-    return float(-2 * each.sum()), float(2 * error)
-
-
-def scores(state: Approximation) -> Array:
-    """Slope of every subject's marginal log-likelihood in all population values, by the subjects' Gaussians.
-
-    Parameters
-    ----------
-    state : Approximation
-        At the modes.
-
-    Returns
-    -------
-    ndarray, shape (n_subject, n)
-        Coefficients, log omega, correlations of the block, log sigma.
-
-    References
-    ----------
-    .. [1] Louis TA. J R Stat Soc B 1982;44:226-233.
-    """
-    e, n = state.effects, state.problem.n_subjects
-    precision = inverse(state.between)
-    away = state.modes - state.expected
-    slope = np.concatenate([away @ precision, state.score[:, e.common]], axis=1)
-    of = np.concatenate([e.mean.of, e.n_random + e.shared.of])
-    parts = [slope[:, of] * np.concatenate([e.mean.design, e.shared.design]).T]
-    second = away[:, :, None] * away[:, None, :] + state.covariance
-    pull = 0.5 * (precision @ second @ precision - precision)
-    parts.append(2 * np.einsum("nab,ba->na", pull, state.between))
-    omega = np.sqrt(np.diag(state.between))
-    parts.append(
-        np.array([2 * pull[:, a, b] * omega[a] * omega[b] for a, b in _pairs(state)]).reshape(-1, n).T
-    )
-    parts.append(_sigma_scores(state))
-    return np.concatenate(parts, axis=1)
-
-
-def _sigma_scores(state: Approximation) -> Array:
-    problem, layout = state.problem, state.problem.layout
-    variance = np.zeros(len(state.predicted))
-    if state.effects.n_random:
-        row_variances(
-            np.ascontiguousarray(state.covariance),
-            state.effects.random,
-            layout.pointer,
-            state.jacobian,
-            variance,
-        )
-    width = np.sqrt(variance)
-
-    def expected(sigmas: Mapping[str, float]) -> Array:
-        levels = [problem.natural(state.predicted + sign * width) for sign in (-1, 1)]
-        rows = 0.5 * sum(problem.log_likelihood(level, sigmas) for level in levels)
-        return problem.by_subject(np.asarray(rows))
-
-    columns = []
-    for name, value in state.sigmas.items():
-        up, down = (expected(state.sigmas | {name: value * math.exp(s * SIGMA_STEP)}) for s in (1, -1))
-        columns.append((up - down) / (2 * SIGMA_STEP))
-    return np.column_stack(columns)
-
-
-def _standard_errors(state: Approximation) -> Array:
-    """Coefficients from their curvature, standard deviations from the spread of the scores."""
-    n_coefficients = len(state.mean) + len(state.shared)
-    curvature, _ = coefficient_system(state)
-    each = scores(state)
-    information = each.T @ each
-    both = np.sqrt(np.abs(np.diag(inverse(information))))
-    both[:n_coefficients] = np.sqrt(np.diag(inverse(curvature)))
-    return both
-
-
 def _estimates(state: Approximation) -> pd.DataFrame:
     """The table of population values."""
     problem, z = state.problem, stats.norm.ppf(0.5 + INTERVAL / 2)
-    errors = iter(_standard_errors(state))
+    errors = iter(standard_errors(state))
     of = {}
     for coefficients, values in ((state.effects.mean, state.mean), (state.effects.shared, state.shared)):
         for name, value in zip(coefficients.names, values, strict=True):
@@ -413,7 +281,7 @@ def _estimates(state: Approximation) -> pd.DataFrame:
             omega * math.exp(z * error),
             unit,
         )
-    for a, b in _pairs(state):
+    for a, b in correlated_pairs(state):
         omegas = np.sqrt(np.diag(state.between))
         value, error = float(state.between[a, b] / (omegas[a] * omegas[b])), float(next(errors))
         name = f"corr_{problem.random[b]}_{problem.random[a]}"

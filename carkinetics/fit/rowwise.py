@@ -20,7 +20,7 @@ ERROR_NUMBER = {
 }  # fmt: skip
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _ROOT_HALF = math.sqrt(0.5)
-_STEP = 1e-5
+_STEP = 1e-3  # standard deviations
 
 
 @compiled()
@@ -125,7 +125,7 @@ def row_slope(number, kind, predicted, value, lower, above, first, second):
             ratio = math.exp(log_density(z, False) - log_normal_cdf(z))
             return -ratio / first, max(ratio * (z + ratio), 0.0) / (first * first)
     # The other terms by differences; their Gauss-Newton curvature need not be exact.
-    h = _STEP * (spread(number, predicted, first, second) if number > STUDENT else first) * 100.0
+    h = _STEP * spread(number, predicted, first, second)
     here = row_log_likelihood(number, kind, predicted, value, lower, above, first, second)
     up = row_log_likelihood(number, kind, predicted + h, value, lower, above, first, second)
     down = row_log_likelihood(number, kind, predicted - h, value, lower, above, first, second)

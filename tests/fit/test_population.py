@@ -7,8 +7,10 @@ import pytest
 from carkinetics.dataset import read_nonmem
 from carkinetics.fit import fit_population
 from carkinetics.fit.approximate import approximation_at, individual_gaussians
-from carkinetics.fit.population import minus_two_log_likelihood, scores, to_vector
+from carkinetics.fit.objective import minus_two_log_likelihood
+from carkinetics.fit.population import to_vector
 from carkinetics.fit.problem import make_problem
+from carkinetics.fit.uncertainty import scores
 from carkinetics.model import load_model, simulate
 from carkinetics.model.library import model_from_text
 
