@@ -160,6 +160,7 @@ def fit(
     error: Annotated[str | None, typer.Option(help="Residual error; the model file's if not given.")] = None,
     draws: Annotated[int | None, typer.Option(help="Draws per chain; until converged if not given.")] = None,
     tune: int = 1000, chains: int = 4, seed: Seed = 20260101,
+    method: Annotated[str, typer.Option(help="mcmc; or an approximation: laplace, pathfinder, advi.")] = "mcmc",
     sampler: Annotated[str, typer.Option(help="auto, structured or nuts.")] = "auto",
     max_minutes: Annotated[float, typer.Option(help="Stop then, converged or not.")] = 15.0,
 ) -> None:  # fmt: skip
@@ -170,7 +171,8 @@ def fit(
     found = ck.fit_hierarchical(
         ck.load_model(model), table, random=random or None, blq=blq, error=error,
         covariates=_pairs("covariate", covariate, "PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'"),
-        draws=draws, tune=tune, chains=chains, seed=seed, sampler=sampler, max_minutes=max_minutes, progress=True,
+        draws=draws, tune=tune, chains=chains, seed=seed, method=method, sampler=sampler, max_minutes=max_minutes,
+        progress=True,
     )  # fmt: skip
     found.save(output)
     _show(found.population().reset_index(), False)

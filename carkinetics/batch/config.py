@@ -101,6 +101,7 @@ _FIT = {
     "chains": "a whole number above 0",
     "centred": "a list of text",
     "target_accept": "a number",
+    "method": "text",
     "sampler": "text",
     "until": "a table",
     "max_minutes": "a number",

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.findings import Finding, findings_table
+from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.result import Fit
 
 RHAT, RHAT_SUBJECT, ESS, EBFMI = 1.01, 1.05, 400, 0.3
@@ -54,6 +55,8 @@ def diagnose(fit: Fit) -> pd.DataFrame:
         f"converged: R-hat at most {population['rhat'].max():.3f}, effective sample size at least "
         f"{population[['ess_bulk', 'ess_tail']].min().min():.0f}{trajectories}"
     )
+    if "pareto_k" in fit.settings:
+        good = f"approximate ({fit.settings['sampler']}), corrected by weights with Pareto k {fit.settings['pareto_k']:.2f}"
     table.attrs = {"converged": not errors, "verdict": f"not converged: {errors[0]}" if errors else good}
     return table
 
@@ -77,6 +80,24 @@ def _estimated(fit: Fit) -> pd.DataFrame:
     return table[
         ~(table["sd"] <= 1e-12 * table["median"].abs())
     ]  # an SD that is no number stays, to be found
+
+
+def _approximation(fit: Fit) -> Iterator[Finding]:
+    """Draws that are no Markov chain: their weights say how far they are from the posterior."""
+    if "pareto_k" not in fit.settings:
+        return
+    k, name = fit.settings["pareto_k"], fit.settings["sampler"]
+    if k <= GOOD_K:
+        yield Finding(
+            "warning", "approximation", "method",
+            f"{name} is an approximation; its draws were corrected by their weights, whose Pareto k is {k:.2f}",
+        )  # fmt: skip
+    else:
+        yield Finding(
+            "error", "approximation", "method",
+            f"{name} is an approximation whose Pareto k is {k:.2f}, above {GOOD_K}: intervals may be far off; "
+            "method='mcmc' draws from the posterior",
+        )  # fmt: skip
 
 
 def _rhat(fit: Fit) -> Iterator[Finding]:
@@ -155,9 +176,10 @@ def _energy(fit: Fit) -> Iterator[Finding]:
 
 
 def _trapped_chain(fit: Fit) -> Iterator[Finding]:
-    lp = fit.tree["sample_stats"]["lp"].to_numpy()
-    if len(lp) < 2:
+    stats = fit.tree["sample_stats"]
+    if "lp" not in stats or stats["lp"].sizes["chain"] < 2:
         return
+    lp = stats["lp"].to_numpy()
     means, spread = lp.mean(axis=1), np.median(lp.std(axis=1))
     for chain in np.flatnonzero(means < means.max() - LP_GAP * spread):
         yield Finding(
@@ -314,6 +336,6 @@ def _swapped_rates(fit: Fit) -> Iterator[Finding]:
 
 
 RULES = (
-    _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _rarely_moved, _failed_solves,
+    _approximation, _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _rarely_moved, _failed_solves,
     _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates,
 )  # fmt: skip

@@ -27,6 +27,7 @@ class Solution(Op):
     """
 
     __props__ = ("layout",)
+    gufunc_signature = "(n,p)->(r),(r,p)"  # lets PyTensor run it over many sets of parameters
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -56,6 +57,7 @@ class Carried(Op):
     """
 
     __props__ = ("layout",)
+    gufunc_signature = "(r,p),(r)->(n,p)"
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

@@ -24,6 +24,7 @@ from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.fit.approximate import Approximation, laplace_em
 from carkinetics.fit.draws import assemble_tree
 from carkinetics.fit.goal import Goal
+from carkinetics.fit.laplace import sample_laplace
 from carkinetics.fit.nuts import TARGET_ACCEPT, TARGET_ACCEPT_ODE, choose_centred, sample_nuts
 from carkinetics.fit.problem import Problem, make_problem
 from carkinetics.fit.result import INTERVAL, Fit
@@ -33,6 +34,8 @@ from carkinetics.fit.summary import summarise
 from carkinetics.model.spec import Model
 
 SAMPLERS = ("auto", "structured", "nuts")
+METHODS = ("mcmc", "laplace", "pathfinder", "advi")
+APPROXIMATE_DRAWS = 1000  # per chain, of methods that have no goal to reach
 # Where the structured sampler misses the goal, nutpie gets the rest of the time.
 STRUCTURED_SHARE = 0.6
 MAX_MINUTES = 15.0
@@ -48,6 +51,7 @@ def fit_hierarchical(
     error: str | Mapping[str, str] | None = None,
     blq: str = "M3",
     assay: str | Mapping[str, str] | None = None,
+    method: str = "mcmc",
     sampler: str = "auto",
     until: Mapping[str, float] | None = None,
     max_minutes: float = MAX_MINUTES,
@@ -82,6 +86,9 @@ def fit_hierarchical(
         ``"M1"`` to ``"M7"``; ``"M3"`` treats BLQ values as censored.
     assay : str or mapping, optional
         Which assay, when several have the model's unit; or one by output.
+    method : {"mcmc", "laplace", "pathfinder", "advi"}
+        ``"mcmc"`` draws from the posterior. The others approximate it, say so, and show Pareto's k: at most 0.7, and
+        the draws are corrected by their weights; above, `diagnose` calls the fit not converged.
     sampler : {"auto", "structured", "nuts"}
         The engine. ``"auto"`` takes the structured sampler where there are random effects, and nutpie where there
         are none or where the structured one misses the goal.
@@ -121,7 +128,10 @@ def fit_hierarchical(
     FitError
         If the sampler could not start.
     """
-    _refuse(draws, tune, chains, target_accept, seed, sampler)
+    _refuse(draws, tune, chains, target_accept, seed)
+    for name, value, known in (("sampler", sampler, SAMPLERS), ("method", method, METHODS)):
+        if value not in known:
+            raise ConfigError(f"{name} is {value!r}{did_you_mean(value, known)}")
     goal, say = Goal.of(until, max_minutes), _teller(progress)
     problem = make_problem(
         model, data, random=random, covariates=covariates, blq=blq, error=error, assay=assay, correlated=correlated
@@ -134,7 +144,9 @@ def fit_hierarchical(
     ask = _Request(
         goal, draws, tune, chains, cores or os.cpu_count() or 1, seed, target_accept, tuple(direct), say
     )
-    raw, engine = _draw(problem, found, sampler, ask)
+    raw, engine = (
+        _draw(problem, found, sampler, ask) if method == "mcmc" else _approximate(problem, found, method, ask)
+    )
     settings = _settings(problem, direct, found) | {
         "draws": int(raw["posterior"].sizes["draw"]), "tune": tune, "chains": chains, "seed": seed,
         "target_accept": target_accept, "until": {"ess": goal.ess, "rhat": goal.rhat}, "max_minutes": max_minutes,
@@ -163,17 +175,13 @@ class _Request:
     say: Callable[[str], None]
 
 
-def _refuse(
-    draws: int | None, tune: int, chains: int, target_accept: float | None, seed: int, sampler: str
-) -> None:
+def _refuse(draws: int | None, tune: int, chains: int, target_accept: float | None, seed: int) -> None:
     if min(1 if draws is None else draws, tune, chains) < 1:
         raise ConfigError(f"draws, tune and chains are {draws}, {tune} and {chains}; each must be at least 1")
     if not (target_accept is None or 0.5 <= target_accept < 1) or not 0 <= seed < 2**32:
         raise ConfigError(
             f"target_accept is {target_accept!r} (0.5 to below 1), seed {seed!r} (0 to below 2**32)"
         )
-    if sampler not in SAMPLERS:
-        raise ConfigError(f"sampler is {sampler!r}{did_you_mean(sampler, SAMPLERS)}")
 
 
 def _draw(
@@ -209,6 +217,23 @@ def _nuts(problem: Problem, found: Approximation, ask: _Request) -> tuple[xr.Dat
         "sampler": "nutpie", "reached": run.reached, "least_ess": round(run.progress.ess, 1),
         "seconds": round(ask.goal.minutes * 60 - ask.goal.seconds_left, 2) if np.isfinite(ask.goal.minutes) else None,
     }  # fmt: skip
+
+
+def _approximate(
+    problem: Problem, found: Approximation, method: str, ask: _Request
+) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Draws of an approximation, and Pareto's k of their weights."""
+    size = {"draws": ask.draws or APPROXIMATE_DRAWS, "chains": ask.chains, "seed": ask.seed}
+    ask.say(f"{method}: an approximation, not the posterior")
+    if method == "laplace":
+        raw, k = sample_laplace(problem, found, cores=min(ask.cores, os.cpu_count() or 1), **size)
+    else:
+        from carkinetics.fit import variational  # imports PyMC
+        from carkinetics.fit.graph import build_pymc_model
+
+        draw = variational.sample_advi if method == "advi" else variational.sample_pathfinder
+        raw, k = draw(build_pymc_model(problem, ask.centred), problem, found, **size)
+    return raw, {"sampler": method, "pareto_k": round(k, 3), "reached": False}
 
 
 def rebuild_pymc_model(fit: Fit) -> Any:

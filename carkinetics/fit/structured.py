@@ -28,7 +28,7 @@ from carkinetics.fit.effects import Effects
 from carkinetics.fit.goal import Goal, Progress, progress_of
 from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.problem import Problem
-from carkinetics.fit.surrogate import Population, Surrogate, covariance, set_covariance, sizes
+from carkinetics.fit.surrogate import Population, Surrogate, set_covariance, sizes
 from carkinetics.fit.sweep import N_MOVES, Record, Tuning, Workspace, run_chain
 
 Floats = NDArray[np.float64]
@@ -146,8 +146,21 @@ def vector_of(state: Approximation, population: Population) -> Floats:
     return x
 
 
-def _spread_of(state: Approximation, population: Population) -> Floats:
-    """A first guess of the posterior covariance of the population vector."""
+def spread_of(state: Approximation, population: Population) -> Floats:
+    """A first guess of the posterior covariance of the population vector.
+
+    Parameters
+    ----------
+    state : Approximation
+        An approximate fit.
+    population : Population
+        Prior and design.
+
+    Returns
+    -------
+    ndarray, shape (n_x, n_x)
+        By the curvature of the coefficients, and by counting subjects and rows for the spreads.
+    """
     c, d, q, r = sizes(population)
     curvature, _ = coefficient_system(state)
     prior = np.concatenate([population.mean_spread, population.shared_spread]) ** -2.0
@@ -191,7 +204,7 @@ class StructuredSampler:
         self.n_chains, self.cores = chains, min(cores or os.cpu_count() or 1, chains)
         self.seeds, self.rng = np.random.SeedSequence(seed), np.random.default_rng([seed, 7])
         self.seed = seed
-        self.centre, spread = vector_of(state, self.population), _spread_of(state, self.population)
+        self.centre, spread = vector_of(state, self.population), spread_of(state, self.population)
         around = self.centre + self.rng.multivariate_normal(np.zeros(len(spread)), spread, size=2000)
         tuning = self._first_tuning(around)
         self.chains = [self._first_chain(around[k], tuning, start) for k in range(chains)]
@@ -383,17 +396,6 @@ class StructuredSampler:
         values[..., c + d + q : c + d + q + r] = np.tanh(x[..., c + d + q : c + d + q + r])
         values[..., c + d + q + r :] = np.exp(x[..., c + d + q + r :])
         return values
-
-    def correlations(self, x: Floats) -> Floats:
-        """Correlation matrices of the correlated effects, shape (..., b, b)."""
-        q, block = self.state.effects.n_random, self.population.block
-        flat = x.reshape(-1, x.shape[-1])
-        found, between = np.empty((len(flat), len(block), len(block))), np.empty((q, q))
-        for k, one in enumerate(flat):
-            covariance(one, self.population, between)
-            root = np.sqrt(np.diag(between)[block])
-            found[k] = between[np.ix_(block, block)] / np.outer(root, root)
-        return found.reshape(*x.shape[:-1], len(block), len(block))
 
 
 def _own(tuning: Tuning) -> Tuning:

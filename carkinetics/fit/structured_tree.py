@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from carkinetics.fit.effects import split
+from carkinetics.fit.effects import Effects, split
+from carkinetics.fit.problem import Problem
 from carkinetics.fit.structured import Draws, StructuredSampler
-from carkinetics.fit.surrogate import sizes
+from carkinetics.fit.surrogate import Population, covariance, sizes
+
+Floats = NDArray[np.float64]
 
 
 def raw_tree(engine: StructuredSampler, made: Draws) -> tuple[xr.DataTree, dict[str, Any]]:
@@ -27,9 +32,36 @@ def raw_tree(engine: StructuredSampler, made: Draws) -> tuple[xr.DataTree, dict[
     tuple of (xarray.DataTree, dict)
         The tree, and entries for the settings of a fit.
     """
-    problem, effects = engine.problem, engine.state.effects
-    c, d, q, r = sizes(engine.population)
-    x, dims = made.x, ("chain", "draw")
+    stats = {"logp": made.log_posterior, "log_likelihood": made.log_likelihood}
+    tree = population_tree(
+        engine.problem, engine.state.effects, engine.population, made.x, made.effect, stats
+    )
+    return tree, _record(engine, made)
+
+
+def population_tree(
+    problem: Problem, effects: Effects, population: Population, x: Floats, effect: Floats, stats: Mapping[str, Floats]
+) -> xr.DataTree:  # fmt: skip
+    """Population vectors and subjects' random effects under the names of the PyMC model.
+
+    Parameters
+    ----------
+    problem, effects, population
+        What was fitted.
+    x : ndarray, shape (n_chains, n_draws, n_x)
+        See `carkinetics.fit.surrogate`.
+    effect : ndarray, shape (n_chains, n_draws, n_subject, n_random)
+        On the free scale.
+    stats : mapping of str to ndarray, shape (n_chains, n_draws)
+        Beside the draws.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``posterior`` and ``sample_stats``.
+    """
+    c, d, q, r = sizes(population)
+    dims = ("chain", "draw")
     location, slopes = split(effects, problem, {"mean": x[..., :c], "shared": x[..., c : c + d]})
     parameters = problem.model.parameters
     found: dict[str, Any] = {
@@ -42,7 +74,7 @@ def raw_tree(engine: StructuredSampler, made: Draws) -> tuple[xr.DataTree, dict[
     shape = (*x.shape[:2], problem.n_subjects)
     for name in problem.varying:
         if name in problem.random:
-            free = made.effect[..., problem.random.index(name)]
+            free = effect[..., problem.random.index(name)]
         else:
             free = np.broadcast_to(location[name][..., None] + problem.shift(name, slopes), shape)
         found[name] = ((*dims, "subject"), parameters[name].from_free(free))
@@ -50,16 +82,40 @@ def raw_tree(engine: StructuredSampler, made: Draws) -> tuple[xr.DataTree, dict[
         "chain": np.arange(x.shape[0]), "draw": np.arange(x.shape[1]), "subject": problem.data.subject_ids
     }  # fmt: skip
     if problem.correlated:
-        found["effect_correlation"] = ((*dims, "effect", "effect_aux"), engine.correlations(x))
+        found["effect_correlation"] = ((*dims, "effect", "effect_aux"), correlations(x, population))
         coords |= {"effect": list(problem.correlated), "effect_aux": list(problem.correlated)}
-    stats = {"logp": (dims, made.log_posterior), "log_likelihood": (dims, made.log_likelihood)}
-    tree = xr.DataTree.from_dict(
+    beside = {name: (dims, value) for name, value in stats.items()}
+    return xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset(found, coords),
-            "sample_stats": xr.Dataset(stats, {name: coords[name] for name in dims}),
+            "sample_stats": xr.Dataset(beside, {name: coords[name] for name in dims}),
         }
     )
-    return tree, _record(engine, made)
+
+
+def correlations(x: Floats, population: Population) -> Floats:
+    """Correlation matrices of the correlated effects.
+
+    Parameters
+    ----------
+    x : ndarray, shape (..., n_x)
+        Population vectors.
+    population : Population
+        Which effects are correlated.
+
+    Returns
+    -------
+    ndarray, shape (..., b, b)
+        Of b effects.
+    """
+    q, block = len(population.random), population.block
+    flat = x.reshape(-1, x.shape[-1])
+    found, between = np.empty((len(flat), len(block), len(block))), np.empty((q, q))
+    for k, one in enumerate(flat):
+        covariance(one, population, between)
+        root = np.sqrt(np.diag(between)[block])
+        found[k] = between[np.ix_(block, block)] / np.outer(root, root)
+    return found.reshape(*x.shape[:-1], len(block), len(block))
 
 
 def _record(engine: StructuredSampler, made: Draws) -> dict[str, Any]:

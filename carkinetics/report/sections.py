@@ -14,6 +14,7 @@ import pandas as pd
 
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
+from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, number, span
@@ -115,6 +116,9 @@ def _engine(settings: dict[str, Any], stats: Any) -> list[tuple[str, str, str]]:
         rows.append(("Engine", made, "–"))
         for kind, share in settings["acceptance"].items():
             rows.append((f"Accepted, {kind.replace('_', ' ')}", f"{share:.0%}", "–"))
+    elif "pareto_k" in settings:
+        rows.append(("Engine", f"{settings['sampler']}: an approximation, {settings['draws']} draws", "–"))
+        rows.append(("Pareto k of the weights", f"{settings['pareto_k']:.2f}", f"at most {GOOD_K}"))
     elif settings.get("sampler"):
         rows.append(("Engine", f"{settings['sampler']}, {settings['tune']} + {settings['draws']} draws", "–"))
     if "lp" in stats:
