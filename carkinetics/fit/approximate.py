@@ -440,12 +440,14 @@ def _residual_step(state: Approximation, priors: bool) -> Approximation:
         )
     of_row = scale[layout.sigma_at[layout.output, 0]]
     width, sigma, data = np.minimum(np.sqrt(variance), of_row), state.sigma.copy(), layout.data
+    # A subject whose equations cannot be solved here says nothing about the residual error.
+    predicted = np.where(np.isfinite(state.predicted), state.predicted, layout.value)
 
     def minus_expected(log_sigma: float, k: int) -> float:
         sigma[k] = np.exp(log_sigma)
         # Without its half-normal prior, sigma would run to infinity where every value is BLQ.
         penalty = 0.5 * (sigma[k] / scale[k]) ** 2 if priors else 0.0
-        return penalty - expected_log_likelihood(data, state.predicted, width, sigma)
+        return penalty - expected_log_likelihood(data, predicted, width, sigma)
 
     for k in range(len(sigma)):
         at = np.log(state.sigma[k])

@@ -6,10 +6,14 @@ operation. Inside nutpie's compiled density it never returns to Python.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch import basic as numba_dispatch
@@ -87,17 +91,36 @@ def _solution(op: Solution, node: Apply | None = None, **kwargs: Any) -> tuple[A
     )
     fixed, pointer, time, output = layout.fixed, layout.pointer, layout.time, layout.output
     schedule, lines, tolerance = layout.schedule, layout.schedule_pointer, TOLERANCE
+    # By address: numba would freeze a copy of the array into the code. The layout lives as long as the operation.
+    n, notes = len(pointer) - 1, layout.failures.ctypes.data
 
     @numba_dispatch.numba_njit
     def solution(theta):
         predicted, jacobian = np.empty(n_rows), np.empty((n_rows, p))
-        predict_each(
+        failed = predict_each(
             address, np.ascontiguousarray(theta), fixed, pointer, time, output, schedule, lines, tolerance, predicted,
             jacobian,
         )  # fmt: skip
+        if failed > 0:
+            note = carray(as_pointer(notes), (n, 1 + p), np.float64)
+            for i in range(n):
+                if math.isnan(predicted[pointer[i]]):
+                    if note[i, 0] == 0.0:
+                        note[i, 1:] = theta[i]
+                    note[i, 0] += 1.0
         return predicted, jacobian
 
     return solution, None
+
+
+@intrinsic
+def as_pointer(typingctx: Any, address: Any) -> Any:
+    """A number as a pointer to memory, as `numba.carray` takes it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(address), generate
 
 
 @numba_dispatch.register_funcify_and_cache_key(Carried)

@@ -84,6 +84,11 @@ class Layout:
         """Compiled predictions with derivatives in the free parameters."""
         return compile_model(self.model, self.scales, gradient=True)
 
+    @cached_property
+    def failures(self) -> Floats:
+        """Where compiled densities note what they could not solve, shape (n_subject, 1 + n_free): count, first parameters."""
+        return np.zeros((len(self.pointer) - 1, 1 + self.gradients.n_theta))
+
     @property
     def data(self) -> tuple[NDArray[Any], ...]:
         """All arrays but the model's, as one tuple for compiled loops."""

@@ -9,7 +9,7 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.approximate import Approximation
+from carkinetics.fit.failed import failed_solves
 from carkinetics.fit.goal import Goal, Progress, progress_of
 from carkinetics.fit.problem import Problem
+
+if TYPE_CHECKING:
+    from carkinetics.fit.precondition import Coupling
 
 # A random effect is sampled centred when the data determine more than this share of its variance.
 CENTRED_ABOVE = 0.5
@@ -82,16 +86,19 @@ class NutsRun:
         Of the population quantities.
     reached : bool
         Whether the goal was reached; also False where a fixed length was asked for and falls short of it.
+    failed : dict
+        Subjects whose equations could not be solved for proposals, warm-up included (`carkinetics.fit.failed`).
     """
 
     tree: xr.DataTree
     progress: Progress
     reached: bool
+    failed: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def sample_nuts(
     pymc_model: Any, problem: Problem, found: Approximation, goal: Goal, *, draws: int | None, tune: int, chains: int,
-    cores: int, seed: int, target_accept: float, say: Callable[[str], None],
+    cores: int, seed: int, target_accept: float, coupling: Coupling | None, say: Callable[[str], None],
 ) -> NutsRun:  # fmt: skip
     """Compile and run nutpie, for a number of draws or until a goal is reached.
 
@@ -105,6 +112,8 @@ def sample_nuts(
         What to reach where no number of draws is given.
     draws, tune, chains, cores, seed, target_accept
         Of nutpie.
+    coupling : Coupling or None
+        To sample in coordinates in which population and subjects are less coupled.
     say : callable
         Is told what is being done.
 
@@ -120,12 +129,17 @@ def sample_nuts(
     """
     import nutpie
 
+    from carkinetics.fit.precondition import precondition  # imports PyMC
+
     say("compiling the model for nutpie (some 10 to 30 seconds)")
-    compiled = nutpie.compile_pymc_model(pymc_model)
-    names = [pymc_model.rvs_to_values[rv].name for rv in pymc_model.free_RVs]
+    moved = precondition(pymc_model, coupling) if coupling else pymc_model
+    compiled = nutpie.compile_pymc_model(moved)
+    names = [variable.name for variable in moved.value_vars]
 
     def start(chain_seed: Any) -> NDArray[np.float64]:
         point = starting_point(problem, found, np.random.default_rng(chain_seed))
+        if coupling:
+            point |= coupling.standardise(point)
         return np.concatenate([np.ravel(point[name]) for name in names])
 
     if len(start(0)) != compiled.n_dim:
@@ -137,19 +151,40 @@ def sample_nuts(
         "tune": tune, "chains": chains, "seed": seed, "progress_bar": False, "save_warmup": False,
         "target_accept": target_accept,
     }  # fmt: skip
+    failures = problem.layout.failures
+    failures[:] = 0.0
     try:
         if draws is not None:
             tree = nutpie.sample(compiled, draws=draws, cores=min(cores, chains), **asked)
-            quality = progress_of(population_draws(problem, tree))
-            return NutsRun(tree, quality, quality.meets(goal))
-        # All chains at a time: with fewer threads the last ones would only start when the first have ended.
-        running = nutpie.sample(compiled, draws=MOST_DRAWS, cores=chains, blocking=False, **asked)
-        return _until(running, problem, goal, say)
+        else:
+            # All chains at a time: with fewer threads the last ones would only start when the first have ended.
+            running = nutpie.sample(compiled, draws=MOST_DRAWS, cores=chains, blocking=False, **asked)
+            tree = _until(running, problem, goal, say)
     except RuntimeError as error:
-        raise FitError(f"the sampler stopped: {error}") from error
+        reason = str(error).partition("\n")[0]  # below it stands a backtrace of another language
+        raise FitError(
+            f"nutpie stopped: {reason}{_where(failed_solves(problem, failures[:, 0], failures[:, 1:]))}"
+        ) from error
+    quality = progress_of(population_draws(problem, tree))
+    failed = failed_solves(problem, failures[:, 0], failures[:, 1:])
+    if coupling:
+        own = {variable.name for variable in moved.free_RVs}
+        kept = tree["posterior"].to_dataset().drop_vars(own)
+        tree = xr.DataTree.from_dict({"posterior": kept, "sample_stats": tree["sample_stats"].to_dataset()})
+    return NutsRun(tree, quality, quality.meets(goal), failed)
 
 
-def _until(running: Any, problem: Problem, goal: Goal, say: Callable[[str], None]) -> NutsRun:
+def _where(failed: dict[str, Any]) -> str:
+    if not failed:
+        return ""
+    subject, entry = next(iter(failed.items()))
+    values = ", ".join(f"{name} {value:.3g}" for name, value in entry["first"].items())
+    return (
+        f"; the equations could not be solved for {len(failed)} subjects, first for {subject} with {values}"
+    )
+
+
+def _until(running: Any, problem: Problem, goal: Goal, say: Callable[[str], None]) -> xr.DataTree:
     began, pause = time.monotonic(), LOOK_EVERY
     while True:
         time.sleep(min(pause, max(goal.seconds_left, 0.1)))
@@ -168,8 +203,7 @@ def _until(running: Any, problem: Problem, goal: Goal, say: Callable[[str], None
     tree = _whole(running.wait() if finished else running.abort())
     if tree is None:
         raise FitError(f"nutpie did not finish its warm-up within {goal.minutes:g} minutes")
-    quality = progress_of(population_draws(problem, tree))
-    return NutsRun(tree, quality, quality.meets(goal))
+    return tree
 
 
 def _peek(running: Any) -> xr.DataTree | None:

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from carkinetics.fit.effects import Effects, split
+from carkinetics.fit.failed import failed_solves
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.structured import Draws, StructuredSampler
 from carkinetics.fit.surrogate import Population, covariance, sizes
@@ -120,15 +121,6 @@ def correlations(x: Floats, population: Population) -> Floats:
 
 def _record(engine: StructuredSampler, made: Draws) -> dict[str, Any]:
     ids = engine.problem.data.subject_ids
-    free = engine.problem.model.free_parameters
-    parameters = engine.problem.model.parameters
-    failed = {}
-    for i in np.flatnonzero(made.failed):
-        values = {
-            name: float(parameters[name].from_free(value))
-            for name, value in zip(free, made.failed_at[i], strict=True)
-        }
-        failed[ids[i]] = {"count": int(made.failed[i]), "first": values}
     slow = np.flatnonzero(made.subject_acceptance < 0.05)
     return {
         "sampler": "structured",
@@ -140,7 +132,7 @@ def _record(engine: StructuredSampler, made: Draws) -> dict[str, Any]:
         "acceptance": made.acceptance,
         "rarely_moved": [ids[i] for i in slow],
         "several_modes": [ids[i] for i in np.flatnonzero(made.n_modes > 1)],
-        "failed_solves": failed,
+        "failed_solves": failed_solves(engine.problem, made.failed, made.failed_at),
         "seconds": round(made.seconds, 2),
         "cpu_seconds": round(made.cpu_seconds, 2),
     }

@@ -105,7 +105,9 @@ def _natural(pymc_model: pm.Model, points: list[dict[str, Floats]], shape: tuple
     """All quantities of a PyMC model at given points of its free scale."""
     wanted = [*pymc_model.free_RVs, *pymc_model.deterministics]
     names = [variable.name for variable in wanted]
-    compute = pymc_model.compile_fn(pymc_model.replace_rvs_by_values(wanted), on_unused_input="ignore")
+    compute = pymc_model.compile_fn(
+        pymc_model.replace_rvs_by_values(wanted), inputs=pymc_model.value_vars, on_unused_input="ignore"
+    )
     rows = [compute(point) for point in points]
     found = {}
     for name, values in zip(names, zip(*rows, strict=True), strict=True):

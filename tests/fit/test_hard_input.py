@@ -46,12 +46,13 @@ def test_one_and_two_subjects_give_a_finite_result(n):
     assert not diagnose(fit).attrs["converged"]
 
 
-def test_equations_that_explode_are_refused_counted_and_named():
+@pytest.mark.parametrize("sampler", ["structured", "nuts"])
+def test_equations_that_explode_are_refused_counted_and_named(sampler):
     model = model_from_text(EXPLODES)
     data = simulate(
         model, {"times": (1, 3, 7, 14, 21), "lloq": 10}, 6, 2, omega={"growth": 0.2, "start": 0.3}
     )
-    fit = fit_hierarchical(model, data, draws=200, chains=2, seed=1, sampler="structured")
+    fit = fit_hierarchical(model, data, draws=200, tune=200, chains=2, seed=1, sampler=sampler)
     assert np.isfinite(fit.population()["median"]).all()
     found = diagnose(fit)
     rows = found[found["rule"] == "failed-solve"]
