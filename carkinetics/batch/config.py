@@ -105,6 +105,7 @@ _FIT = {
     "sampler": "text",
     "until": "a table",
     "max_minutes": "a number",
+    "cross_check": "true or false",
 }
 _EXPOSURE = {"fit": "text", "metrics": "a list of text"}
 _DOSE = {
@@ -162,6 +163,8 @@ class FitConfig:
         Changes to the model.
     settings : mapping
         Arguments of `fit_hierarchical`.
+    cross_check : bool
+        Whether the other engine draws from the same posterior too.
     """
 
     name: str
@@ -170,6 +173,7 @@ class FitConfig:
     priors: Settings = field(default_factory=dict)
     fix: Settings = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
+    cross_check: bool = False
 
 
 @dataclass(frozen=True)
@@ -372,7 +376,10 @@ class _Reader:
         if model.endswith(".toml"):
             model = str(self.existing(f"fit.{name}", "model", model))
         changes = {key: table.pop(key, {}) for key in ("priors", "fix")}
-        return FitConfig(name, model, table.pop("value_unit", None), settings=table, **changes)
+        return FitConfig(
+            name, model, table.pop("value_unit", None), cross_check=table.pop("cross_check", False), settings=table,
+            **changes,
+        )  # fmt: skip
 
     def response(self, name: str, entry: Any) -> Settings:
         entry = self.safe_name("response", name, entry)

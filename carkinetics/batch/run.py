@@ -1,6 +1,6 @@
 """The steps of a study, in order, into a folder that a person can read.
 
-``data → nca → individual → fit.NAME → diagnose.NAME → exposure → dose.METRIC, response.NAME → report``
+``data → nca → individual → fit.NAME → diagnose.NAME, cross.NAME → exposure → dose.METRIC, response.NAME → report``
 
 A step whose inputs have the same hashes is kept. Inputs are the data, the model's text, the settings, the
 seed, the package's version and its source. A step that fails becomes a finding: what does not need it
@@ -32,7 +32,7 @@ from carkinetics.report import write_report
 PACKAGES = ("carkinetics", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas", "xarray", "matplotlib")
 REPORT = "report.html"
 _USABLE = ("made", "kept")
-_IN_REPORT = ("nca", "individual", "fit", "exposure", "dose", "response")
+_IN_REPORT = ("nca", "individual", "fit", "cross", "exposure", "dose", "response")
 # What the result of a kind of step depends on, besides the dataset room and the modules beside the rooms.
 _ROOMS = {
     "data": (),
@@ -40,6 +40,7 @@ _ROOMS = {
     "individual": ("model", "fit"),
     "fit": ("model", "fit"),
     "diagnose": ("model", "fit"),
+    "cross": ("model", "fit"),
     "exposure": ("model", "fit", "exposure"),
     "dose": ("exposure", "response"),
     "response": ("exposure", "response"),
@@ -243,6 +244,8 @@ def list_steps(study: Study) -> list[_Step]:
     for entry in config.fits:
         add(f"fit.{entry.name}", ("data",), model=study.models[entry.name].sha256, settings=entry.settings)
         add(f"diagnose.{entry.name}", (f"fit.{entry.name}",))
+        if entry.cross_check:
+            add(f"cross.{entry.name}", (f"fit.{entry.name}",))
     if config.exposure_fit is not None:
         add("exposure", (f"fit.{config.exposure_fit}",), settings=config.exposure)
     for metric in config.dose_metrics:

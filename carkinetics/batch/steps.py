@@ -12,7 +12,7 @@ from carkinetics.batch.folder import Draft
 from carkinetics.batch.study import Study
 from carkinetics.dataset import blq_table, check
 from carkinetics.exposure import nca_findings
-from carkinetics.fit import diagnose, fit_hierarchical, fit_individuals
+from carkinetics.fit import cross_check, diagnose, fit_hierarchical, fit_individuals
 from carkinetics.response import exposure_response_findings
 
 
@@ -66,6 +66,12 @@ def _diagnosis(study: Study, name: str, draft: Draft) -> None:
     draft.note |= {"converged": bool(found.attrs["converged"]), "verdict": str(found.attrs["verdict"])}
 
 
+def _cross(study: Study, name: str, draft: Draft) -> None:
+    found = cross_check(study[f"fit.{name}"], progress=study.talk)
+    write_csv(found.reset_index(), draft.path(f"fit/{name}-cross-check.csv"))
+    draft.note |= {"agree": bool(found.attrs["agree"]), "largest_z": round(found.attrs["largest_z"], 2)}
+
+
 def _exposure(study: Study, name: str, draft: Draft) -> None:
     exposure = study["exposure"]
     write_csv(exposure.table, draft.path("exposure.csv"))
@@ -94,6 +100,7 @@ WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
     "individual": _individual,
     "fit": _fit,
     "diagnose": _diagnosis,
+    "cross": _cross,
     "exposure": _exposure,
     "dose": _dose,
     "response": _response,

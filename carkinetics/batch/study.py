@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from carkinetics.batch.config import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
 from carkinetics.errors import CarkineticsError
 from carkinetics.exposure import exposure_from, nca
 from carkinetics.fit import load_fit
+from carkinetics.fit.cross_check import judged, other_engine
 from carkinetics.model import Model, load_model
 from carkinetics.response import dose_exposure, fit_grade
 
@@ -55,6 +58,10 @@ class Study:
                 return load_fit(self.folder / "fit/individual.nc")
             case "fit":
                 return load_fit(self.folder / f"fit/{name}.nc")
+            case "cross":
+                fit = self[f"fit.{name}"]
+                table = pd.read_csv(self.folder / f"fit/{name}-cross-check.csv", index_col="parameter")
+                return judged(table, fit.settings["sampler"], other_engine(fit))
             case "exposure":
                 return exposure_from(self[f"fit.{config.exposure_fit}"], **config.exposure)
             case "dose":

@@ -50,10 +50,10 @@ def cross_check(
     if fit.method != "hierarchical":
         raise FitError("cross_check compares the two engines of fit_hierarchical; this is an individual fit")
     asked = fit.settings
-    other = "nuts" if asked["sampler"] == "structured" else "structured"
     again = fit_hierarchical(
         fit.model, fit.data, random=asked["random"], covariates=asked["requested_covariates"],
-        correlated=asked["correlated"], error=asked["errors"], blq=asked["blq"], assay=asked["assays"], sampler=other,
+        correlated=asked["correlated"], error=asked["errors"], blq=asked["blq"], assay=asked["assays"],
+        sampler=other_engine(fit),
         until=until, max_minutes=max_minutes, chains=asked["chains"], seed=asked["seed"] + 1, progress=progress,
     )  # fmt: skip
     tables = [one.population() for one in (fit, again)]
@@ -71,9 +71,42 @@ def cross_check(
         },
         index=moving,
     )  # fmt: skip
-    largest = float(found["z"].abs().max())
-    found.attrs = {
-        "sampler": asked["sampler"], "other_sampler": again.settings["sampler"], "largest_z": largest,
-        "agree": largest < SUSPICIOUS,
+    return judged(found, asked["sampler"], again.settings["sampler"])
+
+
+def judged(table: pd.DataFrame, sampler: str, other: str) -> pd.DataFrame:
+    """The same table with its verdict in ``.attrs``.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `cross_check` returns it.
+    sampler, other : str
+        Which engines drew.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``.attrs``: ``sampler, other_sampler, largest_z, agree``.
+    """
+    largest = float(table["z"].abs().max())
+    table.attrs = {
+        "sampler": sampler, "other_sampler": other, "largest_z": largest, "agree": largest < SUSPICIOUS,
     }  # fmt: skip
-    return found
+    return table
+
+
+def other_engine(fit: Fit) -> str:
+    """The engine that did not draw.
+
+    Parameters
+    ----------
+    fit : Fit
+        A hierarchical fit.
+
+    Returns
+    -------
+    str
+        As ``sampler=`` takes it.
+    """
+    return "nuts" if fit.settings["sampler"] == "structured" else "structured"

@@ -160,6 +160,8 @@ def sample_nuts(
             # All chains at a time: with fewer threads the last ones would only start when the first have ended.
             running = nutpie.sample(compiled, draws=MOST_DRAWS, cores=chains, blocking=False, **asked)
             tree = _until(running, problem, goal, say)
+    except FitError:
+        raise
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]  # below it stands a backtrace of another language
         raise FitError(

@@ -38,6 +38,8 @@ class Parts:
         Dose → exposure.
     grades : tuple of GradeModel
         Exposure → outcome.
+    checks : tuple of pandas.DataFrame
+        From `carkinetics.fit.cross_check`.
     findings : pandas.DataFrame or None
         Further remarks.
     """
@@ -49,6 +51,7 @@ class Parts:
     modelled: tuple[Exposure, ...] = ()
     doses: tuple[DoseExposure, ...] = ()
     grades: tuple[GradeModel, ...] = ()
+    checks: tuple[pd.DataFrame, ...] = ()
     findings: pd.DataFrame | None = field(default=None)
 
     @property
@@ -100,7 +103,8 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     ConfigError
         If a part is something else, there are several datasets, or there is nothing to report.
     """
-    given = list(parts)
+    checks = tuple(part for part in parts if isinstance(part, pd.DataFrame) and "other_sampler" in part.attrs)
+    given = [part for part in parts if not any(part is one for one in checks)]
     known = (Dataset, Fit, Exposure, DoseExposure, GradeModel)
     for part in given:
         if not isinstance(part, known):
@@ -123,5 +127,6 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         modelled=tuple(one for one in exposures if one.settings.get("engine") != "nca"),
         doses=tuple(part for part in given if isinstance(part, DoseExposure)),
         grades=tuple(part for part in given if isinstance(part, GradeModel)),
+        checks=checks,
         findings=findings,
     )

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.fit import Fit
+from carkinetics.fit.cross_check import SUSPICIOUS
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model
@@ -105,7 +106,24 @@ def convergence_section(parts: Parts) -> Section | None:
     table = Table(
         "Did the chains agree, and explore?", ("Quantity", "Found", "Wanted"), tuple(rows), align="lll"
     )
-    return Section("convergence", "Convergence", (table, *figures.ranks(fit)))
+    compared = tuple(_compared(one) for one in parts.checks)
+    return Section("convergence", "Convergence", (table, *compared, *figures.ranks(fit)))
+
+
+def _compared(check: pd.DataFrame) -> Table:
+    """What the other engine says of the same posterior."""
+    told = check.attrs
+    rows = tuple(
+        (str(row.Index), number(row.mean), number(row.other_mean), f"{row.shift_sd:+.3f}", f"{row.z:+.1f}")
+        for row in check.itertuples()
+    )
+    verdict = "agree" if told["agree"] else "DISAGREE"
+    return Table(
+        f"Two engines on one posterior {verdict}: largest |z| {told['largest_z']:.1f} of {len(check)}, below "
+        f"{SUSPICIOUS:g} wanted",
+        ("Mean of", told["sampler"], told["other_sampler"], "Shift, SD", "z"), rows, align="lrrrr",
+        warning="" if told["agree"] else "the engines disagree: at least one did not draw from the posterior",
+    )  # fmt: skip
 
 
 def _engine(settings: dict[str, Any], stats: Any) -> list[tuple[str, str, str]]:

@@ -159,3 +159,16 @@ def test_a_fit_that_cannot_be_fails_clearly_and_the_rest_is_reported(study: Path
     assert status["dose.auc_0_28"] == status["response.crs"] == status["report"] == "made"
     assert result.converged is False
     assert "puts zeros into the data" in result.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_cross_check_is_made_when_asked_and_shown(fitted_study: Path):
+    text = fitted_study.read_text(encoding="utf-8")
+    fitted_study.write_text(
+        text.replace("chains = 2", "chains = 2\ncross_check = true\nmax_minutes = 0.5"), encoding="utf-8"
+    )
+    result = run_study(fitted_study)
+    assert statuses(result)["cross.base"] == "made"
+    table = pd.read_csv(result.folder / "fit/base-cross-check.csv")
+    assert {"parameter", "mean", "other_mean", "shift_sd", "z"} == set(table.columns)
+    assert "Two engines on one posterior" in result.report.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Two data sets of `make recovery`: the population values come back."""
+"""A few data sets of `make recovery`: the population values come back."""
 
 import sys
 from pathlib import Path
@@ -9,15 +9,25 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import recovery
 
-from carkinetics.model import load_model
-
 pytestmark = pytest.mark.slow
 
 
-def test_two_data_sets_of_the_recovery_give_the_truth_back():
-    model = load_model("stein2019")
-    results = pd.concat([recovery.compare(recovery.simulate_and_fit(model, seed), seed) for seed in (2, 3)])
+def results_of(name, seeds):
+    case = recovery.CASES[name]
+    return pd.concat([recovery.compare(case, recovery.simulate_and_fit(case, s), s) for s in seeds])
+
+
+def test_two_data_sets_of_the_closed_form_give_the_truth_back():
+    results = results_of("p1", (2, 3))
+    assert results["converged"].all()
     # 28 intervals of 90 %: fewer than 20 would happen once in 1,000 if they were independent.
     assert results["covered"].sum() >= 20
     typical = results[results["quantity"].isin(["tmax_typical", "cmax_typical", "alpha_typical", "sigma"])]
     assert (typical["relative_error"].abs() < 0.6).all()
+
+
+def test_a_data_set_of_two_outputs_gives_the_truth_back():
+    results = results_of("p2", (2,))
+    assert results["converged"].all()
+    # 15 intervals of 90 %: fewer than 10 would happen once in 1,000 if they were independent.
+    assert results["covered"].sum() >= 10

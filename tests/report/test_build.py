@@ -12,6 +12,7 @@ from carkinetics.dataset import read_nonmem
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import exposure_from, nca
 from carkinetics.fit import fit_individuals
+from carkinetics.fit.cross_check import judged
 from carkinetics.model import load_model, simulate
 from carkinetics.report import write_report
 from carkinetics.report.blocks import number, span
@@ -216,3 +217,16 @@ def test_two_fits_of_one_model_are_told_apart(good_fit, tmp_path):
     for name in ("base", "dose"):
         assert f"{name} (stein2019): " in page
         assert f"Fit of {name} (stein2019)" in page
+
+
+@pytest.mark.parametrize(("z", "word"), [(1.3, "agree"), (-7.0, "DISAGREE")])
+def test_a_cross_check_stands_in_the_report(good_fit, tmp_path, z, word):
+    names = good_fit.population().index[:3]
+    table = pd.DataFrame(
+        {"mean": 1.0, "other_mean": 1.1, "shift_sd": 0.1, "z": [z, 0.5, -0.2]},
+        index=names.rename("parameter"),
+    )
+    path = write_report(tmp_path / "report.html", good_fit, judged(table, "structured", "nutpie"))
+    text = Page(path.read_text(encoding="utf-8")).text
+    assert f"Two engines on one posterior {word}: largest |z| {abs(z):.1f} of 3" in text
+    assert ("the engines disagree" in text) == (word == "DISAGREE")
