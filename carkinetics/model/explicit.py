@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 TOO_MANY_STEPS, NOT_FINITE = -1, -2
-# A solution that needs more is stiff or on its way to infinity.
+# A solution that needs more at a tolerance of 1e-6 is stiff or on its way to infinity; a finer one may take more.
 MOST_STEPS = 5_000
 JIT = {"error_model": "numpy", "nogil": True, "fastmath": {"contract", "reassoc", "nsz", "arcp", "afn"}}
 
@@ -41,6 +41,12 @@ _E = (
 )  # fmt: skip
 
 
+@njit(**JIT)
+def allowed_steps(tolerance):
+    """Steps before a method of fourth order gives up."""
+    return MOST_STEPS if tolerance >= 1e-6 else MOST_STEPS * (1e-6 / tolerance) ** 0.25
+
+
 def make_advance(rates: Callable[..., Any], n_states: int, n_columns: int) -> Callable[..., Any]:
     """Compile the way from one time to the next.
 
@@ -62,8 +68,9 @@ def make_advance(rates: Callable[..., Any], n_states: int, n_columns: int) -> Ca
     def advance(state, t, end, step, low, high, static, schedule, row, scale, work, taken):
         k, trial = work[:7], work[7]
         rates(min(max(t, low), high), state, static, schedule, row, k[0])
+        most = allowed_steps(scale[0, 1])
         while t < end:
-            if taken >= MOST_STEPS:
+            if taken >= most:
                 return step, taken, TOO_MANY_STEPS
             taken += 1
             last = t + step * 1.0000001 >= end

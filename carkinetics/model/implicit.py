@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from carkinetics.model.explicit import JIT, MOST_STEPS, NOT_FINITE, TOO_MANY_STEPS
+from carkinetics.model.explicit import JIT, NOT_FINITE, TOO_MANY_STEPS, allowed_steps
 
 _GAMMA = 0.25
 _C = (1 / 4, 3 / 4, 11 / 20, 1 / 2, 1.0)
@@ -144,8 +144,9 @@ def make_implicit_advance(newton: Callable[..., Any], n_states: int, n_columns: 
         f, by_state = np.empty((n_states, 1)), np.empty((n_states, n_states))
         by_parameter = np.empty((n_states, n_parameters))
         matrix, pivot = np.empty((n_states, n_states)), np.empty(n_states, np.int64)
+        most = allowed_steps(scale[0, 1])
         while t < end:
-            if taken >= MOST_STEPS:
+            if taken >= most:
                 return step, taken, TOO_MANY_STEPS
             taken += 1
             last = t + step * 1.0000001 >= end
