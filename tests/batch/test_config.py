@@ -77,7 +77,7 @@ def test_paths_are_relative_to_the_study_file(write, monkeypatch, tmp_path_facto
     [
         (config._DATA, read_nonmem, {"path", "format", "assay"}),
         (config._NCA, nca, set()),
-        (config._FIT, fit_hierarchical, {"model", "value_unit", "priors", "fix"}),
+        (config._FIT, fit_hierarchical, {"model", "value_unit", "priors", "fix", "cross_check"}),
         (config._EXPOSURE, exposure_from, {"fit"}),
         (config._DOSE, dose_exposure, {"metrics"}),
         (config._RESPONSE, fit_grade, set()),

@@ -68,3 +68,37 @@ def test_a_lag_beyond_the_peak_does_not_stop_a_fit():
     wide = model.with_priors(**{lag: {"dist": "lognormal", "median": 9.0, "sigma": 1.0}})
     fit = fit_hierarchical(wide, data, draws=100, chains=2, seed=1, sampler="structured")
     assert np.isfinite(fit.population()["median"]).all()
+
+
+DRAINS = EXPLODES.replace('"growth * cells * cells"', '"-growth * 4e5"').replace("explodes", "drains")
+
+
+@pytest.mark.parametrize("sampler", ["structured", "nuts"])
+def test_no_draw_takes_a_measured_level_below_zero(sampler):
+    """A constant rate of loss takes any number of cells below 0 in time; measured levels say that it has not."""
+    model = model_from_text(DRAINS)
+    design = {"times": (0.2, 0.4, 0.6), "lloq": 1}
+    data = simulate(model, design, 6, 2, omega={"growth": 0.1, "start": 0.1})
+    assert (data.observations["status"] == "quantified").all()
+    fit = fit_hierarchical(model, data, draws=200, tune=400, chains=2, seed=1, sampler=sampler)
+    draws = fit.tree["posterior"]
+    assert float((draws["start"] - 4e5 * 0.6 * draws["growth"]).min()) > 0
+    assert np.isfinite(fit.population()[["median", "sd"]]).all().all()
+
+
+@pytest.mark.parametrize("sampler", ["structured", "nuts"])
+def test_random_effects_that_the_data_do_not_inform_are_said_to_be_the_prior(sampler):
+    """Samples end at the peak: nothing is known of the slow decline, and all random effects are on its rate."""
+    model = load_model("stein2019")
+    data = simulate(
+        model,
+        {"times": (1, 2, 3, 5, 7), "lloq": 1},
+        8,
+        2,
+        omega=dict.fromkeys(("foldx", "tmax", "cmax"), 0.0),
+    )
+    fit = fit_hierarchical(model, data, random=["beta"], draws=400, tune=400, seed=1, sampler=sampler)
+    said = diagnose(fit).query("rule == 'prior-dominated'").set_index("where")
+    for name in ("beta_typical", "beta_omega"):
+        assert said.loc[name, "severity"] == "warning"
+        assert "not informed by the data" in said.loc[name, "message"]
