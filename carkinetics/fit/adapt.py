@@ -12,20 +12,12 @@ from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 
 from carkinetics.fit.approximate import Approximation, inverse
+from carkinetics.fit.chain import Record, Tuning
 from carkinetics.fit.layout import TOLERANCE, Layout
 from carkinetics.fit.modes import find_modes
 from carkinetics.fit.rowwise import EXACT, STUDENT, row_log_likelihood, row_slope
-from carkinetics.fit.surrogate import (
-    Population,
-    Surrogate,
-    Transposed,
-    complete,
-    covariance,
-    expect,
-    sizes,
-    transport,
-)
-from carkinetics.fit.sweep import Record, Tuning
+from carkinetics.fit.surrogate import Surrogate, Transposed, complete, transport
+from carkinetics.fit.vector import Population, covariance, expect, sizes
 from carkinetics.model.jit import compiled
 
 Floats = NDArray[np.float64]

@@ -23,8 +23,8 @@ from carkinetics.fit.pareto import choose
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.structured import make_population, spread_of, vector_of
 from carkinetics.fit.structured_tree import population_tree
-from carkinetics.fit.surrogate import sizes, stand_in_all, to_effect_all, transport
-from carkinetics.fit.sweep import sigmas
+from carkinetics.fit.surrogate import stand_in_all, to_effect_all, transport
+from carkinetics.fit.vector import sigmas, sizes
 from carkinetics.model.compile import borrowed
 from carkinetics.model.jit import compiled
 

@@ -24,12 +24,14 @@ from carkinetics.fit.adapt import (
     several_modes,
 )
 from carkinetics.fit.approximate import Approximation, coefficient_system, inverse
+from carkinetics.fit.chain import N_MOVES, Record, Tuning, Workspace
 from carkinetics.fit.effects import Effects
 from carkinetics.fit.goal import Goal, Progress, progress_of
 from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.problem import Problem
-from carkinetics.fit.surrogate import Population, Surrogate, set_covariance, sizes
-from carkinetics.fit.sweep import N_MOVES, Record, Tuning, Workspace, run_chain
+from carkinetics.fit.surrogate import Surrogate
+from carkinetics.fit.sweep import run_chain
+from carkinetics.fit.vector import Population, set_covariance, sizes
 
 Floats = NDArray[np.float64]
 WARM_UP_SWEEPS, WARM_UP_ROUNDS, REPEATS = 300, 4, 2

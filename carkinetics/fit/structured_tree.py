@@ -13,7 +13,7 @@ from carkinetics.fit.effects import Effects, split
 from carkinetics.fit.failed import failed_solves
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.structured import Draws, StructuredSampler
-from carkinetics.fit.surrogate import Population, covariance, sizes
+from carkinetics.fit.vector import Population, covariance, sizes
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def population_tree(
     problem, effects, population
         What was fitted.
     x : ndarray, shape (n_chains, n_draws, n_x)
-        See `carkinetics.fit.surrogate`.
+        See `carkinetics.fit.vector`.
     effect : ndarray, shape (n_chains, n_draws, n_subject, n_random)
         On the free scale.
     stats : mapping of str to ndarray, shape (n_chains, n_draws)

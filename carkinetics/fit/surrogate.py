@@ -5,9 +5,6 @@ Given population values ``x``, subject i's stand-in and its random-effects distr
 would be independent. Nothing is approximated by this: the difference between likelihood and stand-in is part of every
 acceptance, so a poor stand-in costs speed and never truth. ``R`` is lower triangular, and its diagonal is kept as
 reciprocals, because dividing is slow.
-
-The population vector ``x`` holds, in this order, the coefficients of the random parameters, those of the common ones,
-log omega, the correlations (inverse hyperbolic tangents of canonical partial correlations), and log sigma.
 """
 
 from __future__ import annotations
@@ -18,33 +15,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from carkinetics.fit.vector import covariance, expect, invert, log_prior, sizes
 from carkinetics.model.jit import QUICK, compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 IMPOSSIBLE = -1e100
-LKJ_ETA = 2.0
 # The stand-in follows a common effect by a parabola up to this many standard deviations, and a line beyond.
 STRAIGHT_BEYOND = 1.8
-
-
-class Population(NamedTuple):
-    """The prior and the design of a population, as compiled code takes them (see `carkinetics.fit.effects`)."""
-
-    random: Ints
-    common: Ints
-    mean_of: Ints
-    mean_design: Floats
-    mean_centre: Floats
-    mean_spread: Floats
-    mean_gram: Floats
-    shared_of: Ints
-    shared_design: Floats
-    shared_centre: Floats
-    shared_spread: Floats
-    omega_scale: Floats
-    block: Ints
-    sigma_scale: Floats
 
 
 class Transposed(NamedTuple):
@@ -79,125 +57,6 @@ class Surrogate(NamedTuple):
     bend: Floats
     whiten: Floats
     by_subject: Transposed
-
-
-@compiled(fastmath=QUICK)
-def sizes(population):
-    """Numbers of mean coefficients, common coefficients, random effects and correlations."""
-    c, d, q = len(population.mean_of), len(population.shared_of), len(population.random)
-    b = len(population.block)
-    return c, d, q, b * (b - 1) // 2
-
-
-@compiled(fastmath=QUICK)
-def covariance(x, population, between):
-    """Covariance of the random effects; returns its log determinant."""
-    c, d, q, n_correlations = sizes(population)
-    between[:, :] = 0.0
-    total, b = 0.0, len(population.block)
-    for a in range(q):
-        total += 2.0 * x[c + d + a]
-        between[a, a] = math.exp(2.0 * x[c + d + a])
-    if b:
-        root, at = np.zeros((b, b)), c + d + q
-        for i in range(b):
-            left = 1.0
-            for j in range(i):
-                p = math.tanh(x[at])
-                at += 1
-                root[i, j] = p * math.sqrt(left)
-                left *= 1.0 - p * p
-            root[i, i] = math.sqrt(left)
-            total += math.log(max(left, 1e-300))
-        for i in range(b):
-            for j in range(i):
-                dot = 0.0
-                for k in range(j + 1):
-                    dot += root[i, k] * root[j, k]
-                scale = math.exp(x[c + d + population.block[i]] + x[c + d + population.block[j]])
-                between[population.block[i], population.block[j]] = dot * scale
-                between[population.block[j], population.block[i]] = dot * scale
-    return total
-
-
-@compiled(fastmath=QUICK)
-def set_covariance(x, population, between):
-    """Write a covariance into the coordinates of ``x``."""
-    c, d, q, n_correlations = sizes(population)
-    for a in range(q):
-        x[c + d + a] = 0.5 * math.log(between[a, a])
-    b, at = len(population.block), c + d + q
-    root = np.zeros((b, b))
-    for i in range(b):
-        left = 1.0
-        for j in range(i):
-            g, h = population.block[i], population.block[j]
-            dot = between[g, h] / math.sqrt(between[g, g] * between[h, h])
-            for k in range(j):
-                dot -= root[i, k] * root[j, k]
-            root[i, j] = dot / root[j, j]
-            p = root[i, j] / math.sqrt(left)
-            p = min(max(p, -1.0 + 1e-12), 1.0 - 1e-12)
-            x[at] = math.atanh(p)
-            at += 1
-            left *= 1.0 - p * p
-        root[i, i] = math.sqrt(max(left, 1e-300))
-
-
-@compiled(fastmath=QUICK)
-def invert(matrix, inverse):
-    """Inverse of a positive definite matrix; False where it is not."""
-    q = len(matrix)
-    root = np.zeros((q, q))
-    for a in range(q):
-        for b in range(a + 1):
-            total = matrix[a, b]
-            for k in range(b):
-                total -= root[a, k] * root[b, k]
-            if a == b:
-                if not (total > 1e-300):
-                    return False
-                root[a, a] = math.sqrt(total)
-            else:
-                root[a, b] = total / root[b, b]
-    for c in range(q):
-        for a in range(q):
-            total = 1.0 if a == c else 0.0
-            for k in range(a):
-                total -= root[a, k] * inverse[k, c]
-            inverse[a, c] = total / root[a, a]
-        for a in range(q - 1, -1, -1):
-            total = inverse[a, c]
-            for k in range(a + 1, q):
-                total -= root[k, a] * inverse[k, c]
-            inverse[a, c] = total / root[a, a]
-    return True
-
-
-@compiled(fastmath=QUICK)
-def log_prior(x, population):
-    """Log prior density of the population vector, up to a constant."""
-    c, d, q, n_correlations = sizes(population)
-    total = 0.0
-    for k in range(c):
-        u = (x[k] - population.mean_centre[k]) / population.mean_spread[k]
-        total -= 0.5 * u * u
-    for k in range(d):
-        u = (x[c + k] - population.shared_centre[k]) / population.shared_spread[k]
-        total -= 0.5 * u * u
-    for k in range(q):
-        u = math.exp(x[c + d + k]) / population.omega_scale[k]
-        total += x[c + d + k] - 0.5 * u * u
-    b, at = len(population.block), c + d + q
-    for i in range(b):
-        for j in range(i):
-            p = math.tanh(x[at])
-            total += (LKJ_ETA + 0.5 * (b - 2 - j)) * math.log(max(1.0 - p * p, 1e-300))
-            at += 1
-    for k in range(len(population.sigma_scale)):
-        u = math.exp(x[at + k]) / population.sigma_scale[k]
-        total += x[at + k] - 0.5 * u * u
-    return total
 
 
 @compiled(fastmath=QUICK)
@@ -420,20 +279,6 @@ def from_effect(effect, root, middle, e):
         for b in range(a + 1, len(e)):
             value += root[b, a] * (effect[b] - middle[b])
         e[a] = value
-
-
-@compiled(fastmath=QUICK)
-def expect(x, population, expected, common):
-    """Expected random effects and common parameters of every subject."""
-    c, d, q, n_correlations = sizes(population)
-    expected[:, :] = 0.0
-    common[:, :] = 0.0
-    for k in range(c):
-        for i in range(len(expected)):
-            expected[i, population.mean_of[k]] += x[k] * population.mean_design[k, i]
-    for k in range(d):
-        for i in range(len(expected)):
-            common[i, population.shared_of[k]] += x[c + k] * population.shared_design[k, i]
 
 
 @compiled(fastmath=QUICK)

@@ -32,7 +32,7 @@ def source_stamp() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for file in sorted([*(package / "model").glob("*.py"), *(package / "fit").glob("*.py")]):
         text = file.read_bytes()
-        if b"numba" in text or b"import compiled" in text:
+        if b"numba" in text or b"model.jit import" in text:
             digest.update(text)
     return digest.hexdigest()
 

@@ -25,7 +25,7 @@ from carkinetics.fit.goal import Goal
 from carkinetics.fit.problem import Problem as Asked
 from carkinetics.fit.problem import make_problem
 from carkinetics.fit.structured import StructuredSampler
-from carkinetics.fit.surrogate import sizes
+from carkinetics.fit.vector import sizes
 from carkinetics.model import load_model
 
 P1_MODEL = Path(__file__).parent / "models" / "p1.toml"

@@ -10,8 +10,8 @@ from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.nuts import starting_point
 from carkinetics.fit.problem import make_problem
 from carkinetics.fit.structured import make_population
-from carkinetics.fit.surrogate import covariance, set_covariance, sizes
 from carkinetics.fit.sweep import log_posterior
+from carkinetics.fit.vector import covariance, set_covariance, sizes
 from carkinetics.model import load_model, simulate
 
 DESIGN = {"times": (1, 3, 7, 14, 28, 90), "lloq": 50, "lod": 20, "doses": (1e5, 1e6)}
