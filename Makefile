@@ -23,7 +23,7 @@ slow:                ## sampling, notebooks, browser, wheel
 notebooks:           ## every notebook, top to bottom
 	$(RUN) pytest -m slow tests/test_notebooks.py
 
-recovery:            ## simulate, fit, get the truth back, many times (about 15 minutes)
+recovery:            ## simulate, fit, get the truth back, many times (about 25 minutes)
 	$(RUN) python tests/recovery.py
 
 calibration:         ## simulation-based calibration of the structured sampler (about an hour)
@@ -31,6 +31,7 @@ calibration:         ## simulation-based calibration of the structured sampler (
 
 bench:               ## our engines on the benchmark problems (20 minutes); tests/benchmarks/peers/run.sh runs the others
 	$(RUN) python tests/benchmarks/ours.py
+	$(RUN) python tests/benchmarks/scaling.py
 
 constraints:         ## write the set of versions that the tests passed with
 	$(UV) pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt

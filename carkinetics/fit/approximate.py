@@ -209,6 +209,10 @@ def initial_state(problem: Problem) -> Approximation:
     first = problem.output_index == 0
     upper = problem.observations["upper"].to_numpy(float)
     exact = (problem.observations["status"] == "quantified").to_numpy()
+    # A value above the ULOQ has no upper limit; a search may start at the level that it exceeds.
+    beyond = np.isinf(upper)
+    upper = np.where(beyond, problem.observations["lower"].to_numpy(float), upper)
+    exact = exact | beyond
     starts = []
     for i in range(problem.n_subjects):
         rows = first & (problem.subject_index == i)

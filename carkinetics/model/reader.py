@@ -94,9 +94,14 @@ def _check_names(place: Place, table: dict[str, Any]) -> None:
             if not name.isidentifier():
                 raise ModelFileError(f"{where}: {name!r} is not a name (letters, digits, _)")
             taken.add(name)
-    for name in table.get("quantities", {}):
-        if name in table["parameters"] or name in ("sigma", "sigma_add", "sigma_prop"):
-            raise ModelFileError(f"{place.at('quantities.' + name)}: the name {name!r} is taken")
+    for section in ("parameters", "quantities"):
+        for name in table.get(section, {}):
+            where = place.at(f"{section}.{name}")
+            # A fit calls its residual errors so, those of further outputs by the output's name.
+            if name == "sigma" or name.startswith("sigma_"):
+                raise ModelFileError(f"{where}: the name {name!r} is taken by a residual error; rename it")
+            if section == "quantities" and name in table["parameters"]:
+                raise ModelFileError(f"{where}: the name {name!r} is taken")
 
 
 class _Reader:

@@ -42,6 +42,7 @@ LINE = 1 + STEIN.splitlines().index('rho = "log(foldx) / tmax"')
         ('breaks = ["tmax"]', 'breaks = ["t + tmax"]', ["'t'"]),
         ("[parameters.beta]", "[parameters.t]", ["'t' is taken"]),
         ("[quantities.r0]", "[quantities.cmax]", ["'cmax' is taken"]),
+        ("[parameters.beta]", "[parameters.sigma_car]", ["'sigma_car' is taken by a residual error"]),
         ("at = 28\n", "", ["'value' or 'at'"]),
         ("schema = 1", "schema = 1 =", ["not valid TOML"]),
     ],
