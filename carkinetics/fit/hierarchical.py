@@ -218,7 +218,8 @@ def _nuts(problem: Problem, found: Approximation, ask: _Request) -> tuple[xr.Dat
         seed=ask.seed, target_accept=ask.target_accept, coupling=coupling, say=ask.say,
     )  # fmt: skip
     return run.tree, {
-        "sampler": "nutpie", "preconditioned": coupling is not None, "failed_solves": run.failed, "reached": run.reached, "least_ess": round(run.progress.ess, 1),
+        "sampler": "nutpie", "preconditioned": coupling is not None, "failed_solves": run.failed,
+        "reached": run.reached, "least_ess": round(run.progress.ess, 1),
         "seconds": round(ask.goal.minutes * 60 - ask.goal.seconds_left, 2) if np.isfinite(ask.goal.minutes) else None,
     }  # fmt: skip
 

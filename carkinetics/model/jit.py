@@ -60,6 +60,8 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
                 filename_base=cache._impl.filename_base,
                 source_stamp=source_stamp(),
             )
+            # Compared before the rest is unpickled, which may name classes that an upgrade has moved.
+            cache._cache_file._version = f"{numba.__version__} {source_stamp()}"
         except RuntimeError:  # no folder can be written: compile in every process
             return dispatcher
         dispatcher._cache = cache

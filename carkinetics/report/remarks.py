@@ -37,6 +37,14 @@ def verdict(parts: Parts) -> tuple[Text, ...]:
         if not converged:
             text += " Every number below that rests on this fit is marked."
         boxes.append(Text(text, "good" if converged else "bad"))
+    boxes += [
+        Text(
+            f"Two engines disagree on this posterior: |z| up to {one.attrs['largest_z']:.1f}, see Convergence.",
+            "bad",
+        )
+        for one in parts.checks
+        if not one.attrs["agree"]
+    ]
     if not parts.fits:
         boxes.append(
             Text("No population fit in this report: numbers come from the observations alone.", "caution")

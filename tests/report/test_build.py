@@ -230,3 +230,4 @@ def test_a_cross_check_stands_in_the_report(good_fit, tmp_path, z, word):
     text = Page(path.read_text(encoding="utf-8")).text
     assert f"Two engines on one posterior {word}: largest |z| {abs(z):.1f} of 3" in text
     assert ("the engines disagree" in text) == (word == "DISAGREE")
+    assert ("Two engines disagree on this posterior" in text) == (word == "DISAGREE")
