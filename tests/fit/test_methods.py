@@ -61,9 +61,7 @@ def test_an_unknown_method_is_refused(eight):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["laplace", "advi", "pathfinder"])
-def test_an_approximation_is_near_the_posterior_and_says_what_it_is(eight, method, request):
-    if method == "pathfinder":
-        pytest.importorskip("pymc_extras")
+def test_an_approximation_is_near_the_posterior_and_says_what_it_is(eight, method):
     asked = {"random": ["cmax", "tmax"], "correlated": True, "covariates": {}}
     reference = fit_hierarchical(*eight, **asked)
     fit = fit_hierarchical(*eight, method=method, draws=400, **asked)
