@@ -23,7 +23,7 @@ slow:                ## sampling, notebooks, browser, wheel
 notebooks:           ## every notebook, top to bottom
 	$(RUN) pytest -m slow tests/test_notebooks.py
 
-recovery:            ## simulate, fit, get the truth back, many times (about 25 minutes)
+recovery:            ## simulate, fit, get the truth back, many times (about 35 minutes)
 	$(RUN) python tests/recovery.py
 
 calibration:         ## simulation-based calibration of the structured sampler (about an hour)

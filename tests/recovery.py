@@ -1,6 +1,6 @@
 """Simulate, fit, and count how often the 90 % intervals of the population values hold the truth.
 
-    python tests/recovery.py                   20 data sets of every case, about 25 minutes on 2 cores
+    python tests/recovery.py                   20 data sets of every case, about 35 minutes on 2 cores
     python tests/recovery.py p2 --datasets 5
 
 writes tests/RECOVERY.md from tests/recovery/*.csv, which it writes anew for the cases it runs. The slow suite runs a
