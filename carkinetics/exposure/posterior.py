@@ -23,9 +23,9 @@ from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.curve_metrics import HORIZON, areas, last_time_above, levels, peak
 from carkinetics.exposure.table import EXPOSURE_COLUMNS, METRICS, Exposure, metric_unit, window_end
 from carkinetics.fit.course import subject_courses
+from carkinetics.fit.inputs import known_inputs
 from carkinetics.fit.measured import fitted_data, fitted_rows
 from carkinetics.fit.predictive import individual_parameters
-from carkinetics.fit.problem import known_inputs
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.course import Course
 from carkinetics.model.expression import NUMPY, evaluate

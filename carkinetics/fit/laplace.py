@@ -20,8 +20,8 @@ from carkinetics.fit.approximate import Approximation
 from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.modes import WORST, solve_subject
 from carkinetics.fit.pareto import choose
+from carkinetics.fit.population_start import make_population, spread_of, vector_of
 from carkinetics.fit.problem import Problem
-from carkinetics.fit.structured import make_population, spread_of, vector_of
 from carkinetics.fit.structured_tree import population_tree
 from carkinetics.fit.surrogate import stand_in_all, to_effect_all, transport
 from carkinetics.fit.vector import sigmas, sizes

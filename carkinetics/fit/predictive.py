@@ -20,8 +20,8 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.course import subject_courses, typical_course
 from carkinetics.fit.covariate import covariate_frame, covariate_values
+from carkinetics.fit.inputs import known_inputs
 from carkinetics.fit.measured import measured_outputs
-from carkinetics.fit.problem import known_inputs
 from carkinetics.fit.result import Fit
 from carkinetics.model.solve import FEW_SETS, curve
 from carkinetics.model.spec import Model

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from carkinetics.dataset.table import PREDOSE, Dataset, is_above, is_censored
 from carkinetics.errors import ConfigError, FitError
+from carkinetics.fit.assays import choose_assays
 from carkinetics.fit.measured import fitted_rows, measured_output
 from carkinetics.fit.predictive import (
     Floats,
@@ -25,7 +26,7 @@ from carkinetics.fit.predictive import (
     take_draws,
     typical_parameters,
 )
-from carkinetics.fit.problem import Measured, choose_assays
+from carkinetics.fit.problem import Measured
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import TINY, draw_values
 

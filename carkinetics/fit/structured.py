@@ -23,15 +23,15 @@ from carkinetics.fit.adapt import (
     population_tuning,
     several_modes,
 )
-from carkinetics.fit.approximate import Approximation, coefficient_system, inverse
+from carkinetics.fit.approximate import Approximation
 from carkinetics.fit.chain import N_MOVES, Record, Tuning, Workspace
-from carkinetics.fit.effects import Effects
 from carkinetics.fit.goal import Goal, Progress, progress_of
 from carkinetics.fit.layout import TOLERANCE
+from carkinetics.fit.population_start import make_population, spread_of, vector_of
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.surrogate import Surrogate
 from carkinetics.fit.sweep import run_chain
-from carkinetics.fit.vector import Population, set_covariance, sizes
+from carkinetics.fit.vector import sizes
 
 Floats = NDArray[np.float64]
 WARM_UP_SWEEPS, WARM_UP_ROUNDS, REPEATS = 300, 4, 2
@@ -102,81 +102,6 @@ class Draws:
     n_modes: NDArray[np.int64]
     seconds: float
     cpu_seconds: float
-
-
-def make_population(effects: Effects) -> Population:
-    """A population as compiled code takes it.
-
-    Parameters
-    ----------
-    effects : Effects
-        The population of a problem.
-
-    Returns
-    -------
-    Population
-        The same numbers.
-    """
-    m, s = effects.mean, effects.shared
-    return Population(
-        effects.random, effects.common, m.of, np.ascontiguousarray(m.design), m.centre, m.spread,
-        np.ascontiguousarray(m.design @ m.design.T), s.of, np.ascontiguousarray(s.design), s.centre, s.spread,
-        effects.omega_scale, effects.block, effects.sigma_scale,
-    )  # fmt: skip
-
-
-def vector_of(state: Approximation, population: Population) -> Floats:
-    """Population vector of an approximate fit.
-
-    Parameters
-    ----------
-    state : Approximation
-        Its population values.
-    population : Population
-        Prior and design.
-
-    Returns
-    -------
-    ndarray
-        See `carkinetics.fit.surrogate`.
-    """
-    c, d, q, r = sizes(population)
-    x = np.empty(c + d + q + r + len(state.sigma))
-    x[:c], x[c : c + d] = state.mean, state.shared
-    set_covariance(x, population, np.ascontiguousarray(state.between))
-    x[c + d + q + r :] = np.log(state.sigma)
-    return x
-
-
-def spread_of(state: Approximation, population: Population) -> Floats:
-    """A first guess of the posterior covariance of the population vector.
-
-    Parameters
-    ----------
-    state : Approximation
-        An approximate fit.
-    population : Population
-        Prior and design.
-
-    Returns
-    -------
-    ndarray, shape (n_x, n_x)
-        By the curvature of the coefficients, and by counting subjects and rows for the spreads.
-    """
-    c, d, q, r = sizes(population)
-    curvature, _ = coefficient_system(state)
-    prior = np.concatenate([population.mean_spread, population.shared_spread]) ** -2.0
-    spread = np.zeros((c + d + q + r + len(state.sigma),) * 2)
-    spread[: c + d, : c + d] = inverse(curvature + np.diag(prior))
-    n = state.problem.n_subjects
-    share = np.array([*state.information().values()])
-    rows = np.bincount(
-        state.problem.layout.sigma_at[state.problem.layout.output, 0], minlength=len(state.sigma)
-    )
-    scale = np.concatenate([2 * n * share**2 + 1, np.full(r, n * 0.5 + 1), rows + 1.0])
-    at = np.arange(c + d, len(spread))
-    spread[at, at] = 1 / scale
-    return spread
 
 
 class StructuredSampler:

@@ -6,7 +6,8 @@ import pytest
 
 from carkinetics.dataset import read_nonmem
 from carkinetics.errors import ConfigError, DataError, UnitError
-from carkinetics.fit.problem import make_problem, subject_inputs
+from carkinetics.fit.inputs import subject_inputs
+from carkinetics.fit.problem import make_problem
 from carkinetics.model import load_model, simulate
 
 DESIGN = {"times": (3, 7, 14, 28), "lloq": 50, "doses": (1e5, 1e6)}

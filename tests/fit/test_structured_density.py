@@ -8,8 +8,8 @@ from carkinetics.fit.approximate import laplace_em
 from carkinetics.fit.graph import build_pymc_model
 from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.nuts import starting_point
+from carkinetics.fit.population_start import make_population
 from carkinetics.fit.problem import make_problem
-from carkinetics.fit.structured import make_population
 from carkinetics.fit.sweep import log_posterior
 from carkinetics.fit.vector import covariance, set_covariance, sizes
 from carkinetics.model import load_model, simulate
