@@ -122,3 +122,26 @@ def progress_of(draws: Floats) -> Progress:
     if not (np.isfinite(ess) and np.isfinite(rhat)):
         return Progress(0.0, np.inf)
     return Progress(ess, rhat)
+
+
+def how_far(quality: Progress, goal: Goal, seconds: float) -> str:
+    """What a user is told while a run goes on: how far it is, and how long it may take still.
+
+    Parameters
+    ----------
+    quality : Progress
+        So far.
+    goal : Goal
+        What to reach.
+    seconds : float
+        Since the beginning.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    if quality.ess <= 0:
+        return f"after {seconds:.0f} s: still too early to say"
+    left = seconds * max(goal.ess / quality.ess - 1, 0)
+    return f"after {seconds:.0f} s: ESS {quality.ess:.0f} of {goal.ess:.0f}, R-hat {quality.rhat:.3f}; some {left:.0f} s left"

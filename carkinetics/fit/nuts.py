@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.approximate import Approximation
 from carkinetics.fit.failed import failed_solves
-from carkinetics.fit.goal import Goal, Progress, progress_of
+from carkinetics.fit.goal import Goal, Progress, how_far, progress_of
 from carkinetics.fit.problem import Problem
 
 if TYPE_CHECKING:
@@ -196,9 +196,7 @@ def _until(running: Any, problem: Problem, goal: Goal, say: Callable[[str], None
             quality = progress_of(population_draws(problem, tree))
             if quality.meets(goal) or goal.seconds_left <= 0:
                 break
-            say(
-                f"after {time.monotonic() - began:.0f} s: ESS {quality.ess:.0f} of {goal.ess:.0f}, R-hat {quality.rhat:.3f}"
-            )
+            say(how_far(quality, goal, time.monotonic() - began))
         elif finished or goal.seconds_left <= 0:
             break
         pause = min(1.3 * pause, 60.0)

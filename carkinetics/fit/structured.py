@@ -25,7 +25,7 @@ from carkinetics.fit.adapt import (
 )
 from carkinetics.fit.approximate import Approximation
 from carkinetics.fit.chain import N_MOVES, Record, Tuning, Workspace
-from carkinetics.fit.goal import Goal, Progress, progress_of
+from carkinetics.fit.goal import Goal, Progress, how_far, progress_of
 from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.population_start import make_population, spread_of, vector_of
 from carkinetics.fit.problem import Problem
@@ -302,7 +302,7 @@ class StructuredSampler:
             reached = quality.meets(goal)
             if draws is not None or reached or goal.seconds_left < 0:
                 break
-            say(_how_far(quality, goal, time.perf_counter() - wall))
+            say(how_far(quality, goal, time.perf_counter() - wall))
             if x.shape[1] > room:
                 kept, every = [[_thinned(r) for r in part] for part in kept], 2 * every
         return Draws(
@@ -368,10 +368,3 @@ def _first_failures(records: Sequence[Record]) -> Floats:
     for record in reversed(records):
         found[record.failed > 0] = record.failed_at[record.failed > 0]
     return found
-
-
-def _how_far(quality: Progress, goal: Goal, seconds: float) -> str:
-    if quality.ess <= 0:
-        return f"after {seconds:.0f} s: still too early to say"
-    left = seconds * max(goal.ess / quality.ess - 1, 0)
-    return f"after {seconds:.0f} s: ESS {quality.ess:.0f} of {goal.ess:.0f}, R-hat {quality.rhat:.3f}; some {left:.0f} s left"
