@@ -29,14 +29,17 @@ if TYPE_CHECKING:
     from carkinetics.exposure import nca_findings as nca_findings
     from carkinetics.fit import Fit as Fit
     from carkinetics.fit import PopulationFit as PopulationFit
+    from carkinetics.fit import compare as compare
     from carkinetics.fit import cross_check as cross_check
     from carkinetics.fit import diagnose as diagnose
     from carkinetics.fit import fit_hierarchical as fit_hierarchical
     from carkinetics.fit import fit_individuals as fit_individuals
     from carkinetics.fit import fit_population as fit_population
     from carkinetics.fit import load_fit as load_fit
+    from carkinetics.fit import loo as loo
     from carkinetics.model import Model as Model
     from carkinetics.model import Prior as Prior
+    from carkinetics.model import layers as layers
     from carkinetics.model import load_model as load_model
     from carkinetics.model import models as models
     from carkinetics.model import predict as predict
@@ -55,6 +58,7 @@ _HOME = {
     "blq_table": "dataset",
     "load_model": "model",
     "models": "model",
+    "layers": "model",
     "Model": "model",
     "Prior": "model",
     "predict": "model",
@@ -70,6 +74,8 @@ _HOME = {
     "load_fit": "fit",
     "diagnose": "fit",
     "cross_check": "fit",
+    "loo": "fit",
+    "compare": "fit",
     "exposure_from": "exposure",
     "Exposure": "exposure",
     "dose_exposure": "response",

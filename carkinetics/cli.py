@@ -83,26 +83,58 @@ def models(
     name: Annotated[
         str | None, typer.Argument(help="Show one model: equations, parameters, sources.")
     ] = None,
+    layers: Annotated[
+        bool,
+        typer.Option("--layers", help="List what can be put on a model: cytokines, antibodies, tumours."),
+    ] = False,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Its file, to copy and change; a composed one written out.")
+    ] = False,
+    bibtex: Annotated[bool, typer.Option("--bibtex", help="Its BibTeX entry.")] = False,
+    figure: Annotated[Path | None, typer.Option(help="PNG file for a figure of its typical course.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the shipped models, or show one."""
-    if name is None:
-        _show(ck.models()[["name", "title", "kind", "value_unit", "citation"]], as_json)
+    if layers:
+        _show(ck.layers(), as_json)
+    elif name is None:
+        _show(ck.models()[["name", "purpose", "use", "data", "kind"]], as_json)
+    else:
+        _show_model(ck.load_model(name), toml, bibtex, figure, as_json)
+
+
+def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, as_json: bool) -> None:
+    if figure is not None:
+        from carkinetics.plot.axes import png
+
+        _expect_writable(figure)
+        figure.write_bytes(png(ck.plot.model_course(model)[0]))
+    if toml or bibtex:
+        _say(
+            model.text.strip()
+            if toml
+            else model.bibtex or f"{model.name} has no BibTeX entry: {model.citation}"
+        )
         return
-    model = ck.load_model(name)
     rows = [
         {"parameter": p.name, "meaning": p.meaning, "unit": p.unit, "typical": p.typical, "omega": p.omega,
-         "prior": str(p.prior), "source": p.source}
+         "prior": "fixed" if p.fixed else str(p.prior), "source": p.source}
         for p in model.parameters.values()
     ]  # fmt: skip
     if as_json:
         about = {
             key: getattr(model, key)
-            for key in ("name", "title", "citation", "doi", "value_unit", "notes", "sha256")
-        }
-        _say(json.dumps(about | {"parameters": rows, "text": model.text}, indent=2))
+            for key in ("name", "title", "purpose", "citation", "doi", "bibtex", "value_unit", "notes", "identifiability",
+                        "simulation_only", "sha256")
+        }  # fmt: skip
+        sets = {name: {"meaning": one.meaning, "values": one.values} for name, one in model.sets.items()}
+        _say(json.dumps(about | {"sets": sets, "parameters": rows, "text": model.text}, indent=2))
         return
-    _say(f"{model.name}: {model.title}\n{model.citation}\n{model.notes}\n")
+    parts = [f"{model.name}: {model.title}", model.purpose, model.citation, model.notes]
+    parts += [f"For simulation only: {model.simulation_only}"] if model.simulation_only else []
+    parts += [f"What data can tell: {model.identifiability}"] if model.identifiability else []
+    parts += [f"Parameter set {one.name}: {one.meaning} ({one.source})" for one in model.sets.values()]
+    _say("\n".join(part for part in parts if part) + "\n")
     _say("\n".join(_equations(model)) + "\n")
     _show(_frame(rows), False)
 

@@ -1,5 +1,6 @@
 """What the data say: fits of single subjects and of all together, and whether they can be trusted."""
 
+from carkinetics.fit.compare import compare, loo
 from carkinetics.fit.cross_check import cross_check
 from carkinetics.fit.diagnose import contraction, diagnose
 from carkinetics.fit.hierarchical import fit_hierarchical
@@ -10,6 +11,7 @@ from carkinetics.fit.result import Fit, load_fit
 __all__ = [
     "Fit",
     "PopulationFit",
+    "compare",
     "contraction",
     "cross_check",
     "diagnose",
@@ -17,4 +19,5 @@ __all__ = [
     "fit_individuals",
     "fit_population",
     "load_fit",
+    "loo",
 ]

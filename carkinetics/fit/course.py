@@ -7,8 +7,9 @@ import numpy as np
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.model.course import ONE_INFUSION, Course
+from carkinetics.model.parts import Input
 from carkinetics.model.series import Series
-from carkinetics.model.spec import Input, Model
+from carkinetics.model.spec import Model
 
 
 def subject_courses(model: Model, data: Dataset) -> list[Course]:

@@ -259,24 +259,33 @@ def rebuild_pymc_model(fit: Fit) -> Any:
     return build_pymc_model(problem_of(fit), fit.settings["centred"])
 
 
-def problem_of(fit: Fit) -> Problem:
+def problem_of(fit: Fit, output: str | None = None) -> Problem:
     """What a fit was asked, as arrays.
 
     Parameters
     ----------
     fit : Fit
         Any fit.
+    output : str, optional
+        Only what was measured of this output; what the model reads as an input stays.
 
     Returns
     -------
     Problem
         The same rows and settings.
     """
-    asked = fit.settings
+    asked, data = fit.settings, fit.data
+    errors, assays = asked.get("errors", asked["error"]), asked.get("assays", asked["assay"])
+    if output is not None:
+        rows = data.observations
+        others = [assay for name, assay in assays.items() if name != output]
+        data = dataclasses.replace(
+            data, observations=rows[~rows["assay"].isin(others)].reset_index(drop=True)
+        )
+        errors, assays = {output: errors[output]}, {output: assays[output]}
     return make_problem(
-        fit.model, fit.data, random=asked["random"], covariates=asked["requested_covariates"], blq=asked["blq"],
-        error=asked.get("errors", asked["error"]), assay=asked.get("assays", asked["assay"]),
-        correlated=asked["correlated"],
+        fit.model, data, random=asked["random"], covariates=asked["requested_covariates"], blq=asked["blq"],
+        error=errors, assay=assays, correlated=asked["correlated"],
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from carkinetics.fit.approximate import Approximation, inverse
 from carkinetics.fit.layout import TOLERANCE
@@ -32,10 +33,33 @@ def minus_two_log_likelihood(state: Approximation, draws: int, seed: int) -> tup
     tuple of float
         The value and its Monte-Carlo standard error. Densities are of log y for errors on the log scale.
     """
+    each, error = subject_log_likelihood(state, draws, seed)
+    return float(-2 * each.sum()), 2 * error
+
+
+def subject_log_likelihood(state: Approximation, draws: int, seed: int) -> tuple[NDArray[np.float64], float]:
+    """Log-likelihood of each subject, averaged over its random effects, by importance sampling.
+
+    Parameters
+    ----------
+    state : Approximation
+        At the modes.
+    draws : int
+        Per subject.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    each : ndarray, shape (n_subject,)
+        Log-likelihoods.
+    error : float
+        Monte-Carlo standard error of their sum.
+    """
     layout, effects, n = state.problem.layout, state.effects, state.problem.n_subjects
     q = effects.n_random
     if not q:
-        return float(-2 * state.objective.sum()), 0.0
+        return state.objective.copy(), 0.0
     rng = np.random.default_rng(seed)
     normal, chi = rng.standard_normal((draws, q)), rng.chisquare(DF, draws)
     roots = np.linalg.cholesky(state.covariance)
@@ -63,4 +87,4 @@ def minus_two_log_likelihood(state: Approximation, draws: int, seed: int) -> tup
     each = np.log(mean) + top[:, 0] - q / 2 * math.log(2 * math.pi) - 0.5 * among - constant + log_root
     # The same random numbers serve every subject, so their errors do not cancel as independent ones would.
     error = (weight / mean[:, None]).sum(axis=0).std(ddof=1) / math.sqrt(draws)
-    return float(-2 * each.sum()), float(2 * error)
+    return each, float(error)

@@ -268,12 +268,17 @@ def make_problem(
     Raises
     ------
     ConfigError
-        If a setting names something that does not exist.
+        If a setting names something that does not exist, or the model is for simulation only.
     DataError
         If there is nothing to fit.
     UnitError
         If the data are in another unit than the model.
     """
+    if model.simulation_only:
+        raise ConfigError(
+            f"model {model.name} is for simulation only: {model.simulation_only} To fit it all the same, remove "
+            "simulation_only in a copy of its file"
+        )
     measured = _measured(model, choose_assays(model, data, assay), error)
     chosen = _select(model, data, measured)
     effects, together = _random_effects(model, random, correlated)

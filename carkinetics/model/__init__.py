@@ -1,11 +1,12 @@
 """What we think happens: model files, their prediction, and the meaning of a measurement."""
 
 from carkinetics.model.formula import latex
-from carkinetics.model.library import load_model, models
+from carkinetics.model.library import layers, load_model, models
+from carkinetics.model.parts import Parameter
 from carkinetics.model.prior import Prior
 from carkinetics.model.simulate import SamplingDesign, simulate
 from carkinetics.model.solve import predict
-from carkinetics.model.spec import Model, Parameter
+from carkinetics.model.spec import Model
 
 __all__ = [
     "Model",
@@ -13,6 +14,7 @@ __all__ = [
     "Prior",
     "SamplingDesign",
     "latex",
+    "layers",
     "load_model",
     "models",
     "predict",

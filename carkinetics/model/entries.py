@@ -1,16 +1,19 @@
-"""The tables of a model file that stand for themselves: parameters and inputs."""
+"""The tables of a model file that stand for themselves: parameters, inputs, parameter sets and checks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from carkinetics.errors import ModelFileError
+from carkinetics.errors import ModelFileError, did_you_mean
+from carkinetics.model.dimensions import unit
+from carkinetics.model.expression import Expression
+from carkinetics.model.parts import Check, Input, Parameter, ParameterSet
 from carkinetics.model.place import Place
 from carkinetics.model.prior import PRIOR_KINDS, TO_FREE, Prior
 from carkinetics.model.series import INTERPOLATIONS
-from carkinetics.model.spec import Input, Parameter
 from carkinetics.units import canonical_unit
 
 STARTS = ("", "peak", "peak_time", "fold", "decline", "lag")
@@ -40,9 +43,15 @@ def read_parameter(place: Place, name: str, entry: Any) -> Parameter:
         If the entry does not make sense.
     """
     section = f"parameters.{name}"
-    known = ("transform", "omega", "omega_prior", "start", "fixed", "source")
-    entry = place.table(section, entry, "meaning", "unit", "typical", "prior", known=known)
-    prior = Prior.of(entry["prior"], place.at(section, "prior"))
+    known = ("prior", "transform", "omega", "omega_prior", "start", "fixed", "source")
+    entry = place.table(section, entry, "meaning", "unit", "typical", known=known)
+    fixed = place.flag(section, "fixed", entry.get("fixed", False))
+    if "prior" not in entry and not fixed:
+        raise ModelFileError(
+            f"{place.at(section)}: 'prior' is missing; only a parameter with fixed = true has none"
+        )
+    typical = place.number(section, "typical", entry["typical"])
+    prior = Prior.of(entry["prior"], place.at(section, "prior")) if "prior" in entry else _no_prior(typical)
     transform = entry.get("transform", prior.transform)
     if transform not in TO_FREE or transform != prior.transform:
         right = {scale: kind for kind, (_, _, scale) in PRIOR_KINDS.items()}
@@ -50,7 +59,6 @@ def read_parameter(place: Place, name: str, entry: Any) -> Parameter:
             f"{place.at(section, 'transform')} is {transform!r} but the prior is {prior.dist}; "
             f"pairs are {', '.join(f'{scale} with {kind}' for scale, kind in right.items())}"
         )
-    typical = place.number(section, "typical", entry["typical"])
     with np.errstate(all="ignore"):
         if not np.isfinite(TO_FREE[transform](typical)):
             raise ModelFileError(
@@ -71,9 +79,46 @@ def read_parameter(place: Place, name: str, entry: Any) -> Parameter:
         omega=omega,
         omega_prior=place.number(section, "omega_prior", entry.get("omega_prior", 1.0)),
         start=place.choice(section, "start", entry.get("start", ""), STARTS),
-        fixed=place.flag(section, "fixed", entry.get("fixed", False)),
+        fixed=fixed,
         source=str(entry.get("source", "")),
     )
+
+
+def _no_prior(typical: float) -> Prior:
+    """In the place of the prior of a fixed parameter, which nothing uses: `Model.with_priors` asks for one."""
+    return Prior("lognormal", typical, 1.0) if typical > 0 else Prior("normal", typical, 1.0)
+
+
+def read_constant(place: Place, name: str, text: Any) -> tuple[Expression, str]:
+    """Read a line of ``[constants]``, such as ``reference = "70 kg"``.
+
+    Parameters
+    ----------
+    place : Place
+        The file.
+    name : str
+        Name of the constant.
+    text : object
+        What was found.
+
+    Returns
+    -------
+    tuple of (Expression, str)
+        The number and its unit.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not a number and a unit.
+    """
+    number, _, its = str(text).partition(" ")
+    try:
+        unit(its or "1")
+        return Expression("constant", (float(number),), number), canonical_unit(its)
+    except ValueError:
+        raise ModelFileError(
+            f'{place.at("constants", name)} is {text!r}; expected a number and its unit, for instance "70 kg"'
+        ) from None
 
 
 def read_input(place: Place, name: str, entry: Any) -> Input:
@@ -135,3 +180,143 @@ def read_input(place: Place, name: str, entry: Any) -> Input:
         assay=entry.get("assay", ""),
         interpolation=entry.get("interpolation", ""),
     )
+
+
+def read_set(place: Place, name: str, entry: Any, given: Iterable[str]) -> ParameterSet:
+    """Read ``[sets.NAME]``.
+
+    Parameters
+    ----------
+    place : Place
+        The file.
+    name : str
+        Name of the set.
+    entry : object
+        What was found.
+    given : iterable of str
+        Names of parameters and inputs.
+
+    Returns
+    -------
+    ParameterSet
+        Its description.
+
+    Raises
+    ------
+    ModelFileError
+        If the entry does not make sense.
+    """
+    section = f"sets.{name}"
+    entry = place.table(section, entry, "meaning", "source", "values")
+    values = _values(place, section, entry["values"], given)
+    return ParameterSet(name, str(entry["meaning"]), str(entry["source"]), values)
+
+
+def _values(place: Place, section: str, values: Any, given: Iterable[str]) -> dict[str, float]:
+    where = place.at(section, "values")
+    if not isinstance(values, Mapping):
+        raise ModelFileError(f"{where} is {values!r}; expected {{ name = number }}")
+    names = list(given)
+    for name in values:
+        if name not in names:
+            raise ModelFileError(
+                f"{where}: there is no parameter or input {name!r}{did_you_mean(name, names)}"
+            )
+    return {name: place.number(section, "values", value) for name, value in values.items()}
+
+
+def read_check(
+    place: Place,
+    where: str,
+    entry: Any,
+    value: Expression | None,
+    outputs: list[str],
+    sets: Mapping[str, ParameterSet],
+    given: Iterable[str],
+) -> Check:
+    """Read ``[[check]]``.
+
+    Parameters
+    ----------
+    place : Place
+        The file.
+    where : str
+        Place for error messages.
+    entry : object
+        What was found.
+    value : Expression or None
+        Its parsed ``value``.
+    outputs : list of str
+        Names of the outputs.
+    sets : mapping of str to ParameterSet
+        The file's parameter sets.
+    given : iterable of str
+        Names of parameters and inputs.
+
+    Returns
+    -------
+    Check
+        Its description.
+
+    Raises
+    ------
+    ModelFileError
+        If the entry does not make sense.
+    """
+    known = ("value", "at", "peak", "unit", "output", "set", "values", "infusions")
+    entry = place.table("check", entry, "what", "expected", "tolerance", "source", known=known)
+    if sum(key in entry for key in ("value", "at", "peak")) != 1:
+        raise ModelFileError(f"{where} needs one of 'value', 'at' (a time) and 'peak' (two times)")
+    for key in ("output", "infusions"):
+        if key in entry and "value" in entry:
+            raise ModelFileError(
+                f"{where} has {key!r}, which says nothing about a 'value': give 'at' or 'peak'"
+            )
+    if entry.get("output", outputs[0]) not in outputs:
+        raise ModelFileError(
+            f"{where}: there is no output {entry['output']!r}{did_you_mean(str(entry['output']), outputs)}"
+        )
+    if entry.get("set", "") not in ("", *sets):
+        raise ModelFileError(
+            f"{where}: there is no set {entry['set']!r}{did_you_mean(str(entry['set']), sets)}"
+        )
+    values = sets[entry["set"]].numbers if "set" in entry else {}
+    return Check(
+        what=str(entry["what"]),
+        value=value,
+        at=place.number("check", "at", entry["at"]) if "at" in entry else None,
+        peak=read_pairs(where, "peak", [entry["peak"]])[0] if "peak" in entry else None,
+        expected=place.number("check", "expected", entry["expected"]),
+        tolerance=place.number("check", "tolerance", entry["tolerance"]),
+        unit=canonical_unit(entry.get("unit", "1")),
+        source=str(entry["source"]),
+        output=str(entry.get("output", "")),
+        numbers=values | _values(place, "check", entry.get("values", {}), given),
+        infusions=read_pairs(where, "infusions", entry.get("infusions", [])),
+    )
+
+
+def read_pairs(where: str, key: str, found: Any) -> tuple[tuple[float, float], ...]:
+    """Read pairs of numbers, such as ``[[0, 1e8], [7, 1e8]]``.
+
+    Parameters
+    ----------
+    where, key : str
+        Place and name, for error messages.
+    found : object
+        What was found.
+
+    Returns
+    -------
+    tuple of (float, float)
+        The pairs.
+
+    Raises
+    ------
+    ModelFileError
+        If it is something else.
+    """
+    try:
+        return tuple((float(one), float(other)) for one, other in found)
+    except (TypeError, ValueError):
+        raise ModelFileError(f"{where}: {key} is {found!r}; expected two numbers each") from None

@@ -1,4 +1,4 @@
-"""Equation → LaTeX, for reports and papers."""
+"""Equation → LaTeX, for reports and papers, and → plain text, for messages."""
 
 from __future__ import annotations
 
@@ -91,6 +91,41 @@ def latex(expression: Expression, symbols: Mapping[str, str] | None = None) -> s
         return rf"\left({text}\right)" if _LEVEL.get(node.op, 9) < outer else text
 
     return walk(expression)
+
+
+def plain(expression: Expression) -> str:
+    """An expression, or a part of one, as a model file would write it.
+
+    Parameters
+    ----------
+    expression : Expression
+        A parsed equation.
+
+    Returns
+    -------
+    str
+        With no more brackets than needed.
+
+    Examples
+    --------
+    >>> from carkinetics.model.expression import parse
+    >>> plain(parse("(a + b) * exp(-(c * t))", ["a", "b", "c", "t"], where="demo"))
+    '(a + b) * exp(-c * t)'
+    """
+    op, args = expression.op, expression.args
+    if op == "constant":
+        return f"{args[0]:g}" if isinstance(args[0], float) else repr(args[0])
+    if op == "name":
+        return str(args[0])
+    level = _LEVEL.get(op)
+    if level is None or op in ("where", "minimum"):
+        return f"{op}({', '.join(plain(arg) for arg in args)})"
+    right = level + (op in ("-", "/", "neg"))
+    sides = [
+        f"({plain(arg)})" if _LEVEL.get(arg.op, 9) < needed else plain(arg)
+        for arg, needed in zip(args, (level, right), strict=False)
+    ]
+    return f"-{sides[0]}" if op == "neg" else f"{sides[0]} {op} {sides[1]}"
 
 
 def _render(node: Expression, walk: Callable[..., str], named: Mapping[str, str]) -> str:  # noqa: C901 (a table)

@@ -14,6 +14,9 @@ from typing import Any
 import pandas as pd
 
 from carkinetics.errors import ConfigError, ModelFileError, did_you_mean
+from carkinetics.model.compose import compose
+from carkinetics.model.layer import layer_files
+from carkinetics.model.place import Place
 from carkinetics.model.reader import read_model
 from carkinetics.model.spec import Model
 from carkinetics.shipped import shipped_folder
@@ -56,7 +59,7 @@ def load_model(name_or_path: str | Path) -> Model:
         raise ConfigError(f"model file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ModelFileError(f"{path} is not UTF-8 text; a model is a TOML file") from None
-    return model_from_text(text, path.name)
+    return model_from_text(text, path.name, folder=path.parent)
 
 
 def model_files() -> list[Path]:
@@ -76,7 +79,8 @@ def models() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``name, title, kind, value_unit, parameters, citation, doi``.
+        Columns ``name, title, purpose, use, data, kind, value_unit, parameters, citation, doi``. ``use`` is ``fit`` or
+        ``simulation``; ``data`` is what the model can be compared with, and what it reads (in brackets).
     """
     rows = []
     for path in model_files():
@@ -85,6 +89,9 @@ def models() -> pd.DataFrame:
             {
                 "name": model.name,
                 "title": model.title,
+                "purpose": model.purpose,
+                "use": "simulation" if model.simulation_only else "fit",
+                "data": _data_of(model),
                 "kind": "closed form" if model.level is not None else "differential equations",
                 "value_unit": model.value_unit,
                 "parameters": ", ".join(model.parameters),
@@ -95,8 +102,45 @@ def models() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _data_of(model: Model) -> str:
+    """Outputs, and in brackets the inputs that come from the data."""
+    outputs = [f"{one.meaning} ({one.unit})" for one in model.outputs.values()]
+    inputs = [one.assay or one.column or one.event for one in model.inputs.values()]
+    read = ", ".join(dict.fromkeys(name for name in inputs if name))
+    return ", ".join(outputs) + (f" [{read}]" if read else "")
+
+
+def layers() -> pd.DataFrame:
+    """The shipped layers, which a model file puts on a base model.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``name, title, prefix, needs, adds, citation``; ``adds`` is what can be measured of it.
+    """
+    rows = []
+    for path in layer_files():
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        rows.append(
+            {
+                "name": table["layer"],
+                "title": table["title"],
+                "prefix": table["prefix"],
+                "needs": ", ".join(table["needs"]),
+                "adds": ", ".join(
+                    [*table.get("observations", {}), *(["loss of CAR-T cells"] if "loss" in table else [])]
+                ),
+                "citation": table.get("citation", ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def model_from_text(
-    text: str, file: str = "model", changes: Iterable[tuple[str, dict[str, Any]]] = ()
+    text: str,
+    file: str = "model",
+    changes: Iterable[tuple[str, dict[str, Any]]] = (),
+    folder: str | Path = ".",
 ) -> Model:
     """Read a model from the text of its file.
 
@@ -108,6 +152,8 @@ def model_from_text(
         Name for error messages.
     changes : iterable of (str, dict)
         `Model.changes` of a changed copy, made again.
+    folder : str or pathlib.Path
+        Where the paths of a base and of layers start.
 
     Returns
     -------
@@ -124,7 +170,7 @@ def model_from_text(
     except tomllib.TOMLDecodeError as error:
         raise ModelFileError(f"{file} is not valid TOML: {error}") from None
     try:
-        model = read_model(text, file, table)
+        model = read_model(*compose(Place(text, file), table, Path(folder)))
     except ConfigError as error:  # a prior that cannot be: the file is at fault here, not a call
         raise ModelFileError(str(error)) from None
     for call, arguments in changes:

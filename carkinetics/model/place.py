@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from carkinetics.errors import ModelFileError, did_you_mean
@@ -22,10 +22,14 @@ class Place:
         TOML.
     file : str
         Name for error messages.
+    origins : dict of str to (Place, str, str)
+        Sections (``"states.car"``) and single lines (``"derived.rho"``) that were taken from another file: which,
+        and section and key there.
     """
 
     text: str
     file: str
+    origins: dict[str, tuple[Place, str, str]] = field(default_factory=dict)
 
     def at(self, section: str, key: str = "") -> str:
         """``file, line 12: [section] key``: TOML readers forget lines, so look for the words.
@@ -42,9 +46,15 @@ class Place:
         str
             The start of an error message.
         """
+        for name in (f"{section}.{key}", section):
+            if name in self.origins:
+                place, there, its_key = self.origins[name]
+                return place.at(there, key if name == section else its_key)
         lines = self.text.splitlines()
         header = re.compile(rf"\s*\[+\s*{re.escape(section)}\s*\]+")
         found = next((i for i, line in enumerate(lines) if header.match(line)), None)
+        if found is None and section.startswith("observations.") and "[observation]" in lines:
+            return self.at("observation", key)
         if found is None:
             head, _, last = section.rpartition(".")
             return self.at(head, last) if head else f"{self.file}: {key or section}"

@@ -2,6 +2,7 @@
 
 Every equation uses only names that are defined, derived values are put into an order in which each uses
 earlier ones, and what holds at one moment (an initial value, a break) uses nothing that changes with time.
+A model may have a closed form and differential equations: then the level is one more derived value.
 """
 
 from __future__ import annotations
@@ -12,36 +13,44 @@ from typing import Any
 import numpy as np
 
 from carkinetics.errors import ModelFileError, did_you_mean
-from carkinetics.model.entries import read_input, read_parameter
+from carkinetics.model.entries import (
+    read_check,
+    read_constant,
+    read_input,
+    read_pairs,
+    read_parameter,
+    read_set,
+)
 from carkinetics.model.expression import SCALAR, Expression, evaluate, parse
 from carkinetics.model.observe import RESIDUAL_ERRORS
+from carkinetics.model.parts import Check, Input, Output, Parameter, ParameterSet, Quantity, State
 from carkinetics.model.place import Place
 from carkinetics.model.solve import complete_values, with_derived
-from carkinetics.model.spec import Check, Input, Model, Output, Parameter, Quantity, State
+from carkinetics.model.spec import Model
+from carkinetics.model.unit_check import check_units
 from carkinetics.units import canonical_unit
 
 SCHEMA = 1
 AMOUNT = "amount"
 _NEEDED = ("schema", "name", "title", "value_unit", "parameters")
+MODEL_TEXTS = ("citation", "doi", "bibtex", "notes", "purpose", "identifiability", "simulation_only")
 _TOP = {
-    *_NEEDED, "citation", "doi", "notes", "inputs", "derived", "closed_form", "states", "solver",
-    "observation", "observations", "quantities", "check",
+    *_NEEDED, *MODEL_TEXTS, "constants", "inputs", "derived", "closed_form", "states", "infusions", "solver", "observation", "observations",
+    "quantities", "sets", "check",
 }  # fmt: skip
-_TABLES = ("parameters", "inputs", "derived", "states", "observations", "quantities")
+_TABLES = ("parameters", "constants", "inputs", "derived", "states", "observations", "quantities", "sets")
 # What equations call time, level and dose, and the arguments of `predict`, to which parameters are passed by name.
 _RESERVED = {"t", "level", AMOUNT, "model", "times", "output", "infusions", "series"}
 _OUTPUT = ("residual", "unit", "meaning")
 
 
-def read_model(text: str, file: str, table: dict[str, Any]) -> Model:
+def read_model(place: Place, table: dict[str, Any]) -> Model:
     """Read a model.
 
     Parameters
     ----------
-    text : str
-        The file.
-    file : str
-        Its name, for error messages.
+    place : Place
+        The text of the file, for error messages.
     table : dict
         The parsed text.
 
@@ -55,7 +64,6 @@ def read_model(text: str, file: str, table: dict[str, Any]) -> Model:
     ModelFileError
         If the file does not make sense.
     """
-    place = Place(text, file)
     _check_top(place, table)
     parameters = {name: read_parameter(place, name, entry) for name, entry in table["parameters"].items()}
     inputs = {name: read_input(place, name, entry) for name, entry in table.get("inputs", {}).items()}
@@ -86,7 +94,7 @@ def _check_top(place: Place, table: dict[str, Any]) -> None:
 
 def _check_names(place: Place, table: dict[str, Any]) -> None:
     taken = set(_RESERVED)
-    for section in ("parameters", "inputs", "states", "derived"):
+    for section in ("parameters", "constants", "inputs", "states", "derived"):
         for name in table.get(section, {}):
             where = place.at(f"{section}.{name}")
             if name in taken:
@@ -111,8 +119,13 @@ class _Reader:
         self, place: Place, table: dict[str, Any], parameters: dict[str, Parameter], inputs: dict[str, Input]
     ) -> None:
         self.place, self.table, self.parameters, self.inputs = place, table, parameters, inputs
-        known = [*parameters, *inputs, *table.get("states", {}), "t"]
-        self.derived = self.read_derived(known)
+        self.given = {**parameters, **inputs}
+        self.constants = {
+            name: read_constant(place, name, text) for name, text in table.get("constants", {}).items()
+        }
+        known = [*self.given, *self.constants, *table.get("states", {}), "t"]
+        constants = {name: number for name, (number, _) in self.constants.items()}
+        self.derived = constants | self.read_derived(known)
         self.known = [*known, *self.derived]
         self.timeless = {*parameters, *(name for name, entry in inputs.items() if not entry.varying)}
         for name, expression in self.derived.items():
@@ -124,31 +137,41 @@ class _Reader:
         states = tuple(self.state(name, entry) for name, entry in table.get("states", {}).items())
         level, breaks, stiff = self.equations(states)
         outputs = self.outputs(level)
+        sets = {
+            name: read_set(place, name, entry, self.given) for name, entry in table.get("sets", {}).items()
+        }
+        texts: dict[str, Any] = {key: " ".join(str(table.get(key, "")).split()) for key in MODEL_TEXTS}
         model = Model(
             name=str(table["name"]),
             title=str(table["title"]),
-            citation=str(table.get("citation", "")),
-            doi=str(table.get("doi", "")),
-            notes=" ".join(str(table.get("notes", "")).split()),
+            **texts | {"bibtex": str(table.get("bibtex", "")).strip()},
             value_unit=canonical_unit(table["value_unit"]),
             parameters=self.parameters,
             inputs=self.inputs,
+            constants={name: its for name, (_, its) in self.constants.items()},
             derived=self.derived,
             level=level,
             states=states,
+            infusions=read_pairs(place.at("infusions"), "infusions", table.get("infusions", [[0.0, 1.0]])),
             breaks=breaks,
             outputs=outputs,
             quantities=self.quantities(),
-            checks=tuple(self.check(i, entry, outputs) for i, entry in enumerate(table.get("check", []), 1)),
+            checks=tuple(
+                self.check(i, entry, outputs, sets) for i, entry in enumerate(table.get("check", []), 1)
+            ),
+            sets=sets,
             stiff=stiff,
             text=place.text,
         )
         _check_log_states(place, model)
+        check_units(place, model)
         return model
 
     def read_derived(self, known: list[str]) -> dict[str, Expression]:
         """Derived values in an order in which each uses only earlier ones; a cycle is an error."""
-        texts = self.table.get("derived", {})
+        texts = dict(self.table.get("derived", {}))
+        if "states" in self.table and "closed_form" in self.table:
+            texts["level"] = self.closed_form()["level"]
         drafts = {
             name: parse(text, [*known, *texts], where=self.place.at("derived", name))
             for name, text in texts.items()
@@ -179,30 +202,33 @@ class _Reader:
 
     def state(self, name: str, entry: Any) -> State:
         section = f"states.{name}"
-        entry = self.place.table(section, entry, "initial", "rate", known=("log", "infused"))
+        entry = self.place.table(section, entry, "initial", "rate", known=("unit", "log", "infused"))
         at = self.place.at
         return State(
             name,
             self.still(entry["initial"], at(section, "initial")),
             parse(entry["rate"], self.known, where=at(section, "rate")),
+            canonical_unit(entry.get("unit", self.table["value_unit"])),
             self.place.flag(section, "log", entry.get("log", False)),
             self.still(entry["infused"], at(section, "infused"), [AMOUNT]) if "infused" in entry else None,
         )
 
+    def closed_form(self) -> dict[str, Any]:
+        return self.place.table("closed_form", self.table["closed_form"], "level", known=("breaks",))
+
     def equations(self, states: tuple[State, ...]) -> tuple[Expression | None, tuple[Expression, ...], bool]:
-        """The closed form if there is one, the breaks, and whether the solver should be implicit."""
-        closed = self.table.get("closed_form")
-        if (closed is None) == (not states):
+        """The closed form if there is nothing else, the breaks, and whether the solver should be implicit."""
+        if "closed_form" not in self.table and not states:
             raise ModelFileError(
-                f"{self.place.file}: a model has either [closed_form] or [states], and this has neither or both"
+                f"{self.place.file}: a model has [closed_form], [states] or both, and this has neither"
             )
-        if closed is not None:
-            closed = self.place.table("closed_form", closed, "level", known=("breaks",))
-            level = parse(closed["level"], self.known, where=self.place.at("closed_form", "level"))
-            return level, self.breaks("closed_form", closed), False
+        breaks = self.breaks("closed_form", self.closed_form()) if "closed_form" in self.table else ()
+        if not states:
+            where = self.place.at("closed_form", "level")
+            return parse(self.closed_form()["level"], self.known, where=where), breaks, False
         solver = self.place.table("solver", self.table.get("solver", {}), known=("breaks", "stiff"))
         stiff = self.place.flag("solver", "stiff", solver.get("stiff", False))
-        return None, self.breaks("solver", solver), stiff
+        return None, breaks + self.breaks("solver", solver), stiff
 
     def breaks(self, section: str, entry: dict[str, Any]) -> tuple[Expression, ...]:
         where = self.place.at(section, "breaks")
@@ -270,38 +296,22 @@ class _Reader:
             found[name] = Quantity(name, str(entry["meaning"]), canonical_unit(entry["unit"]), value)
         return found
 
-    def check(self, number: int, entry: Any, outputs: dict[str, Output]) -> Check:
-        keys = ("what", "expected", "tolerance", "source")
-        entry = self.place.table("check", entry, *keys, known=("value", "at", "unit", "output"))
+    def check(
+        self, number: int, entry: Any, outputs: dict[str, Output], sets: dict[str, ParameterSet]
+    ) -> Check:
         where = f"{self.place.file}: [[check]] number {number}"
-        if ("value" in entry) == ("at" in entry):
-            raise ModelFileError(f"{where} needs either 'value' or 'at' (a time)")
-        if "output" in entry and "at" not in entry:
-            raise ModelFileError(f"{where} names an 'output' without 'at', the time at which it is compared")
-        if entry.get("output", next(iter(outputs))) not in outputs:
-            raise ModelFileError(
-                f"{where}: there is no output {entry['output']!r}{did_you_mean(str(entry['output']), outputs)}"
-            )
-        return Check(
-            what=str(entry["what"]),
-            value=self.still(entry["value"], where) if "value" in entry else None,
-            at=self.place.number("check", "at", entry["at"]) if "at" in entry else None,
-            expected=self.place.number("check", "expected", entry["expected"]),
-            tolerance=self.place.number("check", "tolerance", entry["tolerance"]),
-            unit=canonical_unit(entry.get("unit", "1")),
-            source=str(entry["source"]),
-            output=str(entry.get("output", "")),
-        )
+        value = self.still(entry["value"], where) if isinstance(entry, dict) and "value" in entry else None
+        return read_check(self.place, where, entry, value, list(outputs), sets, self.given)
 
 
 def _check_log_states(place: Place, model: Model) -> None:
     """The log of a state that starts at 0 is no number, so such a state cannot be solved as its log."""
-    known = with_derived(model, complete_values(model, {}), SCALAR)
+    known, amount = with_derived(model, complete_values(model, {}), SCALAR), model.infusions[0][1]
     for state in (one for one in model.states if one.log):
         initial = evaluate(state.initial, known, SCALAR)
-        infused = 0.0 if state.infused is None else evaluate(state.infused, {**known, AMOUNT: 1.0}, SCALAR)
+        infused = 0.0 if state.infused is None else evaluate(state.infused, {**known, AMOUNT: amount}, SCALAR)
         if not 0 < initial + infused < np.inf:
-            plus = "" if state.infused is None else " with what an infusion of amount 1 adds"
+            plus = "" if state.infused is None else f" with what an infusion of amount {amount:g} adds"
             raise ModelFileError(
                 f"{place.at('states.' + state.name, 'initial')}{plus} is {initial + infused:g} at the typical "
                 "values; a state with log = true starts above 0 (leave out log = true for one that starts at 0)"

@@ -16,15 +16,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from carkinetics.errors import ConfigError, did_you_mean
-from carkinetics.model.course import ONE_INFUSION, Course
+from carkinetics.model.course import Course
 from carkinetics.model.expression import NUMPY, SCALAR, Ops, evaluate
 from carkinetics.model.integrate import solve_states
+from carkinetics.model.parts import Check, Output
 from carkinetics.model.series import Series
-from carkinetics.model.spec import Model, Output
+from carkinetics.model.spec import Model
 
 # Compiling a model's equations takes some ten seconds, once; so few parameter sets are not worth it.
 FEW_SETS = 8
 SOLVERS = ("auto", "compiled", "scipy")
+# Times at which a [[check]] of a peak looks for it.
+PEAK_TIMES = 2001
 
 
 def predict(
@@ -32,7 +35,7 @@ def predict(
     times: ArrayLike,
     *,
     output: str = "",
-    infusions: Sequence[tuple[float, float]] = ONE_INFUSION,
+    infusions: Sequence[tuple[float, float]] | None = None,
     series: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     **values: float,
 ) -> pd.Series:
@@ -46,8 +49,8 @@ def predict(
         Days since infusion.
     output : str
         Which output; the CAR-T level if empty.
-    infusions : sequence of (float, float)
-        Day and amount of every infusion.
+    infusions : sequence of (float, float), optional
+        Day and amount of every infusion; those of the model file if not given.
     series : mapping of str to (array_like, array_like), optional
         Times and measured values of inputs that change with time.
     **values : float
@@ -157,7 +160,7 @@ def curve(
     values: Mapping[str, Any],
     output: str | None = None,
     *,
-    infusions: Sequence[tuple[float, float]] = ONE_INFUSION,
+    infusions: Sequence[tuple[float, float]] | None = None,
     series: Mapping[str, Series] | None = None,
     solver: str = "auto",
 ) -> NDArray[np.float64]:
@@ -173,8 +176,8 @@ def curve(
         A value for every parameter and input; shapes broadcast against ``time``.
     output : str, optional
         Which output; the CAR-T level if not given or empty.
-    infusions : sequence of (float, float)
-        Day and amount of every infusion, the same for all.
+    infusions : sequence of (float, float), optional
+        Day and amount of every infusion, the same for all; those of the model file if not given.
     series : mapping of str to Series, optional
         Inputs that change with time, the same for all; they replace those in ``values``.
     solver : {"auto", "compiled", "scipy"}
@@ -193,7 +196,7 @@ def curve(
     shown = model.output(output)
     if solver not in SOLVERS:
         raise ConfigError(f"solver is {solver!r}{did_you_mean(solver, SOLVERS)}")
-    course = Course(_checked(model, infusions), dict(series or {}))
+    course = Course(_checked(model, model.infusions if infusions is None else infusions), dict(series or {}))
     with np.errstate(all="ignore"):
         if model.level is None:
             level = _solve_each(model, shown, time, values, course, solver)
@@ -364,11 +367,14 @@ def check_values(model: Model) -> Iterable[tuple[str, float, float, float]]:
     tuple of (str, float, float, float)
         What, expected, tolerance, found.
     """
-    known = with_derived(model, complete_values(model, {}))
     for check in model.checks:
-        if check.value is not None:
-            found = float(evaluate(check.value, known, NUMPY))
-        else:
-            assert check.at is not None
-            found = float(predict(model, [check.at], output=check.output).iloc[0])
-        yield check.what, check.expected, check.tolerance, found
+        yield check.what, check.expected, check.tolerance, _found(model, check)
+
+
+def _found(model: Model, check: Check) -> float:
+    if check.value is not None:
+        known = with_derived(model, complete_values(model, check.numbers))
+        return float(evaluate(check.value, known, NUMPY))
+    times = np.array([check.at], dtype=float) if check.peak is None else np.linspace(*check.peak, PEAK_TIMES)
+    values: dict[str, Any] = {**check.numbers, "output": check.output, "infusions": check.infusions or None}
+    return float(predict(model, times, **values).max())

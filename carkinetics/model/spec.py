@@ -1,9 +1,4 @@
-"""Model, Parameter, State, Output and their kin: frozen descriptions of what we think happens.
-
-A parameter has a *free* scale on which it may take any value: the log for positive ones, the logit
-for fractions. Between-subject spread (``omega``) and the prior are normal on that scale, and omega is
-always a standard deviation there, never a variance.
-"""
+"""Model: the frozen description of what we think happens, and its changed copies."""
 
 from __future__ import annotations
 
@@ -17,188 +12,8 @@ import numpy as np
 
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.model.expression import Expression
-from carkinetics.model.prior import FROM_FREE, PRIOR_KINDS, TO_FREE, Prior, Transform
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One number of a model, and what is known about it before the data.
-
-    Parameters
-    ----------
-    name, meaning, unit : str
-        What it is.
-    typical : float
-        Published or proposed typical value.
-    transform : {"log", "logit", "identity"}
-        The free scale.
-    prior : Prior
-        For the typical value.
-    omega : float or None
-        Published between-subject standard deviation on the free scale; None: not random by default.
-    omega_prior : float
-        Scale of the half-normal prior for omega.
-    start : str
-        Which feature of one subject's series is a starting value: ``peak``, ``peak_time``, ``fold``,
-        ``decline``, ``lag``, or empty for the typical value.
-    fixed : bool
-        Not estimated; stays at ``typical``.
-    source : str
-        Where the typical value was read.
-    """
-
-    name: str
-    meaning: str
-    unit: str
-    typical: float
-    transform: Transform
-    prior: Prior
-    omega: float | None = None
-    omega_prior: float = 1.0
-    start: str = ""
-    fixed: bool = False
-    source: str = ""
-
-    def to_free(self, value: Any) -> Any:
-        """Natural scale to free scale."""
-        return TO_FREE[self.transform](value)
-
-    def from_free(self, value: Any) -> Any:
-        """Free scale to natural scale."""
-        return FROM_FREE[self.transform](value)
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A number per subject that the equations use and nobody estimates.
-
-    It comes from an event, a column or an assay; without any of the three it is a constant.
-
-    Parameters
-    ----------
-    name, meaning, unit : str
-        What it is.
-    event : str
-        Its value is the time of the subject's first such event.
-    default : float
-        Where the subject has none (``inf`` for an event that never came).
-    column : str
-        Its value stands in this column of the subjects.
-    assay : str
-        Its value changes with time, as this assay measured it.
-    interpolation : str
-        Between two measurements: ``"linear"``, ``"log"`` (linear in the log) or ``"constant"`` (the
-        earlier one).
-    """
-
-    name: str
-    meaning: str
-    unit: str
-    event: str = ""
-    default: float = np.nan
-    column: str = ""
-    assay: str = ""
-    interpolation: str = ""
-
-    @property
-    def varying(self) -> bool:
-        """Whether it changes with time within a subject."""
-        return bool(self.assay)
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """One differential equation.
-
-    Parameters
-    ----------
-    name : str
-        What it is.
-    initial, rate : Expression
-        Value at time 0 before the infusion, and change per day, both on the natural scale.
-    log : bool
-        Whether it is solved as its logarithm, which keeps it positive.
-    infused : Expression or None
-        What every infusion adds, in terms of ``amount``; None: infusions do not reach it.
-    """
-
-    name: str
-    initial: Expression
-    rate: Expression
-    log: bool = False
-    infused: Expression | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What one assay measures of the model, and how well.
-
-    Parameters
-    ----------
-    name, meaning, unit : str
-        What it is.
-    of : Expression
-        In states (or ``level``), parameters, inputs and derived values.
-    error : str
-        Residual error model of the publication.
-    residual : float
-        Typical residual standard deviation.
-    """
-
-    name: str
-    meaning: str
-    unit: str
-    of: Expression
-    error: str
-    residual: float
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number derived from the parameters that people quote, such as a doubling time.
-
-    Parameters
-    ----------
-    name, meaning, unit : str
-        What it is.
-    value : Expression
-        In parameters and derived values.
-    """
-
-    name: str
-    meaning: str
-    unit: str
-    value: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """A published number that the model file must reproduce.
-
-    Parameters
-    ----------
-    what : str
-        In words.
-    value : Expression or None
-        In parameters and derived values; None for a level at ``at``.
-    at : float or None
-        Time in days at which the predicted level is compared.
-    expected, tolerance : float
-        Published number and absolute tolerance.
-    unit, source : str
-        Its unit and where it was read.
-    output : str
-        Which output is compared; empty for the first.
-    """
-
-    what: str
-    value: Expression | None
-    at: float | None
-    expected: float
-    tolerance: float
-    unit: str
-    source: str
-    output: str = ""
+from carkinetics.model.parts import Check, Input, Output, Parameter, ParameterSet, Quantity, State
+from carkinetics.model.prior import PRIOR_KINDS, Prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,20 +22,30 @@ class Model:
 
     Parameters
     ----------
-    name, title, citation, doi, notes : str
+    name, title, citation, doi, bibtex, notes : str
         Identification.
+    purpose : str
+        What it is for, in a sentence.
+    identifiability : str
+        What a schedule of samples can and cannot tell of its parameters.
+    simulation_only : str
+        Why it cannot be fitted; empty if it can.
     value_unit : str
         Unit of the predicted level, the first output. Time is in days.
     parameters : dict of str to Parameter
         In file order.
     inputs : dict of str to Input
         Declared inputs.
+    constants : dict of str to str
+        Unit of every constant; the numbers are the first of ``derived``.
     derived : dict of str to Expression
         In order of use.
     level : Expression or None
         The level as a closed form; None for a model of differential equations.
     states : tuple of State
         Differential equations; empty for a closed form.
+    infusions : tuple of (float, float)
+        Day and amount of every infusion of the publication; one of amount 1 on day 0 where the file has none.
     breaks : tuple of Expression
         Times at which the right-hand side jumps or the closed form has a kink.
     outputs : dict of str to Output
@@ -229,30 +54,39 @@ class Model:
         Derived numbers to report.
     checks : tuple of Check
         Published numbers the file must reproduce.
+    sets : dict of str to ParameterSet
+        Published values other than the typical ones; see `with_set`.
     stiff : bool
         Whether the solver should be an implicit one.
     text : str
         The file.
     changes : tuple of (str, dict)
-        What was changed since it was read: the calls of `with_priors`, `fix` and `in_unit` with their
-        arguments, in order, so that they can be made again.
+        What was changed since it was read: the calls of `with_priors`, `with_set`, `fix` and `in_unit`
+        with their arguments, in order, so that they can be made again.
     """
 
     name: str
     title: str
     citation: str
     doi: str
+    bibtex: str
     notes: str
+    purpose: str
+    identifiability: str
+    simulation_only: str
     value_unit: str
     parameters: dict[str, Parameter]
     inputs: dict[str, Input]
+    constants: dict[str, str]
     derived: dict[str, Expression]
     level: Expression | None
     states: tuple[State, ...]
+    infusions: tuple[tuple[float, float], ...]
     breaks: tuple[Expression, ...]
     outputs: dict[str, Output]
     quantities: dict[str, Quantity]
     checks: tuple[Check, ...]
+    sets: dict[str, ParameterSet]
     stiff: bool
     text: str
     changes: tuple[tuple[str, dict[str, Any]], ...] = ()
@@ -295,7 +129,8 @@ class Model:
     @property
     def priors_changed(self) -> set[str]:
         """Names of the parameters whose prior is not the file's."""
-        return {name for call, entries in self.changes if call != "fix" for name in entries if name != "unit"}
+        calls = ("with_priors", "in_unit")
+        return {name for call, entries in self.changes if call in calls for name in entries if name != "unit"}
 
     @property
     def free_parameters(self) -> list[str]:
@@ -421,6 +256,38 @@ class Model:
         fixed = {name: float(value) for name, value in values.items()}
         return replace(self, parameters=parameters, changes=(*self.changes, ("fix", fixed)))
 
+    def with_set(self, name: str) -> Model:
+        """Copy with other published values as the typical ones; priors stay.
+
+        Parameters
+        ----------
+        name : str
+            One of `sets`.
+
+        Returns
+        -------
+        Model
+            The changed copy.
+
+        Raises
+        ------
+        ConfigError
+            If the model has no such set.
+        """
+        if name not in self.sets:
+            has = did_you_mean(name, self.sets) if self.sets else "; it has none"
+            raise ConfigError(f"model {self.name} has no parameter set {name!r}{has}")
+        values = self.sets[name].numbers
+        parameters = {
+            key: replace(entry, typical=values.get(key, entry.typical))
+            for key, entry in self.parameters.items()
+        }
+        inputs = {
+            key: replace(entry, default=values.get(key, entry.default)) for key, entry in self.inputs.items()
+        }
+        changes = (*self.changes, ("with_set", {"name": name}))
+        return replace(self, parameters=parameters, inputs=inputs, changes=changes)
+
     def in_unit(self, unit: str, **priors: Prior | Mapping[str, Any]) -> Model:
         """Copy for levels of another assay, with new priors for everything that carries the level's unit.
 
@@ -469,11 +336,13 @@ class Model:
             name: replace(o, unit=unit) if o.unit == self.value_unit else o
             for name, o in self.outputs.items()
         }
+        states = tuple(replace(s, unit=unit) if s.unit == self.value_unit else s for s in self.states)
         changes = (*self.changes, ("in_unit", {"unit": unit, **changed.changes[-1][1]}))
         return replace(
             changed,
             value_unit=unit,
             parameters=parameters,
+            states=states,
             outputs=outputs,
             quantities=quantities,
             changes=changes,

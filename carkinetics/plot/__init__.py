@@ -2,6 +2,7 @@
 
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.individual import individual_fits
+from carkinetics.plot.model import model_course
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.response import dose_exposure, exposure_response
 from carkinetics.plot.vpc import vpc
@@ -11,6 +12,7 @@ __all__ = [
     "exposure_response",
     "gof",
     "individual_fits",
+    "model_course",
     "prior_posterior",
     "profiles",
     "ranks",

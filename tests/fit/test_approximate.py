@@ -26,8 +26,11 @@ unit = "copies/ug"
 typical = 24000
 omega = 0.65
 prior = { dist = "lognormal", median = 24000, sigma = 1 }
+[constants]
+alpha = "0.16 1/day"
+tmax = "9.3 day"
 [closed_form]
-level = "cmax * exp(-0.16 * (t - 9.3))"
+level = "cmax * exp(-alpha * (t - tmax))"
 [observation]
 of = "level"
 error = "lognormal"

@@ -22,7 +22,7 @@ omega = 0.5
 prior = { dist = "lognormal", median = 100, sigma = 1 }
 [parameters.growth]
 meaning = "rate per level"
-unit = "1/day"
+unit = "ug/(copies day)"
 typical = 0.0002
 omega = 1.0
 prior = { dist = "lognormal", median = 0.0002, sigma = 2 }

@@ -34,12 +34,17 @@ omega = 2
 prior = { dist = "normal", mean = 24, sd = 10 }
 [parameters.slope]
 meaning = "growth"
-unit = "mm/year"
+unit = "mm/day"
 typical = 0.6
 omega = 0.2
 prior = { dist = "normal", mean = 0.6, sd = 3 }
+[constants]
+age = "11 day"
+mm = "1 mm"
+alpha = "0.16 1/day"
+peak = "9.3 day"
 [closed_form]
-level = "middle + slope * (t - 11)"
+level = "middle + slope * (t - age)"
 [observation]
 of = "level"
 error = "additive"
@@ -78,7 +83,7 @@ def test_a_linear_mixed_model_is_fitted_exactly():
 
 def test_importance_sampling_gives_the_exact_objective_of_one_subject():
     # Acceptance G5: marginal -2LL 4.73534363.
-    text = LINE.replace('"middle + slope * (t - 11)"', '"exp(middle - 0.16 * (t - 9.3))"')
+    text = LINE.replace('"middle + slope * (t - age)"', '"mm * exp(middle / mm - alpha * (t - peak))"')
     text = text.replace('error = "additive"', 'error = "lognormal"').replace(
         "typical = 0.6", "typical = 0.6\nfixed = true"
     )

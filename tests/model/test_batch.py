@@ -33,15 +33,18 @@ interpolation = "linear"
 default = 0
 [inputs.count]
 meaning = "cells that were counted"
-unit = "cells/uL"
+unit = "1"
 assay = "wbc"
 interpolation = "log"
 default = 1
+[constants]
+one = "1 cells/uL"
 [states.cells]
 initial = "0"
 infused = "f * amount"
 rate = "-k * cells"
 [states.tumour]
+unit = "mm"
 log = true
 initial = "3"
 rate = "drive * tumour"
@@ -109,7 +112,7 @@ def test_what_cannot_be_computed_is_missing(flow):
     found = curve(flow, TIMES, complete_values(flow, {"k": np.array([[np.nan], [0.5]])}), solver="compiled")
     assert np.isnan(found[0, 2:]).all()
     np.testing.assert_allclose(found[1, 1:], 0.25 * np.exp(-0.5 * TIMES[1:]), rtol=1e-8)
-    explosive = model_from_text(TEXT.replace("-k * cells", "k * cells ** 2"))  # infinite on day 8
+    explosive = model_from_text(TEXT.replace("-k * cells", "k * cells ** 2 / one"))  # infinite on day 8
     found = curve(explosive, np.array([1.0, 7.0, 9.0]), complete_values(explosive, {}), solver="compiled")
     np.testing.assert_allclose(found, [1 / (4 - 0.5), 1 / (4 - 3.5), np.nan], rtol=1e-7)
 

@@ -30,12 +30,17 @@ unit = "1/day"
 assay = "il15"
 interpolation = "linear"
 default = 0
+[constants]
+unit_rate = "1 1/day"
+later = "20 day"
+early = "2 day"
 [states.cells]
 LOG
 initial = "0"
 infused = "f * amount"
 rate = "-k * cells"
 [states.tumour]
+unit = "mm"
 LOG
 initial = "3"
 rate = "drive * tumour"
@@ -50,7 +55,7 @@ unit = "mm"
 error = "lognormal"
 residual = 0.2
 [observations.scaled]
-of = "tumour * (1 + drive)"
+of = "tumour * (1 + drive / unit_rate)"
 unit = "mm"
 error = "additive"
 """
@@ -141,8 +146,8 @@ def test_before_the_infusion_there_are_no_cells_and_the_tumour_is_as_it_was():
 
 
 def test_a_log_state_falls_below_the_smallest_number_and_comes_back():
-    text = TEXT.replace("LOG", "log = true").replace("STIFF", 'false\nbreaks = ["20"]')
-    model = model_from_text(text.replace('rate = "-k * cells"', 'rate = "where(t < 20, -k, k) * cells"'))
+    text = TEXT.replace("LOG", "log = true").replace("STIFF", 'false\nbreaks = ["later"]')
+    model = model_from_text(text.replace('rate = "-k * cells"', 'rate = "where(t < later, -k, k) * cells"'))
     level = predict(model, [20.0, 40.0], k=40.0, infusions=[(0.0, 4.0)])
     assert level.iloc[0] == 0.0  # exp(-800)
     assert level.iloc[1] == pytest.approx(1.0, rel=1e-5)
@@ -167,7 +172,9 @@ def test_values_broadcast_with_infusions_and_series():
 
 
 def test_breaks_in_any_order_only_restart_the_solver():
-    text = TEXT.replace("LOG", "").replace("STIFF", 'false\nbreaks = ["5", "2", "5", "k * 1e9", "-1"]')
+    text = TEXT.replace("LOG", "").replace(
+        "STIFF", 'false\nbreaks = ["5", "early", "5", "1e9 / k", "-early"]'
+    )
     np.testing.assert_allclose(predict(model_from_text(text), TIMES), 0.25 * np.exp(-0.5 * TIMES), rtol=1e-7)
 
 

@@ -20,7 +20,7 @@ LINE = 1 + STEIN.splitlines().index('rho = "log(foldx) / tmax"')
             'rho = "log(foldx) / tmx"',
             [f"line {LINE}", "[derived] rho", "did you mean 'tmax'"],
         ),
-        ('rho = "log(foldx) / tmax"', 'rho = "r0 / tmax"\n', []),
+        ('rho = "log(foldx) / tmax"', 'rho = "log(cmax / r0) / tmax"\n', []),
         (
             'r0 = "cmax / foldx"',
             'r0 = "after / foldx * rho"\nrho2 = "r2"\nr2 = "rho2"',
@@ -43,7 +43,7 @@ LINE = 1 + STEIN.splitlines().index('rho = "log(foldx) / tmax"')
         ("[parameters.beta]", "[parameters.t]", ["'t' is taken"]),
         ("[quantities.r0]", "[quantities.cmax]", ["'cmax' is taken"]),
         ("[parameters.beta]", "[parameters.sigma_car]", ["'sigma_car' is taken by a residual error"]),
-        ("at = 28\n", "", ["'value' or 'at'"]),
+        ("at = 28\n", "", ["one of 'value', 'at' (a time)"]),
         ("schema = 1", "schema = 1 =", ["not valid TOML"]),
     ],
 )

@@ -37,10 +37,10 @@ interpolation = "log"
 default = 1000
 [inputs.genome]
 meaning = "mass of a genome"
-unit = "pg"
-default = 6.6
+unit = "ug/cell"
+default = 6.6e-6
 [derived]
-per_cell = "genome * 1e-6 / vcn"
+per_cell = "genome / vcn"
 cells_per_copy = "per_cell * wbc"
 [states.cells]
 log = true
@@ -114,13 +114,14 @@ def test_a_file_says_where_inputs_come_from_and_what_infusions_reach():
 
 
 def test_another_unit_of_the_level_leaves_other_outputs_alone():
-    text = TEXT.replace('"cells/uL"\nassay', '"1/uL"\nassay')
-    flow = model_from_text(text).in_unit("%", peak={"dist": "lognormal", "median": 5, "sigma": 1})
+    flow = model_from_text(TEXT).in_unit("%", peak={"dist": "lognormal", "median": 5, "sigma": 1})
     assert [output.unit for output in flow.outputs.values()] == ["%", "cells/uL"]
     assert flow.value_unit == "%"
-    given = TEXT.replace('unit = "pg"', 'unit = "copies/ug"')
-    with pytest.raises(ConfigError, match="input genome of ours is in copies/ug, which does not convert"):
-        model_from_text(given).in_unit("%", peak={"dist": "lognormal", "median": 5, "sigma": 1})
+    given = '[inputs.start]\nmeaning = "before"\nunit = "copies/ug"\ndefault = 0\n[states.cells]'
+    with pytest.raises(ConfigError, match="input start of ours is in copies/ug, which does not convert"):
+        model_from_text(TEXT.replace("[states.cells]", given)).in_unit(
+            "%", peak={"dist": "lognormal", "median": 5, "sigma": 1}
+        )
 
 
 MISTAKES = [
@@ -155,7 +156,7 @@ MISTAKES = [
     ('interpolation = "log"', 'interpolation = "loglinear"', ["is 'loglinear'", "did you mean 'linear'"]),
     ('column = "vcn"', 'colum = "vcn"', ["[inputs.vcn] colum", "did you mean 'column'"]),
     ('output = "cells"', 'output = "cell"', ["[[check]] number 2: there is no output 'cell'; did you mean 'cells'"]),
-    ("at = 2\noutput", 'value = "k"\noutput', ["number 2 names an 'output' without 'at'"]),
+    ("at = 2\noutput", 'value = "k"\noutput', ["number 2 has 'output', which says nothing about a 'value'"]),
 ]  # fmt: skip
 
 
@@ -180,9 +181,11 @@ def test_a_mistake_is_found_on_its_line():
 def test_outputs_of_a_closed_form_follow_a_measured_input():
     text = (shipped_folder("models") / "stein2019.toml").read_text(encoding="utf-8")
     flow = """
+[constants]
+genome = "6.6e-6 ug/copies"
 [inputs.wbc]
 meaning = "white cells"
-unit = "1/uL"
+unit = "cells/uL"
 assay = "wbc"
 interpolation = "linear"
 default = 1000
@@ -190,7 +193,7 @@ default = 1000
 of = "level"
 error = "lognormal"
 [observations.flow]
-of = "level * 6.6e-6 * wbc"
+of = "level * genome * wbc"
 unit = "cells/uL"
 error = "lognormal"
 [quantities.doubling_time]"""

@@ -123,13 +123,15 @@ typical = 0.001
 prior = { dist = "lognormal", median = 0.001, sigma = 1 }
 [inputs.vcn]
 meaning = "vector copies per cell"
-unit = "copies/cell"
+unit = "1"
 column = "copies"
 default = 2
+[constants]
+loss = "0.1 1/day"
 [states.cells]
 initial = "0"
 infused = "f * amount"
-rate = "-0.1 * cells"
+rate = "-loss * cells"
 [observation]
 of = "cells * vcn"
 error = "lognormal"

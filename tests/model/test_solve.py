@@ -19,6 +19,8 @@ meaning = "rate"
 unit = "1/day"
 typical = 0.5
 prior = { dist = "lognormal", median = 0.5, sigma = 1 }
+[constants]
+one = "1 copies/ug"
 [states.x]
 initial = "10"
 rate = "RATE"
@@ -65,7 +67,7 @@ def test_a_state_decays_as_it_should_also_with_the_implicit_solver():
 
 
 def test_an_explosion_is_missing_and_not_a_crash():
-    model = model_from_text(EXPONENTIAL.replace("RATE", "k * x ** 2"))  # infinite at day 0.2
+    model = model_from_text(EXPONENTIAL.replace("RATE", "k * x ** 2 / one"))  # infinite at day 0.2
     assert np.isnan(predict(model, [5.0]).iloc[0])
 
 

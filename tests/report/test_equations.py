@@ -26,9 +26,10 @@ initial = "0"
 infused = "f * amount"
 rate = "-k * cells"
 [states.tumour]
+unit = "mm"
 log = true
 initial = "3"
-rate = "-tumour"
+rate = "-k * tumour"
 [observations.car]
 of = "cells"
 error = "lognormal"
@@ -54,7 +55,7 @@ def test_initial_values_infusions_and_every_output_are_shown():
     model = model_from_text(TEXT)
     words = ["".join(ElementTree.fromstring(line).itertext()) for line in model_equations(model).lines]
     assert [word.replace("\xa0", " ") for word in words] == [
-        "cells(0)=0", "tumour(0)=3", "Δcells=famountat every infusion", "dcellsdt=−kcells", "dtumourdt=−tumour",
+        "cells(0)=0", "tumour(0)=3", "Δcells=famountat every infusion", "dcellsdt=−kcells", "dtumourdt=−ktumour",
         "observed car(t)=cells", "observed tumour(t)=tumour",
     ]  # fmt: skip
 
