@@ -127,7 +127,7 @@ def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, 
             for key in ("name", "title", "purpose", "citation", "doi", "bibtex", "value_unit", "notes", "identifiability",
                         "simulation_only", "sha256")
         }  # fmt: skip
-        sets = {name: {"meaning": one.meaning, "values": one.values} for name, one in model.sets.items()}
+        sets = {name: {"meaning": one.meaning, "values": one.numbers} for name, one in model.sets.items()}
         _say(json.dumps(about | {"sets": sets, "parameters": rows, "text": model.text}, indent=2))
         return
     parts = [f"{model.name}: {model.title}", model.purpose, model.citation, model.notes]
