@@ -9,9 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from carkinetics.dataset.table import BELOW_LLOQ, CAR, MARKER, NOT_DETECTED, PREDOSE, QUANTIFIED, Dataset
+from carkinetics.dataset.table import (
+    BELOW_LLOQ,
+    CAR,
+    EVENT_COLUMNS,
+    MARKER,
+    NOT_DETECTED,
+    PREDOSE,
+    QUANTIFIED,
+    Dataset,
+    typed_table,
+)
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.model.observe import draw_values, residual_error
+from carkinetics.model.series import Series
 from carkinetics.model.solve import FEW_SETS, complete_values, curve
 from carkinetics.model.spec import Model
 
@@ -59,6 +70,7 @@ def simulate(
     sigma: float | Mapping[str, float] | None = None,
     on_log_dose: Mapping[str, float] | None = None,
     others: Mapping[str, SamplingDesign | Mapping[str, Any]] | None = None,
+    inputs: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Simulate subjects and measure them.
 
@@ -84,6 +96,10 @@ def simulate(
     others : mapping, optional
         When and how other outputs are measured, by output; their assays are named for them if nothing
         else is said.
+    inputs : mapping, optional
+        Values of inputs that differ from the model's defaults, by input: a number or one per subject, infinite for an
+        event that never came; for an input that changes with time ``(times, values)``, values of shape (n_times,) or
+        (n, n_times), which are reported as that assay's measurements.
 
     Returns
     -------
@@ -94,7 +110,7 @@ def simulate(
     Raises
     ------
     ConfigError
-        If a parameter or an output is unknown, or ``n`` or a design makes no sense.
+        If a parameter, an input or an output is unknown, or ``n`` or a design makes no sense.
 
     Examples
     --------
@@ -113,7 +129,12 @@ def simulate(
     truth = draw_parameters(model, n, rng, typical=typical, omega=omega, shift={
         name: slope * np.log(dose / 1e6) for name, slope in (on_log_dose or {}).items()
     })  # fmt: skip
-    measured = [_measure(model, name, plan, truth, dose, sigmas[name], rng) for name, plan in plans.items()]
+    constant, series = _inputs(model, inputs or {}, n)
+    truth |= constant
+    measured = [
+        _measure(model, name, plan, truth, dose, series, sigmas[name], rng) for name, plan in plans.items()
+    ]
+    measured += [_measured_input(model, name, series) for name in (series[0] if series else ())]
     observations = pd.concat(measured, ignore_index=True)
     if len(measured) > 1:
         observations["row"] = np.arange(1, len(observations) + 1)
@@ -129,7 +150,8 @@ def simulate(
         doses=pd.DataFrame(
             {"subject": subjects, "time": 0.0, "amount": dose, "unit": first.dose_unit, "row": np.arange(n)}
         ),
-        assays=_assays(model, plans),
+        events=_events(model, truth, subjects),
+        assays=_assays(model, plans, list(series[0]) if series else []),
         source=f"simulated from {model.name}, seed {seed}",
     )
 
@@ -180,6 +202,7 @@ def _measure(
     plan: SamplingDesign,
     truth: Mapping[str, np.ndarray],
     dose: np.ndarray,
+    series: list[dict[str, Series]],
     sigma: float,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -187,7 +210,8 @@ def _measure(
     output, seen = model.output(name), np.arange(0, len(dose), plan.every)
     nominal = np.asarray(plan.times, dtype=float)
     time = nominal * np.exp(plan.jitter * rng.standard_normal((len(seen), len(nominal))))
-    level = _levels(model, name, time, {key: value[seen] for key, value in truth.items()}, dose[seen])
+    own = {key: value[seen] for key, value in truth.items()}
+    level = _levels(model, name, time, own, dose[seen], [series[i] for i in seen] if series else [])
     error = residual_error(output.error)
     table = pd.DataFrame(
         {
@@ -201,11 +225,59 @@ def _measure(
     return report_measurements(table, plan.lloq, plan.lod, output.unit, kind)
 
 
+def _inputs(
+    model: Model, given: Mapping[str, Any], n: int
+) -> tuple[dict[str, np.ndarray], list[dict[str, Series]]]:
+    """Inputs that stay, by name and subject, and the courses of those that do not, by subject and name."""
+    constant, series = {}, [dict[str, Series]() for _ in range(n)]
+    for name, value in given.items():
+        if name not in model.inputs:
+            raise ConfigError(
+                f"simulate: {model.name} has no input {name!r}{did_you_mean(name, model.inputs)}"
+            )
+        entry = model.inputs[name]
+        if not entry.varying:
+            constant[name] = np.broadcast_to(np.asarray(value, dtype=float), (n,)).copy()
+            continue
+        time, levels = value
+        for i, level in enumerate(np.broadcast_to(np.asarray(levels, dtype=float), (n, len(time)))):
+            series[i][name] = Series.of(time, level, entry.interpolation)
+    return constant, series if any(series) else []
+
+
+def _measured_input(model: Model, name: str, series: list[dict[str, Series]]) -> pd.DataFrame:
+    """The measurements of an input that changes with time, without error."""
+    entry = model.inputs[name]
+    rows = [
+        {"subject": _subject(i), "assay": entry.assay, "time": time, "value": value}
+        for i, own in enumerate(series)
+        for time, value in zip(own[name].time.tolist(), own[name].value.tolist(), strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    return report_measurements(table, float(table["value"].min()), np.nan, entry.unit, MARKER)
+
+
+def _events(model: Model, truth: Mapping[str, np.ndarray], subjects: list[str]) -> pd.DataFrame:
+    rows = [
+        {"subject": subject, "time": float(time), "event": entry.event, "value": np.nan, "row": i}
+        for name, entry in model.inputs.items()
+        if entry.event
+        for i, (subject, time) in enumerate(zip(subjects, truth[name], strict=True))
+        if np.isfinite(time) and time != entry.default
+    ]
+    return typed_table(rows, EVENT_COLUMNS)
+
+
 def _levels(
-    model: Model, name: str, time: np.ndarray, values: Mapping[str, np.ndarray], dose: np.ndarray
+    model: Model,
+    name: str,
+    time: np.ndarray,
+    values: Mapping[str, np.ndarray],
+    dose: np.ndarray,
+    series: list[dict[str, Series]],
 ) -> np.ndarray:
     """Output of every subject, each after its own dose where the dose is infused into a state."""
-    if not model.infused:
+    if not (model.infused or series):
         return curve(model, time, {key: value[:, None] for key, value in values.items()}, name)
     solver = "compiled" if len(dose) > FEW_SETS else "scipy"
     return np.stack(
@@ -216,6 +288,7 @@ def _levels(
                 {key: value[i] for key, value in values.items()},
                 name,
                 infusions=[(0.0, dose[i])],
+                series=series[i] if series else None,
                 solver=solver,
             )
             for i in range(len(dose))
@@ -223,14 +296,23 @@ def _levels(
     )
 
 
-def _assays(model: Model, plans: Mapping[str, SamplingDesign]) -> pd.DataFrame:
+def _assays(model: Model, plans: Mapping[str, SamplingDesign], read: list[str]) -> pd.DataFrame:
     table = pd.DataFrame(
         [
             {"assay": plan.assay, "unit": model.output(name).unit, "lloq": plan.lloq, "lod": plan.lod}
             for name, plan in plans.items()
         ]
+        + [
+            {
+                "assay": model.inputs[name].assay,
+                "unit": model.inputs[name].unit,
+                "lloq": np.nan,
+                "lod": np.nan,
+            }
+            for name in read
+        ]
     )
-    return table if len(plans) == 1 else table.assign(kind=[CAR, *[MARKER] * (len(plans) - 1)])
+    return table if len(table) == 1 else table.assign(kind=[CAR, *[MARKER] * (len(table) - 1)])
 
 
 def _subject(position: int) -> str:

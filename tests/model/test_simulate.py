@@ -161,3 +161,41 @@ def test_the_dose_is_what_is_infused():
 def test_a_design_of_other_outputs_that_makes_no_sense_is_refused(arguments, said):
     with pytest.raises(ConfigError, match=said):
         simulate(load_model("effector_memory_tumour"), DESIGN, 2, 1, **arguments)
+
+
+def test_events_columns_and_measured_inputs_differ_between_subjects():
+    model = load_model("stein2019_comedication")
+    design = {"times": (5.0, 8.0, 28.0), "lloq": 1}
+    none = dict.fromkeys(("foldx", "tmax", "cmax", "alpha", "fb", "beta"), 0.0)
+    data = simulate(model, design, 3, 1, omega=none, sigma=0.0, inputs={"t_toci": [4.0, np.inf, 6.0]})
+    assert data.events[["subject", "time", "event"]].to_numpy().tolist() == [
+        ["S001", 4.0, "tocilizumab"], ["S003", 6.0, "tocilizumab"],
+    ]  # fmt: skip
+    levels = data.observations.set_index("subject")["value"]
+    for subject, time in (("S001", 4.0), ("S002", np.inf), ("S003", 6.0)):
+        np.testing.assert_allclose(levels[subject], predict(model, [5.0, 8.0, 28.0], t_toci=time), rtol=1e-12)
+    infused = model_from_text(INFUSED)
+    found = simulate(infused, design, 2, 1, sigma=0.0, inputs={"vcn": [1.0, 3.0]})
+    assert found.subjects["copies"].tolist() == [1.0, 3.0]
+    ratio = found.observations.set_index("subject")["value"]
+    np.testing.assert_allclose(ratio["S002"], 3 * ratio["S001"], rtol=1e-12)
+
+
+def test_a_measured_input_is_reported_and_drives_the_level():
+    text = INFUSED.replace('column = "copies"', 'assay = "vcn"\ninterpolation = "linear"')
+    model = model_from_text(text)
+    courses = [[1.0, 3.0], [2.0, 2.0]]
+    data = simulate(
+        model, {"times": (5.0,), "lloq": 1}, 2, 1, sigma=0.0, inputs={"vcn": ([0.0, 10.0], courses)}
+    )
+    values = data.observations.set_index(["subject", "assay"])["value"]
+    assert values["S001", "vcn"].tolist() == [1.0, 3.0]
+    assert data.assays.set_index("assay")["kind"].to_dict() == {"qpcr": "car", "vcn": "marker"}
+    exact = predict(model, [5.0], infusions=[(0, 1e6)], series={"vcn": ([0, 10], courses[0])}).iloc[0]
+    assert values["S001", "qpcr"] == pytest.approx(exact, rel=1e-9)
+    assert values["S001", "qpcr"] == pytest.approx(values["S002", "qpcr"], rel=1e-9)
+
+
+def test_an_unknown_input_is_named():
+    with pytest.raises(ConfigError, match="no input 't_tocy'; did you mean 't_toci'"):
+        simulate(load_model("stein2019_comedication"), {"times": (5,), "lloq": 1}, 2, 1, inputs={"t_tocy": 3})
