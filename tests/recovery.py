@@ -1,10 +1,11 @@
 """Simulate, fit, and count how often the 90 % intervals of the population values hold the truth.
 
-    python tests/recovery.py                   20 data sets of every case, about 35 minutes on 2 cores
-    python tests/recovery.py p2 --datasets 5
+    python tests/recovery.py                          every case with both engines: hours on 2 cores
+    python tests/recovery.py p2 kimmel2021 --datasets 5
+    python tests/recovery.py kimmel2021 --sampler nuts --datasets 2
 
-writes tests/RECOVERY.md from tests/recovery/*.csv, which it writes anew for the cases it runs. The slow suite runs a
-few data sets (tests/fit/test_recovery.py).
+writes tests/RECOVERY.md from tests/recovery/*.csv, to which it adds what it runs. The slow suite runs a few data sets
+(tests/fit/test_recovery.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,10 +24,11 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.fit import Fit, diagnose, fit_hierarchical
-from carkinetics.model import Model, load_model, simulate
+from carkinetics.model import Model, load_model, predict, simulate
 
 HERE = Path(__file__).resolve().parent
 SUBJECTS = 30
+SAMPLERS = ("structured", "nuts")
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,21 @@ class Case:
     design: dict[str, Any]
     typical: dict[str, float] = field(default_factory=dict)
     omega: dict[str, float] = field(default_factory=dict)
-    sigma: dict[str, float] = field(default_factory=dict)
     slope: dict[str, float] = field(default_factory=dict)
-    others: dict[str, Any] | None = None
+    others: dict[str, Any] = field(default_factory=dict)
     priors: dict[str, Any] = field(default_factory=dict)
+    inputs: Callable[[np.random.Generator, int], dict[str, Any]] = lambda rng, n: {}
+    sigma: dict[str, float] = field(default_factory=dict)
 
     def load(self) -> Model:
         """The model with the case's priors."""
         return load_model(self.model).with_priors(**self.priors)
+
+    def residuals(self) -> dict[str, float]:
+        """Residual standard deviation of every measured output, the CAR-T level's first."""
+        outputs = load_model(self.model).outputs
+        measured = [next(iter(outputs)), *self.others]
+        return {name: self.sigma.get(name, outputs[name].residual) for name in measured}
 
 
 # A phase 1 schedule, doses of 0.1 to 2.0e6 cells/kg, and the solid-tumour values of the shipped trial.
@@ -53,6 +63,42 @@ TRIAL = {
     "doses": (0.1e6, 0.3e6, 1e6, 2e6), "jitter": 0.03,
 }  # fmt: skip
 YEAR = (1, 4, 7, 10, 14, 21, 28, 60, 90, 180, 270, 365)
+DENSE = (1, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90, 120, 180, 270, 365)
+# Limits of assays as shares of the largest typical level: CAR-T levels over four powers of ten, all else over three.
+LIMITS = (1e-4, 1e-3)
+
+
+def library(name: str, about: str, *others: str, times: tuple[float, ...] = DENSE, **case: Any) -> Case:
+    """A model as shipped: CAR-T levels of all patients, other outputs of every second one at half of the visits."""
+    model = load_model(name)
+    dose = model.infusions[0][1]
+    top = {one: float(predict(model, times, output=one).max()) for one in (model.output().name, *others)}
+    design = {"times": times, "lloq": LIMITS[0] * top[model.output().name], "doses": (dose,), "assay": "car"}
+    measured = {one: {"times": times[::2], "lloq": LIMITS[1] * top[one], "every": 2} for one in others}
+    return Case(f"{name}, {about}", name, design, others=measured, **case)
+
+
+def comedication(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """36 % of patients get tocilizumab and 26 % steroids, around day 5.7 (Stein 2019)."""
+    days = np.clip(5.7 + 1.5 * rng.standard_normal((2, n)), 1.0, None)
+    given = rng.random((2, n)) < np.array([[0.36], [0.26]])
+    days = np.where(given, days, np.inf)
+    return {"t_toci": days[0], "t_ster": days[1]}
+
+
+def antibodies(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """Half of the patients develop antibodies between days 14 and 60."""
+    return {"ada_onset": np.where(rng.random(n) < 0.5, rng.uniform(14, 60, n), np.inf)}
+
+
+def recovering_lymphocytes(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """Counts as kimmel2021 gives them, each patient with a recovery of its own."""
+    days = np.array([0.0, 3, 7, 10, 14, 21, 28, 42, 60, 90, 180, 365])
+    nadir, rate = 6 * np.exp(0.6 * rng.standard_normal(n)), 0.17 * np.exp(0.3 * rng.standard_normal(n))
+    counts = 500 * (nadir[:, None] / 500) ** np.exp(-rate[:, None] * days)
+    return {"normal": (days, counts)}
+
+
 CASES = {
     "p1": Case(
         "stein2019 with dose on Cmax, priors of the shipped trial", "stein2019", TRIAL,
@@ -79,29 +125,57 @@ CASES = {
         sigma={"car": 0.5, "tumour": 0.2},
         others={"tumour": {"times": YEAR[::2], "lloq": 0.01, "every": 2, "assay": "tumour"}},
     ),
+    "stein2019": library("stein2019", "as published, CAR-T levels"),
+    "stein2019_comedication": library("stein2019_comedication", "CAR-T levels, a third given tocilizumab", inputs=comedication),
+    "stein2019_layers": library(
+        "stein2019_layers", "CAR-T levels; IL-6 and tumour size of every second patient, antibodies in half", "il6", "tumour",
+        inputs=antibodies,
+    ),
+    "ogasawara2021": library("ogasawara2021", "CAR-T levels, daily in the first week", times=(1, 2, 3, 4, 5, 6, *DENSE[3:])),
+    "smooth_gate": library("smooth_gate", "CAR-T levels"),
+    "soft_minimum": library("soft_minimum", "CAR-T levels"),
+    "saturable": library("saturable", "CAR-T levels"),
+    "liu2021": library("liu2021", "CAR-T levels, from an hour after the infusion", times=(0.05, 0.25, 0.5, 1, 2, *DENSE[1:])),
+    "chaudhury2020_lotka_volterra": library("chaudhury2020_lotka_volterra", "CAR-T levels and tumour", "tumour"),
+    "chaudhury2020_first_order": library("chaudhury2020_first_order", "CAR-T levels and tumour", "tumour"),
+    "chaudhury2020_ec50": library("chaudhury2020_ec50", "CAR-T levels and tumour", "tumour"),
+    "barros2021": library("barros2021", "CAR-T cells, memory cells and tumour", "memory", "tumour"),
+    "liu2022_memory": library("liu2022_memory", "CAR-T levels and blasts", "blasts"),
+    "leontriana2021": library("leontriana2021", "CAR-T cells, leukaemia and B cells", "leukaemia", "b_cells"),
+    "carrgo2020": library(
+        "carrgo2020", "wells, CAR-T cells and cell index", "tumour", times=(0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4),
+    ),
+    "kimmel2021": library("kimmel2021", "CAR-T levels, lymphocytes and tumour volume", "lymphocytes", "tumour"),
+    "kimmel2021_measured": library(
+        "kimmel2021_measured", "CAR-T levels, measured lymphocytes", inputs=recovering_lymphocytes
+    ),
 }  # fmt: skip
 
 
 def truth(case: Case, fit: Fit) -> dict[str, float]:
     """True value of every estimated population quantity, under the names of a fit."""
     parameters = fit.model.parameters
-    values = {f"{n}_typical": case.typical.get(n, parameters[n].typical) for n in fit.model.free_parameters}
+    shipped = load_model(case.model).parameters
+    values = {f"{n}_typical": case.typical.get(n, shipped[n].typical) for n in fit.model.free_parameters}
     values |= {f"{n}_omega": case.omega.get(n, parameters[n].omega) for n in fit.settings["random"]}
     values |= {f"{name}_on_log_dose_1e6": value for name, value in case.slope.items()}
     # The residual error of the first output is plainly called sigma.
     return values | {
-        f"sigma_{name}" if k else "sigma": value for k, (name, value) in enumerate(case.sigma.items())
+        f"sigma_{name}" if k else "sigma": value for k, (name, value) in enumerate(case.residuals().items())
     }
 
 
-def simulate_and_fit(case: Case, seed: int) -> Fit:
+def simulate_and_fit(case: Case, seed: int, sampler: str = "structured", max_minutes: float = 15.0) -> Fit:
     """One data set, fitted with the default settings."""
+    inputs = case.inputs(np.random.default_rng([seed, 3]), SUBJECTS)
     data = simulate(
-        load_model(case.model), case.design, SUBJECTS, seed, typical=case.typical, omega=case.omega, sigma=case.sigma,
-        on_log_dose=case.slope, others=case.others,
+        load_model(case.model), case.design, SUBJECTS, seed, typical=case.typical, omega=case.omega,
+        sigma=case.residuals(), on_log_dose=case.slope, others=case.others, inputs=inputs,
     )  # fmt: skip
     covariates = dict.fromkeys(case.slope, "log(dose / 1e6)")
-    return fit_hierarchical(case.load(), data, covariates=covariates, seed=seed)
+    return fit_hierarchical(
+        case.load(), data, covariates=covariates, seed=seed, sampler=sampler, max_minutes=max_minutes
+    )
 
 
 def compare(case: Case, fit: Fit, seed: int) -> pd.DataFrame:
@@ -113,6 +187,7 @@ def compare(case: Case, fit: Fit, seed: int) -> pd.DataFrame:
         row = found.loc[name]
         rows.append(
             {
+                "sampler": fit.settings["sampler"],
                 "seed": seed,
                 "quantity": name,
                 "truth": value,
@@ -125,54 +200,65 @@ def compare(case: Case, fit: Fit, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def report(case: Case, results: pd.DataFrame) -> str:
-    """One case as a table."""
-    datasets = results["seed"].nunique()
+def summary(results: pd.DataFrame) -> dict[str, str]:
+    """What one engine did with one case, in words for a table."""
     each = results.drop_duplicates("seed")
+    held = f"{results['covered'].sum()} of {len(results)} ({100 * results['covered'].mean():.0f} %)"
+    return {
+        "converged": f"{int(each['converged'].sum())} of {len(each)}",
+        "intervals that hold the truth": held,
+        "seconds a fit": f"{each['seconds'].median():.0f}",
+    }
+
+
+def markdown(table: pd.DataFrame) -> list[str]:
+    """A table with its index as the first column."""
+    lines = ["| | " + " | ".join(table.columns) + " |", "|---" * (len(table.columns) + 1) + "|"]
+    return lines + [
+        f"| {name} | " + " | ".join(str(x) for x in row) + " |"
+        for name, row in zip(table.index, table.to_numpy(), strict=True)
+    ]
+
+
+def report(case: Case, results: pd.DataFrame) -> str:
+    """One case, quantity by quantity, over both engines' fits."""
+    fits = results.groupby(["sampler", "seed"]).ngroups
     by = results.groupby("quantity", sort=False)
     table = pd.DataFrame(
         {
-            "truth": by["truth"].first(),
-            "covered": by["covered"].sum().astype(str) + f" of {datasets}",
+            "truth": by["truth"].first().map(lambda value: f"{value:.6g}"),
+            "covered": by["covered"].sum().astype(str) + f" of {fits}",
             "median error %": (100 * by["relative_error"].median()).round(1),
             "worst error %": (100 * by["relative_error"].apply(lambda e: e.iloc[e.abs().argmax()])).round(0),
         }
     )
-    lines = ["| quantity | " + " | ".join(table.columns) + " |", "|---" * (len(table.columns) + 1) + "|"]
-    lines += [
-        f"| {name} | " + " | ".join(str(x) for x in row) + " |"
-        for name, row in zip(table.index, table.to_numpy(), strict=True)
-    ]
-    return "\n".join(
-        [
-            f"## {case.about}",
-            "",
-            f"{datasets} data sets of {SUBJECTS} patients; {int(each['converged'].sum())} of {datasets} fits converged by "
-            f"`diagnose` (those that did not are counted all the same), in {each['seconds'].median():.0f} s (median).",
-            "",
-            f"**The 90 % intervals hold the truth in {100 * results['covered'].mean():.1f} % of {len(results)} cases.**",
-            "",
-            *lines,
-            "",
-        ]
-    )
+    return "\n".join([f"### {case.about}", "", *markdown(table), ""])
 
 
 def write() -> None:
     """Write the page from all results that are kept."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("carkinetics", "numba", "numpy"))
+    kept = {
+        name: pd.read_csv(file) for name in CASES if (file := HERE / "recovery" / f"{name}.csv").is_file()
+    }
+    rows = [
+        pd.Series({"engine": sampler, **summary(part)}, name=CASES[name].about)
+        for name, results in kept.items()
+        for sampler, part in results.groupby("sampler", sort=False)
+    ]
     head = [
         "# Recovery of a simulated truth",
         "",
-        f"`python tests/recovery.py`, {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {versions}; M3, "
-        "drawn until ESS 400 and R-hat 1.01.",
+        f"`python tests/recovery.py`, {datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {versions}; "
+        f"{SUBJECTS} patients a data set, M3, drawn until ESS 400 and R-hat 1.01 or to a limit of minutes. Fits that did not "
+        "converge by `diagnose` are counted all the same. Intervals are 90 %.",
+        "",
+        *markdown(pd.DataFrame(rows)),
+        "",
+        "## By quantity, the fits of both engines together",
         "",
     ]
-    parts = [
-        report(case, pd.read_csv(file))
-        for name, case in CASES.items()
-        if (file := HERE / "recovery" / f"{name}.csv").is_file()
-    ]
+    parts = [report(CASES[name], results) for name, results in kept.items()]
     (HERE / "RECOVERY.md").write_text("\n".join([*head, *parts]), encoding="utf-8")
 
 
@@ -180,22 +266,32 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("cases", nargs="*", default=list(CASES), help=f"of {', '.join(CASES)}")
-    parser.add_argument("--datasets", type=int, default=20)
+    parser.add_argument("--datasets", type=int, default=4)
     parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--sampler", choices=SAMPLERS)
+    parser.add_argument("--max-minutes", type=float, default=10.0)
     asked = parser.parse_args()
     (HERE / "recovery").mkdir(exist_ok=True)
     for name in asked.cases:
-        case, results = CASES[name], list[pd.DataFrame]()
-        for seed in range(asked.first_seed, asked.first_seed + asked.datasets):
-            fit = simulate_and_fit(case, seed)
-            results.append(compare(case, fit, seed))
-            covered = np.mean([r["covered"].mean() for r in results])
-            print(
-                f"{name} {seed}: covered so far {covered:.1%}, {fit.settings['seconds']:.0f} s",
-                file=sys.stderr,
-            )
-            pd.concat(results).to_csv(HERE / "recovery" / f"{name}.csv", index=False)
+        for sampler in [asked.sampler] if asked.sampler else SAMPLERS:
+            for seed in range(asked.first_seed, asked.first_seed + asked.datasets):
+                fit = simulate_and_fit(CASES[name], seed, sampler, asked.max_minutes)
+                keep(name, compare(CASES[name], fit, seed))
+                found = f"{fit.settings['seconds']:.0f} s, {diagnose(fit).attrs['verdict']}"
+                print(f"{name} {sampler} {seed}: {found}", file=sys.stderr, flush=True)
     write()
+
+
+def keep(name: str, results: pd.DataFrame) -> None:
+    """Add one fit to the file of its case, in the place of an earlier one of that engine and seed."""
+    file = HERE / "recovery" / f"{name}.csv"
+    old = pd.read_csv(file) if file.is_file() else results.iloc[:0]
+    same = (
+        old[["sampler", "seed"]].apply(tuple, axis=1).isin(results[["sampler", "seed"]].apply(tuple, axis=1))
+        if len(old)
+        else pd.Series(dtype=bool)
+    )
+    pd.concat([old[~same], results] if len(old) else [results]).to_csv(file, index=False)
 
 
 if __name__ == "__main__":

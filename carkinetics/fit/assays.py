@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from carkinetics.dataset.table import Dataset
+from carkinetics.dataset.table import CAR, Dataset
 from carkinetics.errors import ConfigError, DataError, UnitError, did_you_mean
 from carkinetics.model.spec import Model
 
@@ -22,7 +22,8 @@ def choose_assays(
         One or several assays.
     assay : str or mapping, optional
         The first output's assay, or one by output. What is not named is found by its unit: the first output must be,
-        another output is fitted where an assay has its name, or is the only one left in its unit.
+        by its kind if several are; another output is fitted where an assay has its name, or where it and an assay are
+        the only ones left in their unit.
 
     Returns
     -------
@@ -46,13 +47,16 @@ def choose_assays(
                 f"assay: {model.name} has no output {name!r}{did_you_mean(name, model.outputs)}"
             )
     found = {first: asked.get(first) or _only_assay(model, data)}
+    found |= asked
     for name, output in model.outputs.items():
-        fitting = data.assays.loc[data.assays["unit"] == output.unit, "assay"].tolist()
-        free = [a for a in fitting if a not in found.values()]
-        if name in asked:
-            found[name] = asked[name]
-        elif name != first and (name in free or len(free) == 1):
-            found[name] = name if name in free else free[0]
+        if name not in found and name in _free(data, output.unit, found):
+            found[name] = name
+    for name, output in model.outputs.items():
+        free = _free(data, output.unit, found)
+        rivals = [n for n, o in model.outputs.items() if n not in found and o.unit == output.unit]
+        if rivals == [name] and len(free) == 1:
+            found[name] = free[0]
+    found = {name: found[name] for name in model.outputs if name in found}
     for name, chosen in found.items():
         unit = model.outputs[name].unit
         if data.unit(chosen) != unit:
@@ -62,8 +66,16 @@ def choose_assays(
     return found
 
 
+def _free(data: Dataset, unit: str, found: Mapping[str, str]) -> list[str]:
+    """Assays in that unit that no output has yet."""
+    fitting = data.assays.loc[data.assays["unit"] == unit, "assay"].tolist()
+    return [assay for assay in fitting if assay not in found.values()]
+
+
 def _only_assay(model: Model, data: Dataset) -> str:
-    fitting = data.assays.loc[data.assays["unit"] == model.value_unit, "assay"].tolist()
+    fitting = _free(data, model.value_unit, {})
+    if len(fitting) > 1:  # lymphocytes and CAR-T cells are both counted per uL
+        fitting = [assay for assay in fitting if data.kind(assay) == CAR] or fitting
     if len(fitting) > 1:
         raise DataError(f"assays {', '.join(fitting)} are all in {model.value_unit}; choose one by assay=")
     if not fitting:
