@@ -2,7 +2,7 @@
 UV ?= uv
 RUN = $(UV) run
 
-.PHONY: help check lint test slow notebooks recovery calibration bench constraints
+.PHONY: help check lint test slow notebooks models recovery calibration bench constraints
 help:                ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 16
 
@@ -23,7 +23,10 @@ slow:                ## sampling, notebooks, browser, wheel
 notebooks:           ## every notebook, top to bottom
 	$(RUN) pytest -m slow tests/test_notebooks.py
 
-recovery:            ## simulate, fit, get the truth back, many times (about 35 minutes)
+models:              ## the tables and figures of models/README.md
+	$(RUN) python tests/models_page.py
+
+recovery:            ## simulate, fit, get the truth back, many times, every model with both engines (hours)
 	$(RUN) python tests/recovery.py
 
 calibration:         ## simulation-based calibration of the structured sampler (about an hour)

@@ -64,6 +64,7 @@ TRIAL = {
 }  # fmt: skip
 YEAR = (1, 4, 7, 10, 14, 21, 28, 60, 90, 180, 270, 365)
 DENSE = (1, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90, 120, 180, 270, 365)
+EARLY = DENSE[: DENSE.index(60) + 1]
 # Limits of assays as shares of the largest typical level: CAR-T levels over four powers of ten, all else over three.
 LIMITS = (1e-4, 1e-3)
 
@@ -136,10 +137,12 @@ CASES = {
     "soft_minimum": library("soft_minimum", "CAR-T levels"),
     "saturable": library("saturable", "CAR-T levels"),
     "liu2021": library("liu2021", "CAR-T levels, from an hour after the infusion", times=(0.05, 0.25, 0.5, 1, 2, *DENSE[1:])),
-    "chaudhury2020_lotka_volterra": library("chaudhury2020_lotka_volterra", "CAR-T levels and tumour", "tumour"),
+    "chaudhury2020_lotka_volterra": library("chaudhury2020_lotka_volterra", "CAR-T levels and tumour to day 60", "tumour", times=EARLY
+    ),
     "chaudhury2020_first_order": library("chaudhury2020_first_order", "CAR-T levels and tumour", "tumour"),
     "chaudhury2020_ec50": library("chaudhury2020_ec50", "CAR-T levels and tumour", "tumour"),
-    "barros2021": library("barros2021", "CAR-T cells, memory cells and tumour", "memory", "tumour"),
+    "barros2021": library("barros2021", "mice, CAR-T cells, memory cells and tumour to day 60", "memory", "tumour", times=EARLY
+    ),
     "liu2022_memory": library("liu2022_memory", "CAR-T levels and blasts", "blasts"),
     "leontriana2021": library("leontriana2021", "CAR-T cells, leukaemia and B cells", "leukaemia", "b_cells"),
     "carrgo2020": library(
