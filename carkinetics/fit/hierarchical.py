@@ -200,7 +200,11 @@ def _draw(
     if made.reached or sampler == "structured" or ask.draws is not None or ask.goal.seconds_left < 0:
         return raw, record
     ask.say("the structured sampler missed the goal; nutpie takes the rest of the time")
-    other, other_record = _nuts(problem, found, ask)
+    try:
+        other, other_record = _nuts(problem, found, ask)
+    except FitError as error:  # draws that missed the goal are worth more than none
+        ask.say(f"{error}; the structured sampler's draws are kept")
+        return raw, record
     better = other_record["reached"] or other_record["least_ess"] > record["least_ess"]
     return (other, other_record) if better else (raw, record)
 
