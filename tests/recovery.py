@@ -92,6 +92,11 @@ def antibodies(rng: np.random.Generator, n: int) -> dict[str, Any]:
     return {"ada_onset": np.where(rng.random(n) < 0.5, rng.uniform(14, 60, n), np.inf)}
 
 
+def four_doses(rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """The dose levels of the shipped trial."""
+    return {"dose": np.resize([1e5, 3e5, 1e6, 2e6], n)}
+
+
 def recovering_lymphocytes(rng: np.random.Generator, n: int) -> dict[str, Any]:
     """Counts as kimmel2021 gives them, each patient with a recovery of its own."""
     days = np.array([0.0, 3, 7, 10, 14, 21, 28, 42, 60, 90, 180, 365])
@@ -152,6 +157,18 @@ CASES = {
     "kimmel2021_measured": library(
         "kimmel2021_measured", "CAR-T levels, measured lymphocytes", inputs=recovering_lymphocytes
     ),
+    "muellerschoell2021": library(
+        "muellerschoell2021", "four phenotypes and tumour volume", "naive", "central", "effector_memory", "effector", "tumour",
+        times=EARLY,
+    ),
+    "owens2021": library("owens2021", "CAR-T cells and tumour to day 60", "tumour", times=EARLY),
+    "derippe2022": library("derippe2022", "CAR-T levels, lymphocytes and IL-7 to day 60", "host", "il7", times=EARLY),
+    "hardiansyah2019": library(
+        "hardiansyah2019", "CAR-T levels, B cells and three cytokines to day 60", "b_cells", "il6", "il10", "ifn", times=EARLY
+    ),
+    "swanson2022": library("swanson2022", "mice, CAR-T cells and tumour to day 14", "tumour", times=(1, 2, 3, 4, 5, 7, 9, 11, 14)),
+    "msln_solid": library("msln_solid", "CAR-T levels at four doses", inputs=four_doses),
+    "msln_cavity": library("msln_cavity", "CAR-T levels in blood and cavity", "cavity"),
 }  # fmt: skip
 
 

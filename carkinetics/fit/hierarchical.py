@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from carkinetics.dataset.table import Dataset
-from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.fit.approximate import Approximation, laplace_em
 from carkinetics.fit.draws import assemble_tree
 from carkinetics.fit.goal import Goal

@@ -367,14 +367,32 @@ def check_values(model: Model) -> Iterable[tuple[str, float, float, float]]:
     tuple of (str, float, float, float)
         What, expected, tolerance, found.
     """
+    curves: dict[str, pd.Series] = {}
     for check in model.checks:
-        yield check.what, check.expected, check.tolerance, _found(model, check)
+        yield check.what, check.expected, check.tolerance, _found(model, check, curves)
 
 
-def _found(model: Model, check: Check) -> float:
+def _found(model: Model, check: Check, curves: dict[str, pd.Series]) -> float:
+    """What the model gives; checks of one course share its solution."""
     if check.value is not None:
         known = with_derived(model, complete_values(model, check.numbers))
         return float(evaluate(check.value, known, NUMPY))
-    times = np.array([check.at], dtype=float) if check.peak is None else np.linspace(*check.peak, PEAK_TIMES)
-    values: dict[str, Any] = {**check.numbers, "output": check.output, "infusions": check.infusions or None}
-    return float(predict(model, times, **values).max())
+    course = _course_of(check)
+    if course not in curves:
+        alike = [one for one in model.checks if one.value is None and _course_of(one) == course]
+        times = np.unique(np.concatenate([_times_of(one) for one in alike]))
+        values: dict[str, Any] = {
+            **check.numbers,
+            "output": check.output,
+            "infusions": check.infusions or None,
+        }
+        curves[course] = predict(model, times, **values)
+    return float(curves[course][_times_of(check)].max())
+
+
+def _course_of(check: Check) -> str:
+    return repr((check.output, sorted(check.numbers.items()), check.infusions))
+
+
+def _times_of(check: Check) -> NDArray[np.float64]:
+    return np.array([check.at], dtype=float) if check.peak is None else np.linspace(*check.peak, PEAK_TIMES)

@@ -11,6 +11,8 @@ from carkinetics.model.library import model_files
 from carkinetics.model.solve import check_values, complete_values, with_derived
 
 NAMES = [path.stem for path in model_files()]
+# Six solutions of kirouac2023 take longer than all others together.
+QUICK = [pytest.param(n, marks=pytest.mark.slow) if n == "kirouac2023" else n for n in NAMES]
 
 # Acceptance A5-A7: the closed form at the typical values of Stein AM et al. CPT Pharmacometrics Syst Pharmacol
 # 2019;8:285-295, Table 1, evaluated independently.
@@ -20,7 +22,7 @@ STEIN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_model_file_reproduces_the_numbers_it_quotes(name):
     checks = list(check_values(load_model(name)))
     assert checks, "a model file without a check proves nothing"
@@ -28,19 +30,20 @@ def test_a_model_file_reproduces_the_numbers_it_quotes(name):
         assert found == pytest.approx(expected, abs=tolerance), what
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_typical_curve_is_a_positive_number_at_every_time(name):
-    level = predict(load_model(name), np.linspace(0.1, 730, 500))  # at 0 no cell of liu2022 is activated yet
+# In a dish CAR-T cells only grow; lymphocytes that were never measured leave them no room to.
+ONLY_ONE_WAY = ("carrgo2020", "kimmel2021_measured")
+# Mice are followed for two weeks; a year later less than the smallest number is left.
+LAST_DAY = {"swanson2022": 28.0}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_typical_curve_is_positive_and_rises_and_falls(name):
+    level = predict(load_model(name), np.linspace(0.1, LAST_DAY.get(name, 365.0), 300))  # liu2022 starts at 0
     assert np.isfinite(level).all()
     assert (level > 0).all()
-
-
-# In a dish CAR-T cells only grow; lymphocytes that were never measured leave them no room to.
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("carrgo2020", "kimmel2021_measured")])
-def test_the_typical_curve_rises_and_falls(name):
-    level = predict(load_model(name), np.linspace(0.1, 730, 500))
-    assert level.iloc[0] < level.max()
-    assert level[level.idxmax() :].min() < 0.5 * level.max()
+    if name not in ONLY_ONE_WAY:
+        assert level.iloc[0] < level.max()
+        assert level[level.idxmax() :].min() < 0.6 * level.max()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,6 +60,14 @@ def test_a_model_says_what_it_is_for_and_what_data_can_tell(name):
     assert model.bibtex.count("{") == model.bibtex.count("}")
     if model.doi and model.bibtex:
         assert model.doi in model.bibtex
+
+
+def test_the_list_says_what_every_model_is_for():
+    table = models().set_index("name")
+    assert len(table) >= 22
+    assert (table["purpose"] != "").all()
+    assert set(table["use"]) == {"fit", "simulation"}
+    assert table.loc["kimmel2021_measured", "data"].endswith("[alc]")
 
 
 @pytest.mark.parametrize("name", NAMES)
