@@ -72,7 +72,7 @@ LIMITS = (1e-4, 1e-3)
 def library(name: str, about: str, *others: str, times: tuple[float, ...] = DENSE, **case: Any) -> Case:
     """A model as shipped: CAR-T levels of all patients, other outputs of every second one at half of the visits."""
     model = load_model(name)
-    dose = model.infusions[0][1]
+    dose = sum(amount for _, amount in model.infusions)
     top = {one: float(predict(model, times, output=one).max()) for one in (model.output().name, *others)}
     design = {"times": times, "lloq": LIMITS[0] * top[model.output().name], "doses": (dose,), "assay": "car"}
     measured = {one: {"times": times[::2], "lloq": LIMITS[1] * top[one], "every": 2} for one in others}
@@ -168,7 +168,7 @@ CASES = {
     ),
     "swanson2022": library("swanson2022", "mice, CAR-T cells and tumour to day 14", "tumour", times=(1, 2, 3, 4, 5, 7, 9, 11, 14)),
     "msln_solid": library("msln_solid", "CAR-T levels at four doses", inputs=four_doses),
-    "msln_cavity": library("msln_cavity", "CAR-T levels in blood and cavity", "cavity"),
+    "msln_cavity": library("msln_cavity", "CAR-T levels in blood"),
 }  # fmt: skip
 
 

@@ -281,11 +281,12 @@ def problem_of(fit: Fit, output: str | None = None) -> Problem:
     asked, data = fit.settings, fit.data
     errors, assays = asked.get("errors", asked["error"]), asked.get("assays", asked["assay"])
     if output is not None:
-        rows = data.observations
         others = [assay for name, assay in assays.items() if name != output]
-        data = dataclasses.replace(
-            data, observations=rows[~rows["assay"].isin(others)].reset_index(drop=True)
-        )
+        kept = {
+            name: table[~table["assay"].isin(others)].reset_index(drop=True)
+            for name, table in (("observations", data.observations), ("assays", data.assays))
+        }
+        data = dataclasses.replace(data, **kept)
         errors, assays = {output: errors[output]}, {output: assays[output]}
     return make_problem(
         fit.model, data, random=asked["random"], covariates=asked["requested_covariates"], blq=asked["blq"],

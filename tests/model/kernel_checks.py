@@ -3,6 +3,7 @@
 import numpy as np
 
 from carkinetics.model.compile import call, compile_model
+from carkinetics.model.course import Course, schedule_of
 from carkinetics.model.equations import fixed_names
 from carkinetics.model.jit import compiled
 
@@ -20,8 +21,7 @@ def run(model, theta, tolerance, *, gradient=False, output=0):
         model.parameters[n].typical if n in model.parameters else model.inputs[n].default
         for n in fixed_names(model)
     ]
-    schedule = np.zeros((1, kernel.n_schedule))
-    schedule[0, 1] = 1.0
+    schedule = schedule_of(model, Course(model.infusions))
     n = len(TIMES)
     predicted, jacobian = np.empty(n), np.empty((n, len(theta) if gradient else 0))
     code = solve(

@@ -1,0 +1,118 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Mechanistic models: competition, antigen, and layers
+#
+# An empirical curve says how high the level was. A mechanistic model says why, and needs more than levels to be told
+# apart from it. We fit two, with lymphocytes or tumour observed in some of the patients, and ask whether they predict a
+# patient that they have not seen better than the empirical curve does.
+
+# %%
+import carkinetics as ck
+
+ck.models()[["name", "purpose", "use"]]
+
+# %% [markdown]
+# ## Competition with lymphocytes
+#
+# In kimmel2021 CAR-T cells grow into the space that lymphodepletion leaves, and are crowded out when normal T cells come
+# back. What can data tell of it?
+
+# %%
+competition = ck.load_model("kimmel2021")
+print(competition.identifiability)
+ck.plot.model_course(competition, days=90)[0].figure
+
+# %% [markdown]
+# Twenty patients, simulated; lymphocytes were counted in every second one. The tumour was not measured, so killing
+# cannot be learnt: its only free parameter is fixed.
+
+# %%
+competition = competition.fix(kb=4.05)
+visits = (1, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90)
+design = {"times": visits, "lloq": 0.05, "assay": "flow"}
+counted = {"lymphocytes": {"times": visits[::2], "lloq": 1, "every": 2, "assay": "lymphocytes"}}
+competing = ck.simulate(competition, design, 20, seed=6, others=counted)
+why = ck.fit_hierarchical(competition, competing, seed=1)
+print(ck.diagnose(why).attrs["verdict"])
+why.population()[["median", "lower", "upper", "ess_bulk"]]
+
+# %% [markdown]
+# The empirical model of the same levels, in cells/µL. A level in another unit needs its own prior; nothing is converted.
+
+# %%
+empirical = ck.load_model("stein2019").in_unit(
+    "cells/uL",
+    cmax={"dist": "lognormal", "median": 30, "sigma": 1.5},
+    foldx={"dist": "lognormal", "median": 100, "sigma": 1.5},
+)
+how_high = ck.fit_hierarchical(empirical, competing.select(assay="flow"), seed=1)
+print(ck.diagnose(how_high).attrs["verdict"])
+
+# %% [markdown]
+# Which predicts the levels of a patient it has not seen? Whole patients are left out, with their lymphocytes; `difference`
+# is in units of log density, beside its standard error, and `k` says for how many patients the answer is unreliable.
+
+# %%
+ranking = ck.compare({"competition": why, "empirical": how_high}, n_draws=200)
+ranking
+
+# %%
+ranking.attrs["subjects"].head()
+
+# %% [markdown]
+# ## Antigen-driven expansion
+#
+# Cells expand as long as they find tumour. Tumour size was measured in every second patient.
+
+# %%
+antigen = ck.load_model("effector_memory_tumour")
+year = (1, 4, 7, 10, 14, 21, 28, 60, 90, 180)
+sized = {"tumour": {"times": year[::2], "lloq": 0.01, "every": 2}}
+driven = ck.simulate(antigen, {"times": year, "lloq": 50}, 20, seed=7, others=sized)
+by_antigen = ck.fit_hierarchical(antigen, driven, seed=1, max_minutes=3)
+print(ck.diagnose(by_antigen).attrs["verdict"])
+
+# %%
+levels = driven.select(assay="qpcr")
+by_curve = ck.fit_hierarchical(ck.load_model("stein2019"), levels, seed=1)
+ck.compare({"antigen": by_antigen, "empirical": by_curve}, n_draws=200)
+
+# %%
+ck.plot.individual_fits(by_antigen, output="tumour")[0].figure
+
+# %% [markdown]
+# ## Layers
+#
+# A cytokine on top of any model is a short file, not a copy. Here IL-6 is released while cells expand, and not by their
+# level: `connect` says so. (In the 48 patients of a CD22 trial with daily IL-6 that is what the data prefer.)
+
+# %%
+from pathlib import Path
+
+Path("expansion_il6.toml").write_text("""
+schema = 1
+name = "expansion_il6"
+title = "stein2019 with IL-6 that is released until the peak"
+base = "stein2019"
+
+[[layer]]
+use = "cytokine"
+as = "il6"
+connect = { car = "where(t < tmax, level, 0)" }
+
+[parameters.il6_per]
+typical = 0.01
+prior = { dist = "lognormal", median = 0.01, sigma = 1.5 }
+""")
+ck.plot.model_course(ck.load_model("expansion_il6.toml"), days=60)[0].figure
+
+# %% [markdown]
+# How to write a model or a layer of your own: `models/README.md`.
