@@ -51,7 +51,7 @@ alone = ck.fit_individuals(model, data.select(subjects=[richest]))
 alone.parameters[["parameter", "median", "lower", "upper", "unit", "status"]]
 
 # %%
-ck.plot.individual_fits(alone)[0].figure
+ck.plot.individual_fits(alone)[0]
 
 # %% [markdown]
 # ## Everybody together
@@ -81,7 +81,7 @@ print(found.attrs["verdict"])
 found
 
 # %%
-ck.plot.individual_fits(fit, per_page=10)[0].figure
+ck.plot.individual_fits(fit, per_page=10)[0]
 
 # %% [markdown]
 # ## How much?

@@ -28,7 +28,7 @@ ck.models()[["name", "purpose", "use"]]
 # %%
 competition = ck.load_model("kimmel2021")
 print(competition.identifiability)
-ck.plot.model_course(competition, days=90)[0].figure
+ck.plot.model_course(competition, days=90)[0]
 
 # %% [markdown]
 # Twenty patients, simulated; lymphocytes were counted in every second one. The tumour was not measured, so killing
@@ -86,7 +86,7 @@ by_curve = ck.fit_hierarchical(ck.load_model("stein2019"), levels, seed=1)
 ck.compare({"antigen": by_antigen, "empirical": by_curve}, n_draws=200)
 
 # %%
-ck.plot.individual_fits(by_antigen, output="tumour")[0].figure
+ck.plot.individual_fits(by_antigen, output="tumour")[0]
 
 # %% [markdown]
 # ## Layers
@@ -112,7 +112,7 @@ connect = { car = "where(t < tmax, level, 0)" }
 typical = 0.01
 prior = { dist = "lognormal", median = 0.01, sigma = 1.5 }
 """)
-ck.plot.model_course(ck.load_model("expansion_il6.toml"), days=60)[0].figure
+ck.plot.model_course(ck.load_model("expansion_il6.toml"), days=60)[0]
 
 # %% [markdown]
 # How to write a model or a layer of your own: `models/README.md`.

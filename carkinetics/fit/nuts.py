@@ -191,7 +191,7 @@ def _until(running: Any, problem: Problem, goal: Goal, say: Callable[[str], None
     while True:
         time.sleep(min(pause, max(goal.seconds_left, 0.1)))
         finished = _is_finished(running)
-        tree = None if finished else _peek(running)
+        tree = None if finished else _quietly(running.inspect)
         if tree is not None:
             quality = progress_of(population_draws(problem, tree))
             if quality.meets(goal) or goal.seconds_left <= 0:
@@ -200,16 +200,16 @@ def _until(running: Any, problem: Problem, goal: Goal, say: Callable[[str], None
         elif finished or goal.seconds_left <= 0:
             break
         pause = min(1.3 * pause, 60.0)
-    tree = _whole(running.wait() if finished else running.abort())
+    tree = _quietly(running.wait if finished else running.abort)
     if tree is None:
         raise FitError(f"nutpie did not finish its warm-up within {goal.minutes:g} minutes")
     return tree
 
 
-def _peek(running: Any) -> xr.DataTree | None:
+def _quietly(look: Callable[[], Any]) -> xr.DataTree | None:
     with warnings.catch_warnings():  # a run that has only begun has more chains than draws
         warnings.simplefilter("ignore", UserWarning)
-        return _whole(running.inspect())
+        return _whole(look())
 
 
 def _is_finished(running: Any) -> bool:

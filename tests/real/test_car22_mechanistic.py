@@ -88,15 +88,14 @@ def with_cytokine(folder: Path) -> ck.Dataset:
 @pytest.mark.slow
 def test_il6_follows_expanding_cells_and_not_their_level(with_cytokine):
     assert len(with_cytokine.subject_ids) == 48  # one of the 49 has percentages of CAR-T cells only
-    by_level = ck.fit_hierarchical(with_il6("cytokine_quick"), with_cytokine, random=RANDOM, seed=22)
+    asked = {"random": RANDOM, "seed": 22, "sampler": "structured"}
+    by_level = ck.fit_hierarchical(with_il6("cytokine_quick"), with_cytokine, **asked)
     assert ck.diagnose(by_level).attrs["converged"]
     # Daily IL-6 pulls the level's peak to day 10 and its decline to within a day: flow counts are missed by e^2.9.
     assert by_level.population().loc["sigma", "median"] > 2.0
     assert by_level.population().loc["tmax_typical", "median"] < 11.5
     connect = 'connect = { car = "where(t < tmax, level, 0)" }'
-    while_expanding = ck.fit_hierarchical(
-        with_il6("cytokine_saturable", connect), with_cytokine, random=RANDOM, seed=22, max_minutes=4
-    )
+    while_expanding = ck.fit_hierarchical(with_il6("cytokine_saturable", connect), with_cytokine, **asked)
     assert ck.diagnose(while_expanding).attrs["converged"]
     found = while_expanding.population()
     assert found.loc["sigma", "median"] < 1.5
