@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carkinetics.errors import ConfigError, ModelFileError, did_you_mean
+from carkinetics.errors import ModelFileError, did_you_mean
 from carkinetics.model.place import Place
 from carkinetics.shipped import shipped_folder
 
@@ -195,27 +195,3 @@ def layer_files() -> list[Path]:
         One per layer.
     """
     return sorted((shipped_folder("models") / "layers").glob("*.toml"))
-
-
-def layer_text(name: str) -> str:
-    """The file of a shipped layer.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-
-    Returns
-    -------
-    str
-        TOML.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such layer.
-    """
-    known = {file.stem: file for file in layer_files()}
-    if name not in known:
-        raise ConfigError(f"no layer {name!r}{did_you_mean(name, known)}")
-    return known[name].read_text(encoding="utf-8")

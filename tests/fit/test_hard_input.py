@@ -26,6 +26,8 @@ unit = "ug/(copies day)"
 typical = 0.0002
 omega = 1.0
 prior = { dist = "lognormal", median = 0.0002, sigma = 2 }
+[constants]
+square = "4e5 copies^2/ug^2"
 [states.cells]
 initial = "start"
 rate = "growth * cells * cells"
@@ -70,7 +72,7 @@ def test_a_lag_beyond_the_peak_does_not_stop_a_fit():
     assert np.isfinite(fit.population()["median"]).all()
 
 
-DRAINS = EXPLODES.replace('"growth * cells * cells"', '"-growth * 4e5"').replace("explodes", "drains")
+DRAINS = EXPLODES.replace('"growth * cells * cells"', '"-growth * square"').replace("explodes", "drains")
 
 
 @pytest.mark.parametrize("sampler", ["structured", "nuts"])
