@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from carkinetics.fit import diagnose, fit_hierarchical
+from carkinetics.errors import ConfigError
+from carkinetics.fit import diagnose, fit_hierarchical, fit_individuals, fit_population
 from carkinetics.model import load_model, simulate
 from carkinetics.model.library import model_from_text
 
@@ -104,3 +105,13 @@ def test_random_effects_that_the_data_do_not_inform_are_said_to_be_the_prior(sam
     for name in ("beta_typical", "beta_omega"):
         assert said.loc[name, "severity"] == "warning"
         assert "not informed by the data" in said.loc[name, "message"]
+
+
+@pytest.mark.parametrize("fit", [fit_hierarchical, fit_individuals, fit_population])
+def test_a_model_for_simulation_only_is_not_fitted(fit):
+    model = load_model("singh2021")
+    data = simulate(model, {"times": (3, 7, 14), "lloq": 0.01, "doses": (450,)}, 2, 1)
+    with pytest.raises(
+        ConfigError, match=r"singh2021 is for simulation only: it was fitted to mean curves.*copy of its file"
+    ):
+        fit(model, data)

@@ -130,3 +130,33 @@ def test_another_unit_needs_its_own_priors():
 def test_a_change_that_makes_no_sense_is_refused(call, said):
     with pytest.raises(ConfigError, match=said):
         call(load_model("stein2019"))
+
+
+def test_other_published_values_are_a_changed_copy():
+    model = load_model("muellerschoell2021")
+    low = model.with_set("low")
+    assert (model.parameters["v1"].typical, low.parameters["v1"].typical) == (0.00846, 0.0007)
+    assert low.parameters["v1"].prior == model.parameters["v1"].prior
+    again = model_from_text(low.text, "again", low.changes)
+    assert again.parameters == low.parameters
+    with pytest.raises(ConfigError, match="no parameter set 'lw'; did you mean 'low'"):
+        model.with_set("lw")
+    with pytest.raises(ConfigError, match="no parameter set 'x'; it has none"):
+        load_model("stein2019").with_set("x")
+
+
+def test_a_fixed_parameter_needs_no_prior_and_others_do():
+    text = STEIN.replace('prior = { dist = "lognormal", median = 10, sigma = 0.5 }\n', "")
+    with pytest.raises(
+        ModelFileError, match=r"\[parameters.tmax\]: 'prior' is missing; only a parameter with fixed"
+    ):
+        model_from_text(text, "ours.toml")
+    fixed = model_from_text(text.replace("typical = 9.3", "typical = 9.3\nfixed = true"), "ours.toml")
+    assert "tmax" not in fixed.free_parameters
+
+
+def test_a_constant_is_a_number_and_a_unit():
+    with pytest.raises(
+        ModelFileError, match=r"\[constants\] half is 'many mm'; expected a number and its unit"
+    ):
+        model_from_text(STEIN.replace("[derived]", '[constants]\nhalf = "many mm"\n[derived]'), "ours.toml")
