@@ -23,6 +23,10 @@ LOOSER = {
     "singh2021": 1e-5,
     "hardiansyah2019": 1e-5,
 }
+# Steps follow the error of values alone. Where expansion stops within hours (owens2021) or waves of tumour and CAR-T cells
+# follow each other (the others), derivatives at the sampler's tolerance are off by up to some percent late in the year, and
+# need a finer one to be as near as elsewhere.
+STEEP = ("owens2021", "chaudhury2020_lotka_volterra", "leontriana2021", "muellerschoell2021")
 WITH_PARAMETERS = [name for name in ODE if load_model(name).free_parameters and not load_model(name).stiff]
 STIFF = [name for name in ODE if load_model(name).free_parameters and load_model(name).stiff]
 
@@ -36,15 +40,11 @@ def test_derivatives_of_closed_forms_equal_differences(name, seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_PARAMETERS)
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**31))
 def test_derivatives_of_differential_equations_equal_differences(name, seed):
     check_derivatives(load_model(name), seed)
-    # Steps follow the error of values alone. In owens2021 expansion stops within hours when the tumour is gone, and
-    # derivatives at the sampler's tolerance are a few percent off from there on.
-    check_tolerance(
-        load_model(name), seed, 0.1 if name in ("owens2021", "chaudhury2020_lotka_volterra") else 3e-3
-    )
+    check_tolerance(load_model(name), seed, 1e-9 if name in STEEP else 1e-6)
 
 
 @pytest.mark.slow
