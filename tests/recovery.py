@@ -132,6 +132,7 @@ CASES = {
         others={"tumour": {"times": YEAR[::2], "lloq": 0.01, "every": 2, "assay": "tumour"}},
     ),
     "stein2019": library("stein2019", "as published, CAR-T levels"),
+    "stein2019_ode": library("stein2019_ode", "the same as differential equations"),
     "stein2019_comedication": library("stein2019_comedication", "CAR-T levels, a third given tocilizumab", inputs=comedication),
     "stein2019_layers": library(
         "stein2019_layers", "CAR-T levels; IL-6 and tumour size of every second patient, antibodies in half", "il6", "tumour",
