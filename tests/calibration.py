@@ -26,8 +26,8 @@ import pandas as pd
 from scipy import stats
 
 from carkinetics.dataset import Dataset
-from carkinetics.fit.approximate import laplace_em
 from carkinetics.fit.draws import predictive, prior_draws
+from carkinetics.fit.em import laplace_em
 from carkinetics.fit.goal import Goal
 from carkinetics.fit.problem import Problem, make_problem
 from carkinetics.fit.structured import StructuredSampler

@@ -17,7 +17,7 @@ from carkinetics.fit.layout import TOLERANCE, Layout
 from carkinetics.fit.modes import find_modes
 from carkinetics.fit.rowwise import EXACT, STUDENT, row_log_likelihood, row_slope
 from carkinetics.fit.surrogate import Surrogate, Transposed, complete, transport
-from carkinetics.fit.vector import Population, covariance, expect, sizes
+from carkinetics.fit.vector import Population, covariance, expect, sigmas, sizes
 from carkinetics.model.jit import compiled
 
 Floats = NDArray[np.float64]
@@ -154,7 +154,8 @@ def modes_at(
     theta = np.empty((n, p))
     theta[:, population.random], theta[:, population.common] = start, common
     information, score, objective = np.empty((n, p, p)), np.empty((n, p)), np.empty(n)
-    sigma = np.exp(full[len(full) - len(population.sigma_scale) :])
+    sigma = np.empty(len(population.sigma_scale))
+    sigmas(full, population, sigma)
     find_modes(
         layout.gradients.address, 0, n, theta, expected, precision, population.random, layout.data, sigma, steps,
         TOLERANCE, np.empty(rows), np.empty((rows, p)), information, score, objective,
@@ -233,7 +234,9 @@ def _shared_out(
     """Give every output the share of the new information that it had of the old."""
     n, q = moved.shape
     d, k = len(shared), len(surrogate.power)
-    sigma = np.exp(x[len(x) - len(population.sigma_scale) :][surrogate.sigma_at])
+    sigma = np.empty(len(population.sigma_scale))
+    sigmas(x, population, sigma)
+    sigma = sigma[surrogate.sigma_at]
     weight = (surrogate.sigma / sigma) ** surrogate.power
     old = np.einsum("nkaa->nk", surrogate.information[:, :, :q, :q]) * weight + 1e-12
     share = (old / old.sum(axis=1, keepdims=True) / weight)[:, :, None, None]

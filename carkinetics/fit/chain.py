@@ -14,7 +14,17 @@ from carkinetics.model.jit import compiled
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 DF = 6  # of the Student t proposals: tails a little heavier than the posterior's
-SUBJECT, WALK, POPULATION_AR, POPULATION_WALK, SIGMA, JUMP, COVARIANCE, N_MOVES = 0, 1, 2, 3, 4, 5, 6, 7
+SUBJECT, WALK, POPULATION_AR, POPULATION_WALK, SIGMA, JUMP, COVARIANCE, CLASS, N_MOVES = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+)
 
 
 class Tuning(NamedTuple):
@@ -44,7 +54,7 @@ class Tuning(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What a run leaves: kept draws, moments of the standardised subjects, counts of proposals and acceptances."""
+    """What a run leaves: kept draws, moments of the standardised subjects, counts of classes, proposals, acceptances."""
 
     x: Floats
     effect: Floats
@@ -53,6 +63,7 @@ class Record(NamedTuple):
     first: Floats
     second: Floats
     with_shared: Floats
+    member: Floats
     proposed: Floats
     accepted: Floats
     subject_accepted: Floats

@@ -9,6 +9,7 @@ other data (tumour, lymphocytes) are left out with it, and only the output is pr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit.approximate import approximation_at, individual_gaussians, laplace_em
+from carkinetics.fit.approximate import approximation_at, individual_gaussians
 from carkinetics.fit.effects import Coefficients, make_effects
+from carkinetics.fit.em import laplace_em
 from carkinetics.fit.hierarchical import problem_of
 from carkinetics.fit.objective import subject_log_likelihood
 from carkinetics.fit.pareto import GOOD_K
@@ -183,7 +185,15 @@ def _log_likelihood(problem: Problem, draws: Draws, n_inner: int, seed: int) -> 
             problem, _at(effects.mean, values, s), _at(effects.shared, values, s), between,
             np.array([draws.sigmas[name][s] for name in problem.sigma_names]), modes,
         )  # fmt: skip
-        found[s], _ = subject_log_likelihood(individual_gaussians(state), n_inner, seed)
+        if problem.mixture is None:
+            found[s], _ = subject_log_likelihood(individual_gaussians(state), n_inner, seed)
+            continue
+        of_class = []
+        for member, share in ((0.0, 1 - draws.share[s]), (1.0, draws.share[s])):
+            effects_there = state.effects.with_membership(np.full(problem.n_subjects, member))
+            there = individual_gaussians(replace(state, effects=effects_there))
+            of_class.append(np.log(share) + subject_log_likelihood(there, n_inner, seed)[0])
+        found[s] = np.logaddexp(*of_class)
     return found
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.special import expit
 
+from carkinetics.fit.classes import class_probability
 from carkinetics.fit.problem import Problem
 from carkinetics.model.expression import NUMPY, evaluate
 from carkinetics.model.observe import draw_values
@@ -48,6 +50,8 @@ def assemble_tree(problem: Problem, raw: xr.DataTree, *, seed: int) -> xr.DataTr
     posterior = _with_quantities(
         problem, posterior.drop_vars([d for d in posterior.coords if d not in posterior.dims])
     )
+    if problem.mixture:
+        posterior[problem.mixture.name] = class_probability(problem, posterior)
     prior = _with_quantities(problem, prior_draws(problem, PRIOR_DRAWS, rng))
     stats = raw["sample_stats"].to_dataset()
     stats = stats[[name for name in STATS if name in stats]].rename(
@@ -74,7 +78,16 @@ def _auxiliary(problem: Problem) -> list[str]:
     """Names of the coordinates that the sampler moves in, which say nothing that the others do not."""
     names = [f"{name}_location" for name in problem.model.free_parameters]
     names += [f"{name}_{form}" for name in problem.random for form in ("individual", "z")]
-    return [*names, "effect_individual", "effect_z", "effect_chol", "effect_chol_corr", "effect_chol_stds"]
+    names += [f"{problem.mixture.share_name}_location"] if problem.mixture else []
+    return [
+        *names,
+        "mixture_individual",
+        "effect_individual",
+        "effect_z",
+        "effect_chol",
+        "effect_chol_corr",
+        "effect_chol_stds",
+    ]
 
 
 def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Dataset:
@@ -98,6 +111,15 @@ def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Datase
     found: dict[str, Any] = {}
     dims = ("chain", "draw")
     slopes = {c.name: rng.normal(c.prior.centre, c.prior.spread, size) for c in problem.covariates}
+    member, mixture = np.zeros((*size, problem.n_subjects)), problem.mixture
+    if mixture:
+        share = expit(rng.normal(mixture.share.location, mixture.share.spread, size))
+        found[mixture.share_name] = (dims, share)
+        member = 1.0 * (rng.random(member.shape) < share[..., None])
+        slopes |= {
+            mixture.shift_name(name): rng.normal(prior.centre, prior.spread, size)
+            for name, prior in mixture.shifts.items()
+        }
     correlation = _lkj(len(problem.correlated), n, rng) if problem.correlated else None
     z = {name: rng.standard_normal((*size, problem.n_subjects)) for name in problem.random}
     if correlation is not None:
@@ -114,6 +136,8 @@ def prior_draws(problem: Problem, n: int, rng: np.random.Generator) -> xr.Datase
                 omega = np.abs(rng.normal(0, parameter.omega_prior, size))
                 found[f"{name}_omega"] = (dims, omega)
                 individual = individual + omega[..., None] * z[name]
+                if mixture and name in mixture.shifts:
+                    individual = individual + slopes[mixture.shift_name(name)][..., None] * member
             individual = np.broadcast_to(individual, (*size, problem.n_subjects))
             found[name] = ((*dims, "subject"), parameter.from_free(individual))
     found |= {name: (dims, value) for name, value in slopes.items()}
@@ -173,6 +197,12 @@ def _with_quantities(problem: Problem, draws: xr.Dataset) -> xr.Dataset:
         known = with_derived(problem.model, typical)
         values = {name: evaluate(q.value, known, NUMPY) for name, q in problem.model.quantities.items()}
     shape = (draws.sizes["chain"], draws.sizes["draw"])
+    mixture = problem.mixture
+    if mixture:
+        for name, shift in problem.shift_names.items():
+            parameter = problem.model.parameters[name]
+            in_class = parameter.from_free(parameter.to_free(draws[f"{name}_typical"]) + draws[shift])
+            draws = draws.assign({f"{name}_typical_{mixture.name}": in_class})
     if problem.correlated:
         draws = draws.assign(
             {

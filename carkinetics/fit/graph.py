@@ -7,7 +7,7 @@ its free scale; ``cmax_typical`` and ``cmax`` are what a reader sees.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,8 @@ def build_pymc_model(problem: Problem, centred: Iterable[str] = ()) -> pm.Model:
 
     Notes
     -----
-    Free random variables are ``{p}_location`` (typical value, free scale), ``{p}_omega``,
+    Parameters that differ by class (``problem.mixture``) are drawn from a mixture of normals, centred whatever
+    ``centred`` says: ``mixture_individual``. Free random variables are ``{p}_location`` (typical value, free scale), ``{p}_omega``,
     ``{p}_individual`` (centred) or ``{p}_z`` (not centred), slopes ``{p}_on_...`` and residual
     standard deviations. Correlated effects share ``effect_chol``.
     """
@@ -68,9 +69,17 @@ def build_pymc_model(problem: Problem, centred: Iterable[str] = ()) -> pm.Model:
             for name in problem.random
             if name not in problem.correlated
         }
-        free = {name: _independent(name, means[name], omegas[name], name in direct) for name in omegas}
+        mixed = list(problem.mixture.shifts) if problem.mixture else []
+        free = {
+            name: _independent(name, means[name], omegas[name], name in direct)
+            for name in omegas
+            if name not in mixed
+        }
         if problem.correlated:
             free |= _correlated(problem, means, direct)
+        elif mixed:
+            scales = pt.stack([omegas[name] for name in mixed])
+            free |= _in_classes(problem, mixed, means, pt.diag(scales))
         free = {name: free.get(name, means[name]) for name in problem.model.free_parameters}
         for name in problem.varying:
             pm.Deterministic(
@@ -128,11 +137,29 @@ def _correlated(problem: Problem, means: dict[str, Any], direct: frozenset[str])
     pm.Deterministic("effect_correlation", corr, dims=("effect", "effect_aux"))
     for k, name in enumerate(names):
         pm.Deterministic(f"{name}_omega", omega[k])
+    if problem.mixture:
+        return _in_classes(problem, names, means, chol)
     mean = pt.stack([means[name] + pt.zeros(problem.n_subjects) for name in names], axis=1)
     if direct >= set(names):
         together = pm.MvNormal("effect_individual", mean, chol=chol, dims=("subject", "effect"))
     else:
         together = mean + pm.Normal("effect_z", dims=("subject", "effect")) @ chol.T
+    return {name: together[:, k] for k, name in enumerate(names)}
+
+
+def _in_classes(problem: Problem, names: Sequence[str], means: dict[str, Any], chol: Any) -> dict[str, Any]:
+    """Individual values from a mixture of two normal distributions with one covariance: the class is summed over."""
+    mixture = problem.mixture
+    assert mixture is not None
+    share_logit = pm.Normal(f"{mixture.share_name}_location", *_exactly(mixture.share))
+    share = pm.Deterministic(mixture.share_name, pm.math.sigmoid(share_logit))
+    shifts = {
+        name: pm.Normal(mixture.shift_name(name), *_exactly(prior)) for name, prior in mixture.shifts.items()
+    }
+    first = pt.stack([means[name] + pt.zeros(problem.n_subjects) for name in names], axis=1)
+    second = first + pt.stack([pt.as_tensor(shifts.get(name, np.float64(0.0))) for name in names])
+    classes = [pm.MvNormal.dist(mean, chol=chol) for mean in (first, second)]
+    together = pm.Mixture("mixture_individual", w=pt.stack([1 - share, share]), comp_dists=classes)
     return {name: together[:, k] for k, name in enumerate(names)}
 
 

@@ -21,8 +21,9 @@ import xarray as xr
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, FitError, did_you_mean
-from carkinetics.fit.approximate import Approximation, laplace_em
+from carkinetics.fit.approximate import Approximation
 from carkinetics.fit.draws import assemble_tree
+from carkinetics.fit.em import laplace_em
 from carkinetics.fit.goal import Goal
 from carkinetics.fit.laplace import sample_laplace
 from carkinetics.fit.nuts import TARGET_ACCEPT, TARGET_ACCEPT_ODE, choose_centred, sample_nuts
@@ -31,6 +32,7 @@ from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.fit.structured import StructuredSampler
 from carkinetics.fit.structured_tree import raw_tree
 from carkinetics.fit.summary import summarise
+from carkinetics.model.mixture import Mixture
 from carkinetics.model.spec import Model
 
 SAMPLERS = ("auto", "structured", "nuts")
@@ -48,6 +50,7 @@ def fit_hierarchical(
     random: Iterable[str] | None = None,
     covariates: Mapping[str, Any] | None = None,
     correlated: Iterable[str] | bool = (),
+    mixture: Mixture | Mapping[str, Any] | bool | None = None,
     error: str | Mapping[str, str] | None = None,
     blq: str = "M3",
     assay: str | Mapping[str, str] | None = None,
@@ -79,6 +82,9 @@ def fit_hierarchical(
         ``{"cmax": "log(dose)"}``: see `carkinetics.fit.covariate.read_covariates`.
     correlated : iterable of str or bool
         Random effects with a full correlation matrix; True for all.
+    mixture : Mixture, mapping or bool, optional
+        Two classes of subjects (see `carkinetics.model.mixture.Mixture`): ``{"class": "low", "share": prior, "shift": {"cmax":
+        prior}}``. The model file's if not given, none if False.
     error : str or mapping, optional
         ``lognormal``, ``student_t``, ``additive``, ``proportional``, ``combined1`` or ``combined2``, of the first
         output or by output; the model file's if not given.
@@ -134,8 +140,11 @@ def fit_hierarchical(
             raise ConfigError(f"{name} is {value!r}{did_you_mean(value, known)}")
     goal, say = Goal.of(until, max_minutes), _teller(progress)
     problem = make_problem(
-        model, data, random=random, covariates=covariates, blq=blq, error=error, assay=assay, correlated=correlated
+        model, data, random=random, covariates=covariates, blq=blq, error=error, assay=assay, correlated=correlated,
+        mixture=mixture,
     )  # fmt: skip
+    if problem.mixture and method != "mcmc":
+        raise ConfigError(f"method={method!r} has no classes; use 'mcmc', or leave them out by mixture=False")
     say(f"starting values for {problem.n_subjects} subjects, {len(problem.time)} observations")
     found = laplace_em(problem)
     direct = choose_centred(problem, found, centred)
@@ -216,7 +225,8 @@ def _nuts(problem: Problem, found: Approximation, ask: _Request) -> tuple[xr.Dat
 
     pymc_model = build_pymc_model(problem, ask.centred)
     # Common parameters tie all subjects together: on P2 three times the ESS per second. Without any there is no gain.
-    coupling = coupling_of(found, ask.centred) if len(found.shared) and ask.centred else None
+    useful = len(found.shared) and ask.centred and not problem.mixture  # it knows nothing of classes
+    coupling = coupling_of(found, ask.centred) if useful else None
     run = sample_nuts(
         pymc_model, problem, found, ask.goal, draws=ask.draws, tune=ask.tune, chains=ask.chains, cores=ask.cores,
         seed=ask.seed, target_accept=ask.target_accept, coupling=coupling, say=ask.say,
@@ -290,7 +300,7 @@ def problem_of(fit: Fit, output: str | None = None) -> Problem:
         errors, assays = {output: errors[output]}, {output: assays[output]}
     return make_problem(
         fit.model, data, random=asked["random"], covariates=asked["requested_covariates"], blq=asked["blq"],
-        error=errors, assay=assays, correlated=asked["correlated"],
+        error=errors, assay=assays, correlated=asked["correlated"], mixture=asked.get("mixture") or False,
     )  # fmt: skip
 
 
@@ -325,6 +335,7 @@ def _settings(problem: Problem, centred: list[str], found: Approximation) -> dic
             name: {c.text: c.prior.as_entry() for c in problem.covariates if c.parameter == name}
             for name in {c.parameter for c in problem.covariates}
         },
+        "mixture": problem.mixture.as_entry() if problem.mixture else None,
         "error": problem.error.name,
         "blq": problem.blq,
         "centred": centred,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.approximate import Approximation
@@ -252,7 +253,8 @@ def population_draws(problem: Problem, tree: xr.DataTree) -> NDArray[np.float64]
     """
     names = [f"{name}_typical" for name in problem.model.free_parameters]
     names += [f"{name}_omega" for name in problem.random]
-    names += [c.name for c in problem.covariates] + problem.sigma_names
+    names += problem.slope_names + problem.sigma_names
+    names += [problem.mixture.share_name] if problem.mixture else []
     posterior = tree["posterior"]
     columns = [posterior[name].transpose("chain", "draw").to_numpy()[:, :, None] for name in names]
     if problem.correlated:
@@ -295,6 +297,12 @@ def starting_point(problem: Problem, found: Approximation, rng: np.random.Genera
             slopes_found[covariate.name] + 0.1 * covariate.prior.spread * rng.standard_normal()
         )
         point[covariate.name] = slopes[covariate.name]
+    mixture = problem.mixture
+    if mixture:
+        for name, shift in problem.shift_names.items():
+            noise = 0.1 * mixture.shifts[name].spread * rng.standard_normal()
+            point[shift] = slopes_found[shift] + noise
+        point[f"{mixture.share_name}_location"] = logit(found.share) + 0.3 * rng.standard_normal()
     for name, value in found.sigmas.items():
         point[f"{name}_log__"] = np.log(value) + 0.1 * rng.standard_normal()
     omega = {name: max(value, 0.1) * np.exp(0.2 * rng.standard_normal()) for name, value in omegas.items()}
@@ -305,6 +313,9 @@ def starting_point(problem: Problem, found: Approximation, rng: np.random.Genera
         point[f"{name}_omega_log__"] = np.log(omega[name])
         point[f"{name}_individual"] = individual
         point[f"{name}_z"] = (individual - mean) / omega[name]
+    if mixture:
+        together = problem.correlated or tuple(mixture.shifts)
+        point["mixture_individual"] = np.column_stack([point[f"{name}_individual"] for name in together])
     if problem.correlated:
         point["effect_individual"] = np.column_stack(
             [point[f"{name}_individual"] for name in problem.correlated]

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from carkinetics.dataset.table import Dataset
+from carkinetics.errors import ConfigError
 from carkinetics.fit.approximate import (
     Approximation,
-    em_step,
     individual_gaussians,
-    laplace_em,
     laplace_minus_two_log_likelihood,
 )
+from carkinetics.fit.em import em_step, laplace_em
 from carkinetics.fit.objective import minus_two_log_likelihood
 from carkinetics.fit.problem import make_problem
 from carkinetics.fit.summary import SCALE_WORDS
@@ -100,6 +100,7 @@ def fit_population(
     random: Iterable[str] | None = None,
     covariates: Mapping[str, Any] | None = None,
     correlated: Iterable[str] | bool = (),
+    mixture: bool | None = None,
     error: str | Mapping[str, str] | None = None,
     blq: str = "M3",
     assay: str | Mapping[str, str] | None = None,
@@ -121,6 +122,8 @@ def fit_population(
         See `carkinetics.fit.covariate.read_covariates`.
     correlated : iterable of str or bool
         Random effects with a full correlation matrix; True for all.
+    mixture : bool, optional
+        False leaves out the two classes of subjects that a model has; they are not fitted here.
     error : str or mapping, optional
         Residual error, of the first output or by output; the model file's if not given.
     blq : str
@@ -145,6 +148,8 @@ def fit_population(
         If a setting names something that does not exist.
     DataError
         If the data cannot be fitted.
+    ConfigError
+        If the model has two classes of subjects and they are not left out.
 
     References
     ----------
@@ -152,8 +157,14 @@ def fit_population(
     .. [2] Varadhan R, Roland C. Scand J Stat 2008;35:335-353 (the extrapolation).
     """
     problem = make_problem(
-        model, data, random=random, covariates=covariates, blq=blq, error=error, assay=assay, correlated=correlated
+        model, data, random=random, covariates=covariates, blq=blq, error=error, assay=assay, correlated=correlated,
+        mixture=mixture,
     )  # fmt: skip
+    if problem.mixture:
+        raise ConfigError(
+            f"fit_population has no classes, and model {model.name} has two; use fit_hierarchical, or leave them out by "
+            "mixture=False"
+        )
     state, converged = maximise(laplace_em(problem, priors=False, tolerance=5e-3), iterations)
     value, monte_carlo = minus_two_log_likelihood(state, draws, seed)
     return PopulationFit(

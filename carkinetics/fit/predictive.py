@@ -23,6 +23,7 @@ from carkinetics.fit.covariate import covariate_frame, covariate_values
 from carkinetics.fit.inputs import known_inputs
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.result import Fit
+from carkinetics.model.mixture import Mixture
 from carkinetics.model.solve import FEW_SETS, curve
 from carkinetics.model.spec import Model
 
@@ -40,7 +41,7 @@ class Draws:
     omega : dict of str to ndarray, shape (n_draws,)
         Between-subject standard deviations of the random parameters.
     slopes : dict of str to ndarray, shape (n_draws,)
-        Covariate slopes by name.
+        Covariate slopes, and shifts of a class, by name.
     individual : dict of str to ndarray, shape (n_draws, n_subject)
         Parameters that differ between subjects.
     sigmas : dict of str to ndarray, shape (n_draws,)
@@ -49,6 +50,12 @@ class Draws:
         Parameters whose random effects are correlated.
     correlation : ndarray, shape (n_draws, n_correlated, n_correlated)
         Their correlation matrices.
+    mixture : Mixture or None
+        Two classes of subjects.
+    share : ndarray, shape (n_draws,)
+        Of the second class; 0 without classes.
+    member : ndarray, shape (n_draws, n_subject)
+        Probability of the fitted subjects to be of the second class at the draw; of no subjects without classes.
     """
 
     typical: dict[str, Floats]
@@ -58,6 +65,9 @@ class Draws:
     sigmas: dict[str, Floats]
     correlated: tuple[str, ...]
     correlation: Floats
+    mixture: Mixture | None
+    share: Floats
+    member: Floats
 
 
 def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
@@ -101,15 +111,39 @@ def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
     if "effect_correlation" in posterior:
         correlated = tuple(str(name) for name in posterior["effect"].to_numpy())
         correlation = values("effect_correlation")
+    mixture = mixture_of(fit)
+    shifts = [mixture.shift_name(name) for name in mixture.shifts] if mixture else []
     return Draws(
         typical=typical,
         omega={name: values(f"{name}_omega") for name in fit.settings.get("random", [])},
-        slopes={c["name"]: values(c["name"]) for c in fit.settings.get("covariates", [])},
+        slopes={
+            name: values(name) for name in [*(c["name"] for c in fit.settings.get("covariates", [])), *shifts]
+        },
         individual={name: values(name) for name in fit.model.parameters if name in posterior},
         sigmas={name: values(name) for one in measured_outputs(fit) for name in one.sigmas},
         correlated=correlated,
         correlation=correlation,
+        mixture=mixture,
+        share=values(mixture.share_name) if mixture else np.zeros(len(chosen)),
+        member=values(mixture.name) if mixture else np.zeros((len(chosen), 0)),
     )
+
+
+def mixture_of(fit: Fit) -> Mixture | None:
+    """The two classes of subjects of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Any fit.
+
+    Returns
+    -------
+    Mixture or None
+        As it was asked; None without classes.
+    """
+    asked = fit.settings.get("mixture")
+    return Mixture.of(asked) if asked else None
 
 
 def _posterior(fit: Fit) -> xr.Dataset:
@@ -351,7 +385,7 @@ def new_subjects(
 
 
 def typical_parameters(fit: Fit, draws: Draws, data: Dataset) -> dict[str, Floats]:
-    """Parameters without random effects, at each subject's covariates.
+    """Parameters without random effects, at each subject's covariates; those of the first class where there are two.
 
     Parameters
     ----------
@@ -388,7 +422,7 @@ def typical_parameters(fit: Fit, draws: Draws, data: Dataset) -> dict[str, Float
 def add_random_effects(
     model: Model, draws: Draws, centre: Mapping[str, Floats], rng: np.random.Generator
 ) -> dict[str, Floats]:
-    """Parameters with new random effects.
+    """Parameters with new random effects, and new classes where there are two.
 
     Parameters
     ----------
@@ -413,7 +447,11 @@ def add_random_effects(
         independent = np.stack([normal[name] for name in draws.correlated], axis=-1)
         together = np.einsum("dij,dsj->dsi", np.linalg.cholesky(draws.correlation), independent)
         normal |= {name: together[..., i] for i, name in enumerate(draws.correlated)}
+    mixture = draws.mixture
+    member = rng.random(shape) < draws.share[:, None] if mixture else np.zeros(shape, dtype=bool)
     for name, omega in draws.omega.items():
-        parameter = model.parameters[name]
-        values[name] = parameter.from_free(parameter.to_free(values[name]) + omega[:, None] * normal[name])
+        parameter, away = model.parameters[name], omega[:, None] * normal[name]
+        if mixture and name in mixture.shifts:
+            away = away + draws.slopes[mixture.shift_name(name)][:, None] * member
+        values[name] = parameter.from_free(parameter.to_free(values[name]) + away)
     return values

@@ -21,6 +21,7 @@ from carkinetics.fit.assays import choose_assays
 from carkinetics.fit.covariate import Covariate, read_covariates
 from carkinetics.fit.inputs import subject_inputs
 from carkinetics.fit.layout import Layout, make_layout
+from carkinetics.model.mixture import Mixture
 from carkinetics.model.observe import (
     ResidualError,
     Rows,
@@ -83,6 +84,8 @@ class Problem:
         Those of them whose random effects are correlated.
     covariates : tuple of Covariate
         Covariate effects.
+    mixture : Mixture or None
+        Two classes of subjects; its shifts are of random parameters.
     inputs : dict of str to ndarray, shape (n_subject,)
         Declared inputs of the model that have one value per subject.
     """
@@ -99,6 +102,7 @@ class Problem:
     random: tuple[str, ...]
     correlated: tuple[str, ...]
     covariates: tuple[Covariate, ...]
+    mixture: Mixture | None
     inputs: dict[str, NDArray[np.float64]]
 
     @cached_property
@@ -117,6 +121,17 @@ class Problem:
         return [name for one in self.measured for name in one.sigmas]
 
     @property
+    def slope_names(self) -> list[str]:
+        """Names of the covariates' slopes and of a class's shifts."""
+        return [*(c.name for c in self.covariates), *self.shift_names.values()]
+
+    @property
+    def shift_names(self) -> dict[str, str]:
+        """Name of a class's shift by parameter; empty without classes."""
+        mixture = self.mixture
+        return {name: mixture.shift_name(name) for name in mixture.shifts} if mixture else {}
+
+    @property
     def n_subjects(self) -> int:
         """Number of subjects."""
         return len(self.data.subjects)
@@ -133,7 +148,7 @@ class Problem:
         return [name for name in self.model.free_parameters if name not in self.varying]
 
     def shift(self, parameter: str, slopes: Mapping[str, Any]) -> Any:
-        """Covariate effect on a parameter, free scale, shape (..., n_subject) or 0."""
+        """Covariate effect on a parameter, free scale, shape (..., n_subject) or 0; without the class's."""
         effects = (
             np.asarray(slopes[c.name])[..., None] * c.centred
             for c in self.covariates
@@ -238,6 +253,7 @@ def make_problem(
     error: str | Mapping[str, str] | None = None,
     assay: str | Mapping[str, str] | None = None,
     correlated: Iterable[str] | bool = (),
+    mixture: Mixture | Mapping[str, Any] | bool | None = None,
 ) -> Problem:
     """Check what a fit is asked and turn it into arrays.
 
@@ -259,6 +275,8 @@ def make_problem(
         Which assay measures the first output, or one by output; see `choose_assays`.
     correlated : iterable of str or bool
         Random effects with a full correlation matrix; True for all.
+    mixture : Mixture, mapping or bool, optional
+        Two classes of subjects (`carkinetics.model.mixture.Mixture.of`); the model file's if not given, none if False.
 
     Returns
     -------
@@ -298,6 +316,7 @@ def make_problem(
         random=effects,
         correlated=together,
         covariates=read_covariates(model, data, covariates),
+        mixture=_mixture(model, effects, together, mixture),
         inputs=subject_inputs(model, data),
     )
 
@@ -335,6 +354,37 @@ def _random_effects(
         )
     order = list(model.parameters)
     return tuple(sorted(set(chosen), key=order.index)), tuple(sorted(set(together), key=order.index))
+
+
+def _mixture(
+    model: Model,
+    random: tuple[str, ...],
+    correlated: tuple[str, ...],
+    asked: Mixture | Mapping[str, Any] | bool | None,
+) -> Mixture | None:
+    if asked is False:
+        return None
+    found = model.mixture if asked is None or asked is True else asked
+    if found is None:
+        if asked:
+            raise ConfigError(f"mixture: model {model.name} has none; give one as a mapping")
+        return None
+    chosen = found if isinstance(found, Mixture) else Mixture.of(found)
+    if chosen.name in {*model.parameters, *model.inputs, *model.outputs, "sigma"}:
+        raise ConfigError(f"mixture: the name {chosen.name!r} is taken; call the class something else")
+    for name in chosen.shifts:
+        model.require(name, "mixture")
+        if name not in random:
+            raise ConfigError(
+                f"mixture: {name} has no random effect, and only random effects can differ by class; random is "
+                f"{', '.join(random) or 'empty'}. Fit without classes by mixture=False"
+            )
+    outside = [name for name in chosen.shifts if correlated and name not in correlated]
+    if outside:
+        raise ConfigError(
+            f"mixture: {outside[0]} differs by class and is not among the correlated {', '.join(correlated)}; put it there"
+        )
+    return chosen
 
 
 def _measured(

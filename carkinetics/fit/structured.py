@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from carkinetics.fit.adapt import (
     coordinate_sets,
@@ -31,7 +32,7 @@ from carkinetics.fit.population_start import make_population, spread_of, vector_
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.surrogate import Surrogate
 from carkinetics.fit.sweep import run_chain
-from carkinetics.fit.vector import sizes
+from carkinetics.fit.vector import Population, sizes
 
 Floats = NDArray[np.float64]
 WARM_UP_SWEEPS, WARM_UP_ROUNDS, REPEATS = 300, 4, 2
@@ -48,6 +49,7 @@ class Chain:
 
     x: Floats
     theta: Floats
+    population: Population
     tuning: Tuning
     work: Workspace
 
@@ -144,6 +146,12 @@ class StructuredSampler:
         c, d, q, _ = sizes(self.population)
         return slice(c + d, c + d + q)
 
+    @property
+    def sigmas(self) -> slice:
+        """Where the logs of the residual standard deviations are."""
+        start = sum(sizes(self.population))
+        return slice(start, start + len(self.population.sigma_scale))
+
     def _first_tuning(self, around: Floats) -> Tuning:
         n, q = self.problem.n_subjects, self.state.effects.n_random
         size = around.shape[1]
@@ -178,7 +186,16 @@ class StructuredSampler:
             nothing=np.zeros((rows, 0)), each=np.zeros(n), own_root=np.zeros((q, q)), own_middle=np.zeros(q),
             effect2=np.zeros((q, n)), row=np.zeros(n),
         )  # fmt: skip
-        return Chain(x, theta, _own(tuning), work)
+        return Chain(x, theta, self._own_population(), _own(tuning), work)
+
+    def _own_population(self) -> Population:
+        """The population with classes drawn for one chain, which goes on to draw its own."""
+        members = self.population.member
+        if not len(members):
+            return self.population
+        design = self.population.mean_design.copy()
+        design[members] = self.rng.random(design.shape[1]) < design[members[0]]
+        return self.population._replace(mean_design=design, mean_gram=design @ design.T)
 
     def _prior_vector(self) -> Floats:
         p, rng = self.population, self.rng
@@ -189,7 +206,9 @@ class StructuredSampler:
         x[c + d : c + d + q] = np.log(np.maximum(np.abs(p.omega_scale * rng.standard_normal(q)), 0.05))
         x[c + d + q : c + d + q + r] = 0.3 * rng.standard_normal(r)
         sigma = np.abs(p.sigma_scale * rng.standard_normal(len(p.sigma_scale)))
-        x[c + d + q + r :] = np.log(np.maximum(sigma, 0.1 * p.sigma_scale))
+        x[self.sigmas] = np.log(np.maximum(sigma, 0.1 * p.sigma_scale))
+        if len(p.member):
+            x[-1] = rng.normal(*p.share)
         return x
 
     # ---- sweeps ---------------------------------------------------------------------------------------------
@@ -216,7 +235,7 @@ class StructuredSampler:
             chain = self.chains[k]
             run_chain(
                 self.layout.values.address, chain.x, chain.theta, sweeps, every, REPEATS, adapt, seeds[k],
-                self.population, self.surrogate, self.layout.data, TOLERANCE, chain.tuning, chain.work, records[k],
+                chain.population, self.surrogate, self.layout.data, TOLERANCE, chain.tuning, chain.work, records[k],
             )  # fmt: skip
 
         with ThreadPoolExecutor(self.cores) as pool:
@@ -228,7 +247,7 @@ class StructuredSampler:
         q, d = self.state.effects.n_random, len(self.surrogate.shared)
         return Record(
             np.empty((kept, len(self.centre))), np.empty((kept, n, q)), np.empty(kept), np.empty(kept), np.zeros((n, q)),
-            np.zeros((n, q, q)), np.zeros((n, q, d)), np.zeros(N_MOVES), np.zeros(N_MOVES), np.zeros(n),
+            np.zeros((n, q, q)), np.zeros((n, q, d)), np.zeros(n), np.zeros(N_MOVES), np.zeros(N_MOVES), np.zeros(n),
             np.zeros(n, np.int64), np.zeros((n, p)),
         )  # fmt: skip
 
@@ -245,6 +264,8 @@ class StructuredSampler:
             previous, last = (last if number >= 2 else []), [records[k].x[skip:] for k in good]
             pooled = np.concatenate(last)
             tuning = self.chains[0].tuning
+            if len(self.population.member):
+                self._learn_classes([records[k].member / sweeps for k in good])
             if number in (0, 2):
                 tuning = several_modes(
                     pooled.mean(axis=0), self.surrogate.centre, self.layout, self.population, tuning,
@@ -265,6 +286,12 @@ class StructuredSampler:
                 )
         self.sweep(WARM_UP_SWEEPS // 3, adapt=True)
         return done + WARM_UP_SWEEPS // 3
+
+    def _learn_classes(self, member: Sequence[Floats]) -> None:
+        """What warm-up matches is matched at the subjects' mean class."""
+        design = self.population.mean_design.copy()
+        design[self.population.member] = np.mean(member, axis=0)
+        self.population = self.population._replace(mean_design=design)
 
     def run(
         self, goal: Goal, *, draws: int | None = None, say: Callable[[str], None] = lambda message: None
@@ -321,7 +348,9 @@ class StructuredSampler:
         values = x.copy()
         values[..., c + d : c + d + q] = np.exp(x[..., c + d : c + d + q])
         values[..., c + d + q : c + d + q + r] = np.tanh(x[..., c + d + q : c + d + q + r])
-        values[..., c + d + q + r :] = np.exp(x[..., c + d + q + r :])
+        values[..., self.sigmas] = np.exp(x[..., self.sigmas])
+        if len(self.population.member):
+            values[..., -1] = expit(x[..., -1])
         return values
 
 
@@ -355,7 +384,16 @@ def _thinned(record: Record) -> Record:
 
 
 def _acceptance(records: Sequence[Record]) -> dict[str, float]:
-    names = ("subject", "subject_walk", "population", "population_walk", "sigma", "jump", "covariance")
+    names = (
+        "subject",
+        "subject_walk",
+        "population",
+        "population_walk",
+        "sigma",
+        "jump",
+        "covariance",
+        "class",
+    )
     proposed = np.sum([r.proposed for r in records], axis=0)
     accepted = np.sum([r.accepted for r in records], axis=0)
     return {

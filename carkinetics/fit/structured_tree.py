@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from carkinetics.fit.effects import Effects, split
 from carkinetics.fit.failed import failed_solves
@@ -70,6 +71,8 @@ def population_tree(
     }
     found |= {name: (dims, value) for name, value in slopes.items()}
     omegas, sigmas = np.exp(x[..., c + d : c + d + q]), np.exp(x[..., c + d + q + r :])
+    if problem.mixture:
+        found[problem.mixture.share_name] = (dims, expit(x[..., -1]))
     found |= {f"{name}_omega": (dims, omegas[..., k]) for k, name in enumerate(problem.random)}
     found |= {name: (dims, sigmas[..., k]) for k, name in enumerate(problem.sigma_names)}
     shape = (*x.shape[:2], problem.n_subjects)

@@ -13,13 +13,13 @@ from carkinetics.model.jit import compiled
 
 
 @compiled()
-def own_coordinates(i, work):
-    """Copy one subject's coordinates from the table of all."""
+def own_coordinates(i, root, middle, work):
+    """Copy one subject's coordinates from the tables of all."""
     q = len(work.own_middle)
     for a in range(q):
-        work.own_middle[a] = work.middle[a, i]
+        work.own_middle[a] = middle[a, i]
         for b in range(a + 1):
-            work.own_root[a, b] = work.root[a, b, i]
+            work.own_root[a, b] = root[a, b, i]
 
 
 @compiled()

@@ -85,7 +85,11 @@ def _units(problem: Problem) -> dict[str, str]:
     parameters = problem.model.parameters
     units = {f"{name}_typical": p.unit for name, p in parameters.items()}
     units |= {f"{name}_typical": q.unit for name, q in problem.model.quantities.items()}
-    units |= {c.name: "1" for c in problem.covariates}
+    mixture = problem.mixture
+    if mixture:
+        units |= {f"{name}_typical_{mixture.name}": parameters[name].unit for name in mixture.shifts}
+        units[mixture.share_name] = "1"
+    units |= dict.fromkeys(problem.slope_names, "1")
     units |= {f"{name}_omega": SCALE_WORDS[parameters[name].transform] for name in problem.random}
     units |= {
         f"corr_{a}_{b}": "1" for k, a in enumerate(problem.correlated) for b in problem.correlated[k + 1 :]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from carkinetics.fit.vector import covariance, expect, invert, log_prior, sizes
+from carkinetics.fit.vector import covariance, expect, invert, log_classes, log_prior, sizes
 from carkinetics.model.jit import QUICK, compiled
 
 Floats = NDArray[np.float64]
@@ -297,7 +297,7 @@ def transport(x, population, surrogate, expected, common, weight, log_sigma, roo
         for i in range(n):
             turned[a, i] = expected[i, a]
     condition(x[c : c + d], turned, precision, weight, log_sigma, surrogate, root, middle, each)
-    total = log_prior(x, population) - 0.5 * n * log_determinant
+    total = log_prior(x, population) + log_classes(x, population) - 0.5 * n * log_determinant
     for i in range(n):
         total += each[i]
     return total if total > IMPOSSIBLE else IMPOSSIBLE

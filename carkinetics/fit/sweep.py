@@ -7,9 +7,18 @@ subjects' values. Every update leaves the posterior of the PyMC model invariant.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from carkinetics.fit.chain import likelihood
+from carkinetics.fit.class_moves import (
+    after_classes,
+    class_shift,
+    draw_classes,
+    flip_classes,
+    log_ratio_of_classes,
+)
 from carkinetics.fit.conjugate import draw_coefficients, draw_covariance, draw_sigma
 from carkinetics.fit.modes import solve_subject
 from carkinetics.fit.population_moves import move_population
@@ -21,15 +30,21 @@ from carkinetics.model.jit import compiled
 
 
 @compiled()
-def log_effects(theta, expected, precision, log_determinant, population):
-    """Log density of all random effects, up to a constant."""
-    q, total = len(population.random), -0.5 * len(theta) * log_determinant
+def log_effects(x, theta, expected, precision, log_determinant, population):
+    """Log density of all random effects, up to a constant; summed over the classes where there are two."""
+    q, total, two = len(population.random), -0.5 * len(theta) * log_determinant, len(population.member) > 0
+    shift = class_shift(x, population)
     for i in range(len(theta)):
         for a in range(q):
             for b in range(q):
                 left = theta[i, population.random[a]] - expected[i, a]
                 right = theta[i, population.random[b]] - expected[i, b]
                 total -= 0.5 * left * precision[a, b] * right
+        if two:
+            present = population.mean_design[population.member[0], i]
+            odds = log_ratio_of_classes(i, theta, expected, precision, shift, present, population)
+            # To the density of the first class, then over both.
+            total -= present * odds + math.log1p(math.exp(x[-1])) - np.logaddexp(0.0, x[-1] + odds)
     return total
 
 
@@ -90,7 +105,7 @@ def run_chain(address, x, theta, sweeps, every, repeats, adapt, seed, population
         for i in range(n):
             for k in range(q):
                 effect[k] = theta[i, population.random[k]]
-            own_coordinates(i, work)
+            own_coordinates(i, work.root, work.middle, work)
             from_effect(effect, work.own_root, work.own_middle, work.e[i])
             work.log_stand_in[i] = stand_in(i, effect, x[c : c + d], work.weight, work.log_sigma, surrogate)
             move_subject(
@@ -116,6 +131,24 @@ def run_chain(address, x, theta, sweeps, every, repeats, adapt, seed, population
         if q:
             covariance(x, population, between)
             invert(between, precision)
+            if len(population.member):
+                flip_classes(
+                    address,
+                    x,
+                    theta,
+                    precision,
+                    population,
+                    surrogate,
+                    data,
+                    sigma,
+                    tolerance,
+                    work,
+                    record,
+                    trial,
+                )
+                expect(x, population, work.expected, work.common)
+                draw_classes(x, theta, precision, population, work.expected)
+                after_classes(x, population, work, record)
             draw_coefficients(x, theta, precision, population)
             expect(x, population, work.expected, work.common)
             draw_covariance(x, theta, between, population, work.expected, record)
@@ -130,7 +163,7 @@ def run_chain(address, x, theta, sweeps, every, repeats, adapt, seed, population
                     record.effect[at, i, k] = theta[i, population.random[k]]
             record.log_likelihood[at] = work.log_likelihood.sum()
             record.log_posterior[at] = record.log_likelihood[at] + log_effects(
-                theta, work.expected, precision, log_determinant, population
+                x, theta, work.expected, precision, log_determinant, population
             )
             record.log_posterior[at] += log_prior(x, population)
 
@@ -158,4 +191,4 @@ def log_posterior(address, x, effect, population, data, tolerance):
         for k in range(len(population.common)):
             theta[i, population.common[k]] = common[i, k]
         total += solve_subject(address, i, theta[i], data, sigma, predicted, nothing, tolerance)
-    return total + log_effects(theta, expected, precision, log_determinant, population)
+    return total + log_effects(x, theta, expected, precision, log_determinant, population)

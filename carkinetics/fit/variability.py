@@ -115,7 +115,7 @@ def random_effects(fit: Fit) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame, one row per subject, one column per random parameter
-        Posterior mean of the deviation from the typical value at the subject's covariates, free scale.
+        Posterior mean of the deviation from the typical value at the subject's covariates and in its class, free scale.
 
     Raises
     ------
@@ -131,6 +131,8 @@ def random_effects(fit: Fit) -> pd.DataFrame:
             if covariate["parameter"] == name:
                 x = fit.tree["constant_data"][covariate["name"]].to_numpy()
                 eta = eta - draws.slopes[covariate["name"]][:, None] * x
+        if draws.mixture and name in draws.mixture.shifts:
+            eta = eta - draws.slopes[draws.mixture.shift_name(name)][:, None] * draws.member
         found[name] = eta.mean(axis=0)
     return pd.DataFrame(found, index=pd.Index(fit.data.subject_ids, name="subject"))
 

@@ -1,7 +1,9 @@
 """The population vector: where its numbers stand, its prior, and what it says of the subjects (compiled).
 
 ``x`` holds, in this order, the coefficients of the random parameters, those of the common ones, log omega, the
-correlations (inverse hyperbolic tangents of canonical partial correlations), and log sigma.
+correlations (inverse hyperbolic tangents of canonical partial correlations), log sigma and, where there are two classes
+of subjects, the logit of the second one's share. ``mean_design`` holds each subject's class, 0 or 1, in the rows
+``member``.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ class Population(NamedTuple):
     omega_scale: Floats
     block: Ints
     sigma_scale: Floats
+    member: Ints
+    share: Floats
 
 
 @compiled(fastmath=QUICK)
@@ -154,6 +158,21 @@ def log_prior(x, population):
     for k in range(len(population.sigma_scale)):
         u = math.exp(x[at + k]) / population.sigma_scale[k]
         total += x[at + k] - 0.5 * u * u
+    if len(population.member):
+        u = (x[-1] - population.share[0]) / population.share[1]
+        total -= 0.5 * u * u
+    return total
+
+
+@compiled(fastmath=QUICK)
+def log_classes(x, population):
+    """Log probability of the subjects' classes at the share in ``x``; 0 without classes."""
+    if not len(population.member):
+        return 0.0
+    total, row = 0.0, population.mean_design[population.member[0]]
+    log_share, log_rest = -math.log1p(math.exp(-x[-1])), -math.log1p(math.exp(x[-1]))
+    for i in range(len(row)):
+        total += row[i] * log_share + (1.0 - row[i]) * log_rest
     return total
 
 

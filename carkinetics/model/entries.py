@@ -1,4 +1,4 @@
-"""The tables of a model file that stand for themselves: parameters, inputs, parameter sets and checks."""
+"""The tables of a model file that stand for themselves: parameters, inputs, parameter sets, classes and checks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from carkinetics.errors import ModelFileError, did_you_mean
+from carkinetics.errors import ConfigError, ModelFileError, did_you_mean
 from carkinetics.model.dimensions import unit
 from carkinetics.model.expression import Expression
+from carkinetics.model.mixture import KEYS, OPTIONAL, Mixture
 from carkinetics.model.parts import Check, Input, Parameter, ParameterSet
 from carkinetics.model.place import Place
 from carkinetics.model.prior import PRIOR_KINDS, TO_FREE, Prior
@@ -180,6 +181,50 @@ def read_input(place: Place, name: str, entry: Any) -> Input:
         assay=entry.get("assay", ""),
         interpolation=entry.get("interpolation", ""),
     )
+
+
+def read_mixture(
+    place: Place, entry: Any, parameters: Mapping[str, Parameter], taken: Iterable[str]
+) -> Mixture:
+    """Read ``[mixture]``.
+
+    Parameters
+    ----------
+    place : Place
+        The file.
+    entry : object
+        What was found.
+    parameters : mapping of str to Parameter
+        The file's parameters.
+    taken : iterable of str
+        Names that the class cannot have.
+
+    Returns
+    -------
+    Mixture
+        The class.
+
+    Raises
+    ------
+    ModelFileError
+        If the entry does not make sense, or shifts a parameter that does not vary.
+    """
+    entry = place.table("mixture", entry, *KEYS, known=OPTIONAL)
+    try:
+        found = Mixture.of(entry, place.at("mixture"))
+    except ConfigError as error:
+        raise ModelFileError(str(error)) from None
+    if found.name in {*taken}:
+        raise ModelFileError(f"{place.at('mixture', 'class')}: the name {found.name!r} is taken")
+    for name in found.shifts:
+        where = place.at("mixture.shift", name)
+        if name not in parameters:
+            raise ModelFileError(f"{where}: there is no parameter {name!r}{did_you_mean(name, parameters)}")
+        if parameters[name].fixed or not parameters[name].omega:
+            raise ModelFileError(
+                f"{where}: {name} is the same for everyone in a class; only a parameter with omega can differ by class"
+            )
+    return found
 
 
 def read_set(place: Place, name: str, entry: Any, given: Iterable[str]) -> ParameterSet:

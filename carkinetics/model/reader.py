@@ -17,6 +17,7 @@ from carkinetics.model.entries import (
     read_check,
     read_constant,
     read_input,
+    read_mixture,
     read_pairs,
     read_parameter,
     read_set,
@@ -36,7 +37,7 @@ _NEEDED = ("schema", "name", "title", "value_unit", "parameters")
 MODEL_TEXTS = ("citation", "doi", "bibtex", "notes", "purpose", "identifiability", "simulation_only")
 _TOP = {
     *_NEEDED, *MODEL_TEXTS, "constants", "inputs", "derived", "closed_form", "states", "infusions", "solver", "observation", "observations",
-    "quantities", "sets", "check",
+    "quantities", "sets", "mixture", "check",
 }  # fmt: skip
 _TABLES = ("parameters", "constants", "inputs", "derived", "states", "observations", "quantities", "sets")
 # What equations call time, level and dose, and the arguments of `predict`, to which parameters are passed by name.
@@ -160,6 +161,9 @@ class _Reader:
                 self.check(i, entry, outputs, sets) for i, entry in enumerate(table.get("check", []), 1)
             ),
             sets=sets,
+            mixture=read_mixture(place, table["mixture"], self.parameters, self.known)
+            if "mixture" in table
+            else None,
             stiff=stiff,
             text=place.text,
         )

@@ -80,7 +80,8 @@ def simulate(
         Kinetics; its residual error models are used.
     design : SamplingDesign or mapping
         When and how the CAR-T level, the model's first output, is measured; a mapping gives the fields of
-        `SamplingDesign`. The dose is what is infused on day 0.
+        `SamplingDesign`. The dose is what is infused on day 0. Where the model has two classes of patients, each
+        subject's is drawn, and ``subjects`` says which (``true_NAME``).
     n : int
         Number of subjects.
     seed : int
@@ -126,9 +127,11 @@ def simulate(
     first = next(iter(plans.values()))
     rng = np.random.default_rng(seed)
     dose = np.resize(np.asarray(first.doses, dtype=float), n)
-    truth = draw_parameters(model, n, rng, typical=typical, omega=omega, shift={
-        name: slope * np.log(dose / 1e6) for name, slope in (on_log_dose or {}).items()
-    })  # fmt: skip
+    shift: dict[str, Any] = {name: slope * np.log(dose / 1e6) for name, slope in (on_log_dose or {}).items()}
+    member = rng.random(n) < model.mixture.share.centre if model.mixture else np.zeros(n, dtype=bool)
+    for name, prior in model.mixture.shifts.items() if model.mixture else ():
+        shift[name] = shift.get(name, 0.0) + prior.centre * member
+    truth = draw_parameters(model, n, rng, typical=typical, omega=omega, shift=shift)
     constant, series = _inputs(model, inputs or {}, n)
     truth |= constant
     measured = [
@@ -145,6 +148,7 @@ def simulate(
         subjects=pd.DataFrame(
             {"subject": subjects, "dose_level": [f"{d:.3g}" for d in dose]}
             | {f"true_{name}": value for name, value in truth.items() if name in model.parameters}
+            | ({f"true_{model.mixture.name}": member} if model.mixture else {})
             | {entry.column: truth[name] for name, entry in model.inputs.items() if entry.column}
         ),
         doses=pd.DataFrame(

@@ -12,6 +12,7 @@ import numpy as np
 
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.model.expression import Expression
+from carkinetics.model.mixture import Mixture
 from carkinetics.model.parts import Check, Input, Output, Parameter, ParameterSet, Quantity, State
 from carkinetics.model.prior import PRIOR_KINDS, Prior
 
@@ -56,6 +57,8 @@ class Model:
         Published numbers the file must reproduce.
     sets : dict of str to ParameterSet
         Published values other than the typical ones; see `with_set`.
+    mixture : Mixture or None
+        Two classes of patients, where the publication has them.
     stiff : bool
         Whether the solver should be an implicit one.
     text : str
@@ -87,6 +90,7 @@ class Model:
     quantities: dict[str, Quantity]
     checks: tuple[Check, ...]
     sets: dict[str, ParameterSet]
+    mixture: Mixture | None
     stiff: bool
     text: str
     changes: tuple[tuple[str, dict[str, Any]], ...] = ()
@@ -259,6 +263,8 @@ class Model:
     def with_set(self, name: str) -> Model:
         """Copy with other published values as the typical ones; priors stay.
 
+        A set that names a parameter which differs by class is of one class: the copy has no mixture.
+
         Parameters
         ----------
         name : str
@@ -285,8 +291,9 @@ class Model:
         inputs = {
             key: replace(entry, default=values.get(key, entry.default)) for key, entry in self.inputs.items()
         }
+        mixture = self.mixture if self.mixture and not {*self.mixture.shifts} & {*values} else None
         changes = (*self.changes, ("with_set", {"name": name}))
-        return replace(self, parameters=parameters, inputs=inputs, changes=changes)
+        return replace(self, parameters=parameters, inputs=inputs, mixture=mixture, changes=changes)
 
     def in_unit(self, unit: str, **priors: Prior | Mapping[str, Any]) -> Model:
         """Copy for levels of another assay, with new priors for everything that carries the level's unit.

@@ -20,7 +20,7 @@ from shapes import long_table, population_names, priors_of, read_options
 from table import main as write_tables
 
 from carkinetics.dataset import read_nonmem
-from carkinetics.fit.approximate import laplace_em
+from carkinetics.fit.em import laplace_em
 from carkinetics.fit.goal import Goal
 from carkinetics.fit.problem import Problem as Asked
 from carkinetics.fit.problem import make_problem

@@ -8,9 +8,9 @@ from carkinetics.dataset import read_nonmem
 from carkinetics.fit.approximate import (
     approximation_at,
     individual_gaussians,
-    laplace_em,
     laplace_minus_two_log_likelihood,
 )
+from carkinetics.fit.em import laplace_em
 from carkinetics.fit.problem import make_problem
 from carkinetics.model import load_model, simulate
 from carkinetics.model.library import model_from_text

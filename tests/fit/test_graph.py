@@ -4,8 +4,8 @@ import numpy as np
 import pytensor
 import pytest
 
-from carkinetics.fit.approximate import laplace_em
 from carkinetics.fit.draws import _auxiliary, prior_draws
+from carkinetics.fit.em import laplace_em
 from carkinetics.fit.graph import build_pymc_model
 from carkinetics.fit.nuts import starting_point
 from carkinetics.fit.problem import make_problem

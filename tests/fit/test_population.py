@@ -96,7 +96,7 @@ def test_importance_sampling_gives_the_exact_objective_of_one_subject():
 
 
 def test_the_scores_are_zero_at_the_maximum_and_of_the_right_length():
-    from carkinetics.fit.approximate import laplace_em
+    from carkinetics.fit.em import laplace_em
     from carkinetics.fit.population import maximise
 
     problem = make_problem(model_from_text(LINE), orthodont(), correlated=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytensor
 import pytest
 
-from carkinetics.fit.approximate import laplace_em
+from carkinetics.fit.em import laplace_em
 from carkinetics.fit.graph import build_pymc_model
 from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.nuts import starting_point
@@ -16,6 +16,14 @@ from carkinetics.model import load_model, simulate
 
 DESIGN = {"times": (1, 3, 7, 14, 28, 90), "lloq": 50, "lod": 20, "doses": (1e5, 1e6)}
 MODE = pytensor.compile.mode.Mode(linker="py", optimizer=None)  # no compilation: seconds matter here
+
+
+def low_class(*names):
+    """A quarter of patients in whom some parameters are lower."""
+    shift = {name: {"dist": "normal", "mean": -3, "sd": 0.7} for name in names}
+    return {"class": "low", "share": {"dist": "logitnormal", "median": 0.25, "sigma": 0.7}, "shift": shift}
+
+
 CASES = [
     {"covariates": {"cmax": "log(dose)"}},
     {"error": "student_t", "random": ["cmax", "tmax"], "covariates": {"alpha": "log(dose)"}},
@@ -26,6 +34,8 @@ CASES = [
     {"blq": "M5", "random": ["cmax"], "covariates": {"tmax": "log(dose)"}},
     {"blq": "M6", "correlated": ["tmax", "cmax", "alpha"]},
     {"correlated": True, "random": ["cmax", "beta"], "covariates": {"cmax": "log(dose)"}},
+    {"mixture": low_class("cmax"), "covariates": {"cmax": "log(dose)"}},
+    {"mixture": low_class("cmax", "foldx"), "correlated": ["foldx", "tmax", "cmax"]},
 ]
 
 
@@ -34,15 +44,16 @@ def vector_and_effects(problem, population, point, between):
     c, d, q, r = sizes(population)
     effects = np.column_stack([point[f"{name}_individual"] for name in problem.random])
     known = {f"{name}": point[f"{name}_location"] for name in problem.model.free_parameters}
-    known |= {slope.name: point[slope.name] for slope in problem.covariates}
+    known |= {name: point[name] for name in problem.slope_names}
     from carkinetics.fit.effects import make_effects
 
     e = make_effects(problem)
-    x = np.empty(c + d + q + r + len(problem.sigma_names))
+    share = [point[f"{problem.mixture.share_name}_location"]] if problem.mixture else []
+    x = np.empty(c + d + q + r + len(problem.sigma_names) + len(share))
     x[:c] = [known[name] for name in e.mean.names]
     x[c : c + d] = [known[name] for name in e.shared.names]
     set_covariance(x, population, between)
-    x[c + d + q + r :] = [point[f"{name}_log__"] for name in problem.sigma_names]
+    x[c + d + q + r :] = [*(point[f"{name}_log__"] for name in problem.sigma_names), *share]
     return x, np.ascontiguousarray(effects)
 
 
@@ -74,7 +85,9 @@ def test_both_densities_differ_by_a_constant(asked, rng):
     model = load_model("stein2019")
     problem = make_problem(model, simulate(model, DESIGN, 4, 7), **asked)
     approximation = laplace_em(problem, iterations=3)
-    population = make_population(approximation.effects)
+    # Any classes: the density is summed over them.
+    classes = np.arange(problem.n_subjects) % 2.0
+    population = make_population(approximation.effects.with_membership(classes))
     pymc_model = build_pymc_model(problem, centred=problem.random)
     logp = pymc_model.compile_logp(mode=MODE)
     differences = []
@@ -89,7 +102,7 @@ def test_both_densities_differ_by_a_constant(asked, rng):
         jacobian = 0.0
         if len(block):
             point["effect_chol_cholesky-cov-packed__"] = packed(x, problem, population)
-            point["effect_individual"] = effects[:, block]
+            point["effect_individual"] = point["mixture_individual"] = effects[:, block]
             jacobian = log_jacobian(x, problem, population)
         ours = log_posterior(
             problem.layout.values.address, x, effects, population, problem.layout.data, TOLERANCE
