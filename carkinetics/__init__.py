@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from carkinetics.fit import fit_hierarchical as fit_hierarchical
     from carkinetics.fit import fit_individuals as fit_individuals
     from carkinetics.fit import fit_population as fit_population
+    from carkinetics.fit import held_out as held_out
     from carkinetics.fit import load_fit as load_fit
     from carkinetics.fit import loo as loo
     from carkinetics.model import Model as Model
@@ -76,6 +77,7 @@ _HOME = {
     "cross_check": "fit",
     "loo": "fit",
     "compare": "fit",
+    "held_out": "fit",
     "exposure_from": "exposure",
     "Exposure": "exposure",
     "dose_exposure": "response",

@@ -127,12 +127,15 @@ def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, 
             for key in ("name", "title", "purpose", "citation", "doi", "bibtex", "value_unit", "notes", "identifiability",
                         "simulation_only", "sha256")
         }  # fmt: skip
+        about["mixture"] = model.mixture.as_entry() if model.mixture else None
         sets = {name: {"meaning": one.meaning, "values": one.numbers} for name, one in model.sets.items()}
         _say(json.dumps(about | {"sets": sets, "parameters": rows, "text": model.text}, indent=2))
         return
     parts = [f"{model.name}: {model.title}", model.purpose, model.citation, model.notes]
     parts += [f"For simulation only: {model.simulation_only}"] if model.simulation_only else []
     parts += [f"What data can tell: {model.identifiability}"] if model.identifiability else []
+    if model.mixture:
+        parts.append(f"Two classes of patients: {model.mixture}")
     parts += [f"Parameter set {one.name}: {one.meaning} ({one.source})" for one in model.sets.values()]
     _say("\n".join(part for part in parts if part) + "\n")
     _say("\n".join(_equations(model)) + "\n")

@@ -93,6 +93,7 @@ _FIT = {
     "fix": "a table",
     "random": "a list of text",
     "correlated": "true or false | a list of text",
+    "mixture": "true or false | a table",
     "covariates": "a table of text or lists of text",
     "blq": "text",
     "error": "text",

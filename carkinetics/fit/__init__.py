@@ -3,6 +3,7 @@
 from carkinetics.fit.compare import compare, loo
 from carkinetics.fit.cross_check import cross_check
 from carkinetics.fit.diagnose import contraction, diagnose
+from carkinetics.fit.held_out import held_out
 from carkinetics.fit.hierarchical import fit_hierarchical
 from carkinetics.fit.individual import fit_individuals
 from carkinetics.fit.population import PopulationFit, fit_population
@@ -18,6 +19,7 @@ __all__ = [
     "fit_hierarchical",
     "fit_individuals",
     "fit_population",
+    "held_out",
     "load_fit",
     "loo",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.pareto import GOOD_K
@@ -273,6 +274,8 @@ def _comparison_scale(fit: Fit, name: str, *, positive: bool) -> Callable[[Any],
     parameter = fit.model.parameters.get(name.removesuffix("_typical"))
     if parameter is not None and name.endswith("_typical"):
         return parameter.to_free
+    if fit.mixture and name == fit.mixture.share_name:
+        return logit
     return np.log if positive else np.asarray
 
 

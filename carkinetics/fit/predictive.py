@@ -111,7 +111,7 @@ def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
     if "effect_correlation" in posterior:
         correlated = tuple(str(name) for name in posterior["effect"].to_numpy())
         correlation = values("effect_correlation")
-    mixture = mixture_of(fit)
+    mixture = fit.mixture
     shifts = [mixture.shift_name(name) for name in mixture.shifts] if mixture else []
     return Draws(
         typical=typical,
@@ -127,23 +127,6 @@ def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
         share=values(mixture.share_name) if mixture else np.zeros(len(chosen)),
         member=values(mixture.name) if mixture else np.zeros((len(chosen), 0)),
     )
-
-
-def mixture_of(fit: Fit) -> Mixture | None:
-    """The two classes of subjects of a fit.
-
-    Parameters
-    ----------
-    fit : Fit
-        Any fit.
-
-    Returns
-    -------
-    Mixture or None
-        As it was asked; None without classes.
-    """
-    asked = fit.settings.get("mixture")
-    return Mixture.of(asked) if asked else None
 
 
 def _posterior(fit: Fit) -> xr.Dataset:

@@ -101,7 +101,7 @@ def replicates(
     typical = typical_parameters(fit, draws, design)
     values = add_random_effects(fit.model, draws, typical, rng)
     if same_subjects:
-        _keep_subjects(fit, design, values, draws.individual)
+        keep_subjects(fit, design, values, draws.individual)
     if rows is None:
         table = design.observations
         rows = table[(table["assay"] == assay) & (table["status"] != PREDOSE)].reset_index(drop=True)
@@ -125,10 +125,22 @@ def _assay_of(fit: Fit, data: Dataset, one: Measured) -> str:
     return chosen[one.output]
 
 
-def _keep_subjects(
+def keep_subjects(
     fit: Fit, design: Dataset, values: dict[str, Floats], individual: Mapping[str, Floats]
 ) -> None:
-    """Give subjects of the fit their own parameters."""
+    """Give subjects of the fit their own parameters.
+
+    Parameters
+    ----------
+    fit : Fit
+        Whose subjects.
+    design : Dataset
+        Whose subjects ``values`` are of.
+    values : dict of str to ndarray, shape (n_draws, n_subject)
+        Changed in place.
+    individual : mapping of str to ndarray, shape (n_draws, n_subject)
+        Parameters of the fit's subjects at the same draws.
+    """
     position = {subject: i for i, subject in enumerate(fit.data.subject_ids)}
     known = [i for i, subject in enumerate(design.subject_ids) if subject in position]
     own = [position[design.subject_ids[i]] for i in known]

@@ -31,6 +31,7 @@ import xarray as xr
 from carkinetics.dataset.table import TABLES, Dataset
 from carkinetics.errors import DataError, FitError
 from carkinetics.model.library import model_from_text
+from carkinetics.model.mixture import Mixture
 from carkinetics.model.spec import Model
 
 INTERVAL = 0.90
@@ -98,6 +99,30 @@ class Fit:
         )  # the verb knows the noun, not the other way
 
         return rebuild_pymc_model(self)
+
+    @property
+    def mixture(self) -> Mixture | None:
+        """The two classes of subjects that were fitted; None without."""
+        asked = self.settings.get("mixture")
+        return Mixture.of(asked) if asked else None
+
+    def classes(self) -> pd.Series:
+        """How probable it is that a subject is of the second class, where two were fitted.
+
+        Returns
+        -------
+        pandas.Series
+            By subject, named like the class.
+
+        Raises
+        ------
+        FitError
+            If the fit has no classes.
+        """
+        if self.mixture is None:
+            raise FitError("this fit has no classes of subjects; fit with mixture=")
+        name = self.mixture.name
+        return self.tree["posterior"][name].mean(("chain", "draw")).to_series().rename(name)
 
     def population(self) -> pd.DataFrame:
         """Rows of `parameters` that belong to the population.

@@ -104,6 +104,11 @@ class Mixture:
         """What a fit calls the shift of a parameter."""
         return f"{parameter}_on_{self.name}"
 
+    def __str__(self) -> str:
+        shifts = ", ".join(f"{name} by {prior}" for name, prior in self.shifts.items())
+        about = f" ({self.meaning})" if self.meaning else ""
+        return f"{self.name}{about}, share {self.share}, shifts {shifts} on the free scale"
+
     def as_entry(self) -> dict[str, Any]:
         """The mapping that `Mixture.of` reads.
 

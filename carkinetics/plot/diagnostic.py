@@ -207,6 +207,8 @@ def _population_names(fit: Fit, parameters: list[str] | None) -> list[str]:
     names = [f"{name}_typical" for name in fit.model.free_parameters]
     names += [f"{name}_omega" for name in fit.settings["random"]]
     names += [covariate["name"] for covariate in fit.settings["covariates"]]
+    if fit.mixture:
+        names += [fit.mixture.share_name, *map(fit.mixture.shift_name, fit.mixture.shifts)]
     names += [name for one in measured_outputs(fit) for name in one.sigmas]
     known = [name for name in names if name in posterior]
     for name in parameters or []:

@@ -43,13 +43,14 @@ def parameter_table(fit: Fit, *, warning: str = "") -> Table:
     Returns
     -------
     Table
-        Structural, derived, covariate, between-subject, correlation and residual rows.
+        Structural, derived, covariate, class, between-subject, correlation and residual rows.
     """
     rows: list[_Row] = []
     for title, block in (
         ("Structural parameters (typical subject)", _structural(fit)),
         ("Derived from them", _derived(fit)),
         ("Covariate effects (on the free scale: log, or logit of a fraction)", _covariates(fit)),
+        ("Classes of subjects", _classes(fit)),
         ("Between subjects (ω)", _between(fit)),
         ("Correlations of random effects", _correlations(fit)),
         ("Residual error", _residual(fit)),
@@ -108,6 +109,24 @@ def _covariates(fit: Fit) -> Iterator[_Row]:
         centre = f", centred at {number(covariate['centre'])}" if covariate["centre"] else ""
         yield _estimate(
             f"{covariate['parameter']} on {covariate['text']}{centre}", population.loc[covariate["name"]]
+        )
+
+
+def _classes(fit: Fit) -> Iterator[_Row]:
+    mixture, population = fit.mixture, fit.population()
+    if mixture is None:
+        return
+    members = int((fit.classes() > 0.5).sum())
+    label = f"share of the class {mixture.name} ({members} of {len(fit.classes())} subjects probably in it)"
+    yield _estimate(label, population.loc[mixture.share_name])
+    for name in mixture.shifts:
+        unit = fit.model.parameters[name].unit
+        yield _estimate(
+            _labelled(f"{name} in the class {mixture.name}", unit),
+            population.loc[f"{name}_typical_{mixture.name}"],
+        )
+        yield _estimate(
+            f"{name}: shift of the class on the free scale", population.loc[mixture.shift_name(name)]
         )
 
 
@@ -176,6 +195,11 @@ def _priors(fit: Fit) -> Iterator[tuple[str, str, str]]:
         prior = covariate["prior"]
         text = f"normal(mean {number(prior['mean'])}, sd {number(prior['sd'])})"
         yield covariate["name"], text, prior.get("source", "")
+    if fit.mixture:
+        source = fit.mixture.source
+        yield fit.mixture.share_name, str(fit.mixture.share), fit.mixture.share.source or source
+        for name, shift in fit.mixture.shifts.items():
+            yield fit.mixture.shift_name(name), str(shift), shift.source or source
     for name in fit.settings.get("random", []):
         scale = fit.model.parameters[name].omega_prior
         yield f"{name}_omega", f"half-normal(scale {scale:g})", "model file"

@@ -68,6 +68,10 @@ def _how_fitted(fit: Fit) -> str:
         f"Correlated random effects: {', '.join(settings['correlated'])}."
         if settings.get("correlated")
         else "",
+        f"Two classes of subjects: in {fit.mixture.name}{f' ({fit.mixture.meaning})' if fit.mixture.meaning else ''} "
+        f"{', '.join(fit.mixture.shifts)} differ; curves called typical are those of the other class."
+        if fit.mixture
+        else "",
     ]
     return " ".join(text for text in texts if text)
 

@@ -4,12 +4,14 @@ Marrow blasts at the infusion are taken as the antigen: their share of the large
 Values of IL-6 at 1,400 pg/mL and above pile up at the upper limits of the assay and are read as above it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import carkinetics as ck
+from carkinetics.fit import held_out
 from carkinetics.model.library import model_from_text
 
 LOD = 0.04
@@ -40,6 +42,15 @@ fixed = true
 typical = 100
 prior = { dist = "lognormal", median = 100, sigma = 1.5 }
 """
+IN_FLOW = ck.load_model("stein2019").in_unit(
+    "cells/uL", cmax={"dist": "lognormal", "median": 100, "sigma": 2, "omega": 2},
+    tmax={"dist": "lognormal", "median": 13, "sigma": 0.4}, alpha={"dist": "lognormal", "median": 0.2, "sigma": 0.7},
+).fix(fb=0.0079, beta=0.0032)  # fmt: skip
+ANTIGEN = ck.load_model("liu2022").with_priors(
+    ntn0={"dist": "lognormal", "median": 1, "sigma": 2, "omega": 1.5}, rta0={"dist": "lognormal", "median": 1.2, "sigma": 0.5},
+    ebp={"dist": "lognormal", "median": 20, "sigma": 1.5}, lta={"dist": "lognormal", "median": 0.15, "sigma": 0.7},
+)  # fmt: skip
+CURVE_RANDOM = ["foldx", "tmax", "cmax", "alpha"]
 RANDOM = ["foldx", "tmax", "cmax", "alpha", "il6_base", "il6_rise"]
 
 
@@ -105,22 +116,51 @@ def test_il6_follows_expanding_cells_and_not_their_level(with_cytokine):
 
 @pytest.mark.slow
 def test_marrow_burden_as_the_antigen_predicts_levels_worse_than_a_curve(levels):
-    curve = ck.load_model("stein2019").in_unit(
-        "cells/uL", cmax={"dist": "lognormal", "median": 100, "sigma": 2, "omega": 2},
-        tmax={"dist": "lognormal", "median": 13, "sigma": 0.4}, alpha={"dist": "lognormal", "median": 0.2, "sigma": 0.7},
-    ).fix(fb=0.0079, beta=0.0032)  # fmt: skip
-    antigen = ck.load_model("liu2022").with_priors(
-        ntn0={"dist": "lognormal", "median": 1, "sigma": 2, "omega": 1.5}, rta0={"dist": "lognormal", "median": 1.2, "sigma": 0.5},
-        ebp={"dist": "lognormal", "median": 20, "sigma": 1.5}, lta={"dist": "lognormal", "median": 0.15, "sigma": 0.7},
-    )  # fmt: skip
     fits = {
-        "curve": ck.fit_hierarchical(curve, levels, random=["foldx", "tmax", "cmax", "alpha"], seed=22),
-        "antigen": ck.fit_hierarchical(antigen, levels, random=["ntn0", "lta"], seed=22, max_minutes=4),
+        "curve": ck.fit_hierarchical(IN_FLOW, levels, random=CURVE_RANDOM, seed=22),
+        "antigen": ck.fit_hierarchical(ANTIGEN, levels, random=["ntn0", "lta"], seed=22, max_minutes=4),
     }
     assert all(ck.diagnose(fit).attrs["converged"] for fit in fits.values())
     ranking = ck.compare(fits, n_draws=200)
     assert ranking.index[0] == "curve"
     assert ranking.loc["antigen", "verdict"] == "worse"
+
+
+@pytest.mark.slow
+def test_held_out_last_samples_are_predicted_worse_by_the_antigen_than_by_a_curve(levels):
+    rows = levels.observations
+    last = rows[rows["status"] != "predose"].groupby("subject").tail(1)
+    held = last.index[rows["subject"].map(rows["subject"].value_counts())[last.index] >= 3]
+    seen = replace(levels, observations=rows.drop(index=held).reset_index(drop=True))
+    unseen = replace(levels, observations=rows.loc[held].reset_index(drop=True))
+    curve = ck.fit_hierarchical(IN_FLOW, seen, random=CURVE_RANDOM, seed=23)
+    antigen = ck.fit_hierarchical(ANTIGEN, seen, random=["ntn0", "lta"], seed=23, max_minutes=4)
+    scores = [held_out(fit, unseen).set_index(["subject", "time"])["log_density"] for fit in (curve, antigen)]
+    better = scores[0] - scores[1]
+    assert len(better) > 40
+    assert better.sum() > 2 * better.std() * len(better) ** 0.5
+
+
+@pytest.mark.slow
+def test_patients_whose_cells_do_not_expand_are_a_class_of_their_own(levels):
+    silent = {
+        "class": "silent", "share": {"dist": "logitnormal", "median": 0.2, "sigma": 0.8},
+        "shift": {"cmax": {"dist": "normal", "mean": -4, "sd": 1.5}},
+    }  # fmt: skip
+    asked = {"random": CURVE_RANDOM, "seed": 22}
+    fits = {
+        "classes": ck.fit_hierarchical(IN_FLOW, levels, mixture=silent, **asked),
+        "one": ck.fit_hierarchical(IN_FLOW, levels, **asked),
+    }
+    assert all(ck.diagnose(fit).attrs["converged"] for fit in fits.values())
+    ranking = ck.compare(fits, n_draws=200)
+    assert ranking.index[0] == "classes"
+    assert ranking.loc["one", "difference"] < -8
+    found, one = (fit.population()["median"] for fit in fits.values())
+    # Most of what looked like a spread over six powers of ten is the difference between two kinds of patients.
+    assert found["cmax_omega"] < 0.6 * one["cmax_omega"]
+    assert found["cmax_typical_silent"] < 10 < 300 < found["cmax_typical"]
+    assert 0.05 < found["silent_share"] < 0.35
 
 
 def test_kimmels_model_goes_through_the_quartiles_of_its_own_trial(external_data):
