@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from carkinetics.errors import FitError
 from carkinetics.fit import Fit, diagnose, fit_hierarchical
 from carkinetics.model import Model, load_model, predict, simulate
 
 HERE = Path(__file__).resolve().parent
 SUBJECTS = 30
-SAMPLERS = ("structured", "nuts")
+SAMPLERS = {"structured": "structured", "nuts": "nutpie"}
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,9 @@ def truth(case: Case, fit: Fit) -> dict[str, float]:
     values = {f"{n}_typical": case.typical.get(n, shipped[n].typical) for n in fit.model.free_parameters}
     values |= {f"{n}_omega": case.omega.get(n, parameters[n].omega) for n in fit.settings["random"]}
     values |= {f"{name}_on_log_dose_1e6": value for name, value in case.slope.items()}
+    if mixture := fit.mixture:
+        values[mixture.share_name] = mixture.share.centre
+        values |= {mixture.shift_name(name): shift.centre for name, shift in mixture.shifts.items()}
     # The residual error of the first output is plainly called sigma.
     return values | {
         f"sigma_{name}" if k else "sigma": value for k, (name, value) in enumerate(case.residuals().items())
@@ -221,10 +225,24 @@ def compare(case: Case, fit: Fit, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def failure(sampler: str, seed: int, max_minutes: float) -> pd.DataFrame:
+    """A fit that was given up: one row without a quantity."""
+    row = {
+        "sampler": SAMPLERS[sampler],
+        "seed": seed,
+        "converged": False,
+        "covered": False,
+        "seconds": 60 * max_minutes,
+    }
+    return pd.DataFrame([row])
+
+
 def summary(results: pd.DataFrame) -> dict[str, str]:
     """What one engine did with one case, in words for a table."""
-    each = results.drop_duplicates("seed")
-    held = f"{results['covered'].sum()} of {len(results)} ({100 * results['covered'].mean():.0f} %)"
+    each, drawn = results.drop_duplicates("seed"), results.dropna(subset="quantity")
+    held = f"{drawn['covered'].sum()} of {len(drawn)} ({100 * drawn['covered'].mean():.0f} %)"
+    if drawn.empty:
+        held = "warm-up not finished"
     return {
         "converged": f"{int(each['converged'].sum())} of {len(each)}",
         "intervals that hold the truth": held,
@@ -243,6 +261,7 @@ def markdown(table: pd.DataFrame) -> list[str]:
 
 def report(case: Case, results: pd.DataFrame) -> str:
     """One case, quantity by quantity, over both engines' fits."""
+    results = results.dropna(subset="quantity")
     fits = results.groupby(["sampler", "seed"]).ngroups
     by = results.groupby("quantity", sort=False)
     table = pd.DataFrame(
@@ -296,9 +315,14 @@ def main() -> None:
     for name in asked.cases:
         for sampler in [asked.sampler] if asked.sampler else SAMPLERS:
             for seed in range(asked.first_seed, asked.first_seed + asked.datasets):
-                fit = simulate_and_fit(CASES[name], seed, sampler, asked.max_minutes)
-                keep(name, compare(CASES[name], fit, seed))
-                found = f"{fit.settings['seconds']:.0f} s, {diagnose(fit).attrs['verdict']}"
+                try:
+                    fit = simulate_and_fit(CASES[name], seed, sampler, asked.max_minutes)
+                except FitError as error:
+                    results, found = failure(sampler, seed, asked.max_minutes), str(error)
+                else:
+                    results = compare(CASES[name], fit, seed)
+                    found = f"{fit.settings['seconds']:.0f} s, {diagnose(fit).attrs['verdict']}"
+                keep(name, results)
                 print(f"{name} {sampler} {seed}: {found}", file=sys.stderr, flush=True)
     write()
 

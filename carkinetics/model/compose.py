@@ -28,9 +28,10 @@ from carkinetics.units import canonical_unit
 _OVERRIDES = ("parameters", "inputs", "observations")
 _OWN = {
     "schema", "name", "title", "base", "layer", "value_unit", *MODEL_TEXTS, *_OVERRIDES, "constants", "derived",
-    "quantities", "sets", "check",
+    "quantities", "sets", "mixture", "check",
 }  # fmt: skip
 _LAYER_KEYS = ("as", "connect", "on")
+_MIXTURE = ("mixture", "mixture.shift")
 _MOVED = ("name", "title", "purpose", "simulation_only", "check", "sets")
 
 
@@ -115,7 +116,7 @@ class _Composer:
         if "observation" in self.merged:
             self.merged["observations"] = {"level": self.merged.pop("observation")}
             self.origins["observations.level"] = (base_place, "observation", "")
-        for section in ("closed_form", "solver"):
+        for section in ("closed_form", "solver", *_MIXTURE):
             self.origins[section] = (base_place, section, "")
         self.remember(base_place, base, {})
         self.merged |= {key: table[key] for key in ("name", "title", "purpose") if key in table}
@@ -310,7 +311,7 @@ class _Composer:
         return [state.name for state in model.states if state.name in found]
 
     def finish(self) -> None:
-        """What the file adds itself: texts, constants, quantities, checks."""
+        """What the file adds itself: texts, constants, quantities, classes, checks."""
         for section in ("parameters", "inputs", "observations"):
             for name in self.table.get(section, {}):
                 if name not in self.merged.get(section, {}):
@@ -325,9 +326,11 @@ class _Composer:
                 self.origins[f"{section}.{name}"] = (
                     self.place, section if line else f"{section}.{name}", name if line else "",
                 )  # fmt: skip
-        for key in MODEL_TEXTS:
+        for key in (*MODEL_TEXTS, "mixture"):
             if key in self.table:
                 self.merged[key] = self.table[key]
+        if "mixture" in self.table:
+            self.origins |= {section: (self.place, section, "") for section in _MIXTURE}
         if checks := [*self.checks, *self.table.get("check", [])]:
             self.merged["check"] = checks
         if not self.merged.get("states"):

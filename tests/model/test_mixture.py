@@ -1,5 +1,8 @@
 """Two classes of patients in a model file: read, refused with its place, simulated."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -75,3 +78,35 @@ def test_the_published_classes_are_the_typical_value_and_the_set():
     parameter, shift = model.parameters["v1"], model.mixture.shifts["v1"].centre
     assert parameter.typical * np.exp(shift) == pytest.approx(7e-4, rel=1e-3)
     assert model.with_set("low").mixture is None
+
+
+COMPOSED = 'schema = 1\nname = "ours"\ntitle = "two classes and antibodies"\nbase = "stein2019"\n\n[[layer]]\nuse = "ada_step"\n'
+
+
+def test_a_model_of_layers_has_classes_of_its_own_and_those_of_its_base(tmp_path):
+    composed = model_from_text(COMPOSED + CLASS, "ours.toml")
+    assert composed.mixture == model_from_text(TEXT + CLASS, "ours.toml").mixture
+    assert composed.mixture == model_from_text(composed.text, "again.toml").mixture
+    (tmp_path / "base.toml").write_text(TEXT + CLASS, encoding="utf-8")
+    on_it = COMPOSED.replace('"stein2019"', '"base.toml"')
+    assert model_from_text(on_it, "ours.toml", folder=tmp_path).mixture == composed.mixture
+    other = CLASS.replace("0.3", "0.1")
+    assert model_from_text(on_it + other, "ours.toml", folder=tmp_path).mixture.share.centre == 0.1
+
+
+def test_a_mistake_in_classes_of_a_model_of_layers_is_named(tmp_path):
+    wrong = CLASS.replace("cmax", "cmx")
+    line = (COMPOSED + wrong).splitlines().index(wrong.splitlines()[-1]) + 1
+    with pytest.raises(ModelFileError, match=rf"ours.toml, line {line}: \[mixture.shift\] cmx: there is no"):
+        model_from_text(COMPOSED + wrong, "ours.toml")
+    (tmp_path / "base.toml").write_text(TEXT + wrong, encoding="utf-8")
+    with pytest.raises(ModelFileError, match=r"base.toml, line \d+: \[mixture.shift\] cmx"):
+        model_from_text(COMPOSED.replace('"stein2019"', '"base.toml"'), "ours.toml", folder=tmp_path)
+
+
+def test_the_example_of_the_page_is_read():
+    page = (Path(__file__).resolve().parents[2] / "models" / "README.md").read_text(encoding="utf-8")
+    (example,) = (
+        block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "[mixture]" in block
+    )
+    assert model_from_text(TEXT + example, "ours.toml").mixture.name == "silent"

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import models_page
 
 PAGE = models_page.PAGE.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+EQUATION, CLASSES, LAYERS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_page_lists_the_files_as_they_are():
@@ -31,7 +31,7 @@ def test_every_model_has_a_figure():
 def changed(text: str) -> str:
     """What the page tells a user to change in the copied file."""
     for section in ("derived", "closed_form"):
-        new = re.search(rf"\[{section}\].*?(?=\n\[|\Z)", BLOCKS[0], re.DOTALL)
+        new = re.search(rf"\[{section}\].*?(?=\n\[|\Z)", EQUATION, re.DOTALL)
         assert new is not None
         text = re.sub(
             rf"\[{section}\].*?(?=\n\[)",
@@ -72,7 +72,7 @@ def test_a_copy_with_another_equation_is_fitted(tmp_path):
 
 
 def test_the_composed_example_is_a_model():
-    model = model_from_text(BLOCKS[1], "ours.toml")
+    model = model_from_text(LAYERS, "ours.toml")
     assert list(model.outputs) == ["level", "il6", "ifn"]
     # IL-6 is released until the peak only, so it falls with its own half-life from there on.
     il6 = ck.predict(model, [9.3, 10.3], output="il6") - 5
