@@ -203,9 +203,13 @@ class Dataset:
         return rows.iloc[0]
 
     def select(
-        self, *, assay: str | Iterable[str] | None = None, subjects: Iterable[str] | None = None
+        self,
+        *,
+        assay: str | Iterable[str] | None = None,
+        subjects: Iterable[str] | None = None,
+        observations: Iterable[bool] | None = None,
     ) -> Dataset:
-        """Copy with only some assays or subjects.
+        """Copy with only some assays, subjects or observations.
 
         Parameters
         ----------
@@ -213,6 +217,9 @@ class Dataset:
             Assays to keep. Subjects without such an observation stay.
         subjects : iterable of str, optional
             Subjects to keep, in table order.
+        observations : iterable of bool, shape (len(self.observations),), optional
+            True for the rows of `observations` to keep, as in ``data.select(observations=data.observations["time"] < 60)``.
+            Subjects of whom none is left stay.
 
         Returns
         -------
@@ -222,9 +229,9 @@ class Dataset:
         Raises
         ------
         DataError
-            If an assay or a subject is not in the data.
+            If an assay or a subject is not in the data, or ``observations`` is not one truth value for each row.
         """
-        chosen = self
+        chosen = self if observations is None else self._keep_rows(observations)
         if assay is not None:
             names = [assay] if isinstance(assay, str) else list(assay)
             for name in names:
@@ -255,6 +262,15 @@ class Dataset:
             kept["remarks"] = chosen.remarks[about.isin(ids) | (about == "")].reset_index(drop=True)
             chosen = replace(chosen, **kept)
         return chosen
+
+    def _keep_rows(self, wanted: Iterable[bool]) -> Dataset:
+        keep = np.asarray(wanted if isinstance(wanted, pd.Series | np.ndarray) else list(wanted))
+        if keep.shape != (len(self.observations),) or keep.dtype != bool:
+            raise DataError(
+                f"observations is {keep.dtype} of shape {keep.shape}; expected True or False for each of the "
+                f"{len(self.observations)} rows of data.observations"
+            )
+        return replace(self, observations=self.observations[keep].reset_index(drop=True))
 
     def first_dose(self) -> pd.Series:
         """Amount of the first infusion of each subject.

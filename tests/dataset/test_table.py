@@ -84,6 +84,22 @@ def test_a_selection_takes_every_table_along(data: Dataset) -> None:
         data.select(assay="cra")
 
 
+def test_a_selection_of_rows_and_the_rest_are_all_rows(data: Dataset) -> None:
+    late = data.observations["time"] > 5
+    parts = [data.select(observations=late), data.select(observations=~late)]
+    assert 0 < len(parts[0].observations) < len(data.observations)
+    assert parts[0].subject_ids == data.subject_ids
+    again = pd.concat([part.observations for part in parts]).sort_values("row", ignore_index=True)
+    pd.testing.assert_frame_equal(again, data.observations.sort_values("row", ignore_index=True))
+    both = data.select(observations=late, subjects=["2"])
+    assert set(both.observations["subject"]) <= {"2"}
+    for wrong in (late[:-1], [0, 1, 2], late.index):
+        with pytest.raises(
+            DataError, match=r"expected True or False for each of the 5 rows of data\.observations"
+        ):
+            data.select(observations=wrong)
+
+
 def test_a_table_without_a_needed_column_is_refused(data: Dataset) -> None:
     with pytest.raises(DataError, match="observations: column 'upper' is missing"):
         replace(data, observations=data.observations.drop(columns="upper"))

@@ -4,7 +4,6 @@ Marrow blasts at the infusion are taken as the antigen: their share of the large
 Values of IL-6 at 1,400 pg/mL and above pile up at the upper limits of the assay and are read as above it.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -130,9 +129,9 @@ def test_marrow_burden_as_the_antigen_predicts_levels_worse_than_a_curve(levels)
 def test_held_out_last_samples_are_predicted_worse_by_the_antigen_than_by_a_curve(levels):
     rows = levels.observations
     last = rows[rows["status"] != "predose"].groupby("subject").tail(1)
-    held = last.index[rows["subject"].map(rows["subject"].value_counts())[last.index] >= 3]
-    seen = replace(levels, observations=rows.drop(index=held).reset_index(drop=True))
-    unseen = replace(levels, observations=rows.loc[held].reset_index(drop=True))
+    enough = rows["subject"].map(rows["subject"].value_counts()) >= 3
+    held = rows.index.isin(last.index) & enough
+    seen, unseen = levels.select(observations=~held), levels.select(observations=held)
     curve = ck.fit_hierarchical(IN_FLOW, seen, random=CURVE_RANDOM, seed=23)
     antigen = ck.fit_hierarchical(ANTIGEN, seen, random=["ntn0", "lta"], seed=23, max_minutes=4)
     scores = [held_out(fit, unseen).set_index(["subject", "time"])["log_density"] for fit in (curve, antigen)]
