@@ -8,13 +8,15 @@
 # ---
 
 # %% [markdown]
-# # Mechanistic models: competition, antigen, and layers
+# # Mechanistic models: competition, antigen, layers, and classes of patients
 #
 # An empirical curve says how high the level was. A mechanistic model says why, and needs more than levels to be told
 # apart from it. We fit two, with lymphocytes or tumour observed in some of the patients, and ask whether they predict a
 # patient that they have not seen better than the empirical curve does.
 
 # %%
+from pathlib import Path
+
 import carkinetics as ck
 
 ck.models()[["name", "purpose", "use"]]
@@ -95,8 +97,6 @@ ck.plot.individual_fits(by_antigen, output="tumour")[0]
 # level: `connect` says so. (In the 48 patients of a CD22 trial with daily IL-6 that is what the data prefer.)
 
 # %%
-from pathlib import Path
-
 Path("expansion_il6.toml").write_text("""
 schema = 1
 name = "expansion_il6"
@@ -113,6 +113,65 @@ typical = 0.01
 prior = { dist = "lognormal", median = 0.01, sigma = 1.5 }
 """)
 ck.plot.model_course(ck.load_model("expansion_il6.toml"), days=60)[0]
+
+# %% [markdown]
+# ## Two classes of patients
+#
+# In some patients the cells hardly expand. One log-normal population lies between the two kinds and describes neither; a
+# mixture says that a patient belongs to one of two classes, which nobody sees.
+
+# %%
+Path("two_classes.toml").write_text("""
+schema = 1
+name = "two_classes"
+title = "stein2019, and patients in whom cells hardly expand"
+base = "stein2019"
+
+[mixture]
+class = "silent"
+share = { dist = "logitnormal", median = 0.2, sigma = 0.8 }
+meaning = "cells hardly expand"
+
+[mixture.shift]
+cmax = { dist = "normal", mean = -4, sd = 1.5 }
+""")
+two_classes = ck.load_model("two_classes.toml")
+mixed = ck.simulate(two_classes, {"times": year, "lloq": 50}, 40, seed=3)
+with_classes = ck.fit_hierarchical(two_classes, mixed, seed=1)
+without = ck.fit_hierarchical(two_classes, mixed, mixture=False, seed=1)
+print(ck.diagnose(with_classes).attrs["verdict"])
+with_classes.population().loc[["silent_share", "cmax_typical", "cmax_typical_silent", "cmax_omega"]]
+
+# %% [markdown]
+# Whom does it take for silent, and were they? Data of one's own have no `true_silent`.
+
+# %%
+mixed.subjects.set_index("subject")[["true_silent"]].join(with_classes.classes()).sort_values("silent").tail(
+    10
+)
+
+# %%
+ck.compare({"two classes": with_classes, "one": without}, n_draws=200)
+
+# %% [markdown]
+# ## Samples that a fit has not seen
+#
+# `compare` asks about new patients. For later samples of the same patients, fit the earlier ones and hold the rest out:
+# the higher the log density of a measurement, the better it was foreseen. A patient's own samples tell the class, so that
+# the two models foresee much the same; what classes are good for is the next patient.
+
+# %%
+late = mixed.observations["time"] > 60
+earlier, later = mixed.select(observations=~late), mixed.select(observations=late)
+foreseen = {
+    name: ck.held_out(ck.fit_hierarchical(two_classes, earlier, mixture=mixture, seed=1), later)
+    for name, mixture in {"two classes": None, "one": False}.items()
+}
+difference = foreseen["two classes"]["log_density"] - foreseen["one"]["log_density"]
+by_patient = difference.groupby(foreseen["one"]["subject"]).sum()
+print(
+    f"two classes minus one: {by_patient.sum():.1f}, standard error {by_patient.std() * len(by_patient) ** 0.5:.1f}"
+)
 
 # %% [markdown]
 # How to write a model or a layer of your own: `models/README.md`.
