@@ -104,6 +104,13 @@ class Approximation:
         r = self.effects.random
         return inverse(self.data_information[:, r[:, None], r] + inverse(self.between))
 
+    @property
+    def prediction_variance(self) -> Array:
+        """Of every prediction, from the uncertainty of its subject's random effects, shape (n_obs,)."""
+        slopes = self.jacobian[:, self.effects.random]
+        rows = np.repeat(self.covariance, np.diff(self.problem.layout.pointer), axis=0)
+        return np.einsum("ra,rab,rb->r", slopes, rows, slopes)
+
     def information(self) -> dict[str, float]:
         """How much of a random effect the data determine, 0 (nothing) to 1, averaged over subjects."""
         variance = np.diagonal(self.covariance, axis1=1, axis2=2).mean(axis=0)

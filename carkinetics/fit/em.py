@@ -21,7 +21,7 @@ from carkinetics.fit.approximate import (
 )
 from carkinetics.fit.classes import class_step
 from carkinetics.fit.effects import make_effects
-from carkinetics.fit.modes import expected_log_likelihood, row_variances
+from carkinetics.fit.modes import expected_log_likelihood
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.start import starting_values
 
@@ -219,17 +219,9 @@ def _spread_step(state: Approximation, priors: bool) -> Approximation:
 def _residual_step(state: Approximation, priors: bool) -> Approximation:
     """Residual standard deviations, with the uncertainty of the predictions counted in."""
     layout, scale = state.problem.layout, state.effects.sigma_scale
-    variance = np.zeros(len(state.predicted))
-    if state.effects.n_random:
-        row_variances(
-            np.ascontiguousarray(state.covariance),
-            state.effects.random,
-            layout.pointer,
-            state.jacobian,
-            variance,
-        )
     of_row = scale[layout.sigma_at[layout.output, 0]]
-    width, sigma, data = np.minimum(np.sqrt(variance), of_row), state.sigma.copy(), layout.data
+    width, sigma = np.minimum(np.sqrt(state.prediction_variance), of_row), state.sigma.copy()
+    data = layout.data
     # A subject whose equations cannot be solved here says nothing about the residual error.
     predicted = np.where(np.isfinite(state.predicted), state.predicted, layout.value)
 

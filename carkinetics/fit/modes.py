@@ -181,18 +181,6 @@ def _log_prior(theta, mean, precision, random, away):
 
 
 @compiled()
-def row_variances(covariance, random, pointer, jacobian, variance):
-    """Variance of every prediction from the uncertainty of its subject's random effects."""
-    for i in range(len(pointer) - 1):
-        for r in range(pointer[i], pointer[i + 1]):
-            total = 0.0
-            for a in range(len(random)):
-                for b in range(len(random)):
-                    total += jacobian[r, random[a]] * covariance[i, a, b] * jacobian[r, random[b]]
-            variance[r] = total
-
-
-@compiled()
 def expected_log_likelihood(data, predicted, width, sigma):
     """Log-likelihood of all rows, averaged over predictions one standard deviation above and below."""
     _, _, output, kind, value, lower, above, numbers, sigma_at, _, _, _ = data

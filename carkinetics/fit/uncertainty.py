@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carkinetics.fit.approximate import Approximation, coefficient_system, inverse
-from carkinetics.fit.modes import row_variances
 
 Array = NDArray[np.float64]
 SIGMA_STEP = 1e-3
@@ -69,17 +68,7 @@ def scores(state: Approximation) -> Array:
 
 
 def _sigma_scores(state: Approximation) -> Array:
-    problem, layout = state.problem, state.problem.layout
-    variance = np.zeros(len(state.predicted))
-    if state.effects.n_random:
-        row_variances(
-            np.ascontiguousarray(state.covariance),
-            state.effects.random,
-            layout.pointer,
-            state.jacobian,
-            variance,
-        )
-    width = np.sqrt(variance)
+    problem, width = state.problem, np.sqrt(state.prediction_variance)
 
     def expected(sigmas: Mapping[str, float]) -> Array:
         levels = [problem.natural(state.predicted + sign * width) for sign in (-1, 1)]
