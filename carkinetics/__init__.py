@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from carkinetics.fit import loo as loo
     from carkinetics.model import Model as Model
     from carkinetics.model import Prior as Prior
+    from carkinetics.model import check_values as check_values
     from carkinetics.model import layers as layers
     from carkinetics.model import load_model as load_model
     from carkinetics.model import models as models
@@ -63,6 +64,7 @@ _HOME = {
     "Model": "model",
     "Prior": "model",
     "predict": "model",
+    "check_values": "model",
     "simulate": "model",
     "nca": "exposure",
     "nca_by": "exposure",

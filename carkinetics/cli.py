@@ -92,6 +92,9 @@ def models(
     ] = False,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="Its BibTeX entry.")] = False,
     figure: Annotated[Path | None, typer.Option(help="PNG file for a figure of its typical course.")] = None,
+    checks: Annotated[
+        bool, typer.Option("--checks", help="The numbers that its file quotes beside what it gives.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the shipped models, or show one."""
@@ -99,6 +102,11 @@ def models(
         _show(ck.layers(), as_json)
     elif name is None:
         _show(ck.models()[["name", "purpose", "use", "data", "kind"]], as_json)
+    elif checks:
+        table = ck.check_values(ck.load_model(name))
+        _show(table, as_json)
+        if not table["holds"].all():
+            raise typer.Exit(FAILED)
     else:
         _show_model(ck.load_model(name), toml, bibtex, figure, as_json)
 

@@ -128,6 +128,14 @@ class Dataset:
             missing = [column for column in columns if column not in table.columns]
             if missing:
                 raise DataError(f"{name}: column {missing[0]!r} is missing; expected {', '.join(columns)}")
+        for name in ("observations", "doses", "events"):
+            subjects = getattr(self, name)["subject"]
+            stray = subjects[~subjects.isin(self.subjects["subject"])]
+            if len(stray):
+                raise DataError(
+                    f"{name}: subject {stray.iloc[0]!r} is not among the {len(self.subjects)} rows of subjects; take subjects out "
+                    "of every table by data.select(subjects=[...])"
+                )
 
     def __repr__(self) -> str:
         counts = self.observations["status"].value_counts()
@@ -264,7 +272,12 @@ class Dataset:
         return chosen
 
     def _keep_rows(self, wanted: Iterable[bool]) -> Dataset:
-        keep = np.asarray(wanted if isinstance(wanted, pd.Series | np.ndarray) else list(wanted))
+        if isinstance(wanted, pd.Series) and not wanted.index.equals(self.observations.index):
+            raise DataError(
+                "observations is a series with another index than data.observations (sorted or filtered?), so that its rows "
+                "would be taken for others; compute it from data.observations as it stands"
+            )
+        keep = np.asarray(list(wanted) if isinstance(wanted, Iterable) else wanted)
         if keep.shape != (len(self.observations),) or keep.dtype != bool:
             raise DataError(
                 f"observations is {keep.dtype} of shape {keep.shape}; expected True or False for each of the "

@@ -168,7 +168,7 @@ def covariate_values(frame: pd.DataFrame, text: str, where: str) -> NDArray[np.f
     """
     columns: Iterable[str] = [c for c in frame.columns if c != "subject"]
     try:
-        expression = parse(text, columns, where=where)
+        expression = parse(text, columns, where=where, words=True)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     known = {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from carkinetics.dataset.table import Dataset
-from carkinetics.errors import DataError
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.fit.measured import measured_output
 from carkinetics.fit.predictive import add_random_effects, take_draws, typical_parameters
 from carkinetics.fit.problem import make_problem
@@ -14,6 +16,7 @@ from carkinetics.fit.replicate import keep_subjects
 from carkinetics.fit.result import Fit
 
 KEPT = ["subject", "time", "value", "lower", "upper"]
+_HELD = "held out"
 
 
 def held_out(
@@ -26,7 +29,8 @@ def held_out(
     fit : Fit
         Hierarchical.
     data : Dataset
-        The measurements. Subjects of the fit keep their parameters, others are new.
+        The measurements. Subjects of the fit keep their parameters, and what the model reads of them (lymphocyte counts,
+        for instance) is taken from the fit's data too; others are new.
     output : str
         Which output of the model; the CAR-T level if empty.
     n_draws : int or None
@@ -48,20 +52,42 @@ def held_out(
     DataError
         If nothing of this output is there, or a covariate is missing.
     """
+    for given, kind in ((fit, Fit), (data, Dataset)):
+        if not isinstance(given, kind):
+            raise ConfigError(
+                f"held_out(fit, data): a {type(given).__name__} stands where a {kind.__name__} is expected"
+            )
     one = measured_output(fit, output)
-    settings, draws = fit.settings, take_draws(fit, n_draws, seed)
-    values = add_random_effects(
-        fit.model, draws, typical_parameters(fit, draws, data), np.random.default_rng([seed, 1])
-    )
-    keep_subjects(fit, data, values, draws.individual)
     if not (data.observations["assay"] == one.assay).any():
         raise DataError(f"{data.source or 'the data'}: no measurement by {one.assay!r} is held out")
+    whole = _beside_seen(fit, data)
+    settings, draws = fit.settings, take_draws(fit, n_draws, seed)
+    values = add_random_effects(
+        fit.model, draws, typical_parameters(fit, draws, whole), np.random.default_rng([seed, 1])
+    )
+    keep_subjects(fit, whole, values, draws.individual)
     problem = make_problem(
-        fit.model, data, random=settings["random"], covariates=settings["requested_covariates"], blq=settings["blq"],
+        fit.model, whole, random=settings["random"], covariates=settings["requested_covariates"], blq=settings["blq"],
         error=settings["errors"], assay=settings["assays"], mixture=settings.get("mixture") or False,
     )  # fmt: skip
     varying = {name: value if name in problem.varying else value[:, 0] for name, value in values.items()}
     density = problem.log_likelihood(problem.level(varying), draws.sigmas)
     each = np.logaddexp.reduce(density, axis=0) - np.log(len(density))
-    found = problem.observations[KEPT].assign(log_density=each)
-    return found[(problem.observations["assay"] == one.assay).to_numpy()].reset_index(drop=True)
+    rows = problem.observations
+    asked = (rows[_HELD] & (rows["assay"] == one.assay)).to_numpy()
+    return rows[KEPT].assign(log_density=each)[asked].reset_index(drop=True)
+
+
+def _beside_seen(fit: Fit, data: Dataset) -> Dataset:
+    """The held-out rows with those of the fit, which hold its other outputs and what the model reads of a subject."""
+    seen, key = fit.data, ["subject", "assay", "time"]
+    tables = {}
+    for name in ("subjects", "doses", "events"):
+        old, new = getattr(seen, name), getattr(data, name)
+        tables[name] = pd.concat([new, old[~old["subject"].isin(data.subject_ids)]], ignore_index=True)
+    mine = data.observations[data.observations["assay"].isin(seen.assays["assay"])].assign(**{_HELD: True})
+    rest = seen.observations.assign(**{_HELD: False})
+    again = pd.MultiIndex.from_frame(rest[key]).isin(pd.MultiIndex.from_frame(mine[key]))
+    return replace(
+        seen, observations=pd.concat([mine, rest[~again]], ignore_index=True), source=data.source, **tables
+    )

@@ -301,6 +301,7 @@ def make_problem(
     chosen = _select(model, data, measured)
     effects, together = _random_effects(model, random, correlated)
     used, rows = _used_rows(chosen, measured, blq)
+    slopes = read_covariates(model, data, covariates)
     position = {subject: i for i, subject in enumerate(chosen.subject_ids)}
     number = {one.assay: k for k, one in enumerate(measured)}
     return Problem(
@@ -315,8 +316,8 @@ def make_problem(
         blq=blq,
         random=effects,
         correlated=together,
-        covariates=read_covariates(model, data, covariates),
-        mixture=_mixture(model, effects, together, mixture),
+        covariates=slopes,
+        mixture=_mixture(model, effects, together, slopes, mixture),
         inputs=subject_inputs(model, data),
     )
 
@@ -360,6 +361,7 @@ def _mixture(
     model: Model,
     random: tuple[str, ...],
     correlated: tuple[str, ...],
+    covariates: Iterable[Covariate],
     asked: Mixture | Mapping[str, Any] | bool | None,
 ) -> Mixture | None:
     if asked is False:
@@ -384,6 +386,11 @@ def _mixture(
         raise ConfigError(
             f"mixture: {outside[0]} differs by class and is not among the correlated {', '.join(correlated)}; put it there"
         )
+    for covariate in covariates:
+        if covariate.name in {chosen.shift_name(name) for name in chosen.shifts}:
+            raise ConfigError(
+                f"mixture: {covariate.name!r} is a covariate's slope already; call the class something else"
+            )
     return chosen
 
 

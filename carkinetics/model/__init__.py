@@ -5,7 +5,7 @@ from carkinetics.model.library import layers, load_model, models
 from carkinetics.model.parts import Parameter
 from carkinetics.model.prior import Prior
 from carkinetics.model.simulate import SamplingDesign, simulate
-from carkinetics.model.solve import predict
+from carkinetics.model.solve import check_values, predict
 from carkinetics.model.spec import Model
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Parameter",
     "Prior",
     "SamplingDesign",
+    "check_values",
     "latex",
     "layers",
     "load_model",

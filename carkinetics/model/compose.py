@@ -7,8 +7,10 @@ is wrong in it is said with the place in the file from which it came.
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ import tomli_w
 from carkinetics.errors import ModelFileError, did_you_mean
 from carkinetics.model.dimensions import Units
 from carkinetics.model.expression import Expression, parse
-from carkinetics.model.layer import LINES, NAMED, Layer, names_of, read_layer
+from carkinetics.model.layer import Layer, names_of, read_layer
 from carkinetics.model.place import Place
 from carkinetics.model.reader import MODEL_TEXTS, read_model
+from carkinetics.model.shape import LINES, NAMED, check_name, check_shape, require_list
 from carkinetics.model.spec import Model
 from carkinetics.model.unit_check import check_units
 from carkinetics.shipped import shipped_folder
@@ -32,7 +35,8 @@ _OWN = {
 }  # fmt: skip
 _LAYER_KEYS = ("as", "connect", "on")
 _MIXTURE = ("mixture", "mixture.shift")
-_MOVED = ("name", "title", "purpose", "simulation_only", "check", "sets")
+_MOVED = ("name", "title", "purpose", "check")
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 def compose(
@@ -63,18 +67,12 @@ def compose(
     """
     if "base" not in table:
         return place, table
-    for key in table:
-        if key not in _OWN:
-            raise ModelFileError(
-                f"{place.file}: unknown entry {key!r} of a model with a base{did_you_mean(key, _OWN)}; to change an "
-                "equation, change it in a copy of the base"
-            )
+    check_shape(
+        place, table, _OWN, " of a model with a base (to change an equation, change it in a copy of the base)"
+    )
     base_place, base = _read_base(place, table, folder, within)
     work = _Composer(place, table, base_place, base)
-    layers = table.get("layer", [])
-    if not isinstance(layers, list) or not all(isinstance(entry, dict) for entry in layers):
-        raise ModelFileError(f'{place.file}: layer is {layers!r}; expected [[layer]] with use = "NAME"')
-    for number, entry in enumerate(layers, 1):
+    for number, entry in enumerate(table.get("layer", []), 1):
         work.put_on(number, entry, folder)
     work.finish()
     text = f"# Composed of {', '.join(work.parts)} by {place.file}.\n{tomli_w.dumps(work.merged)}"
@@ -96,7 +94,7 @@ def _read_base(
         circle = " -> ".join([Path(file).name for file in within[within.index(here) :]] + [path.name])
         raise ModelFileError(f"{where}: a model cannot be the base of itself: {circle}")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         base = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelFileError(f"{where}: base {path.name} cannot be read: {error}") from None
@@ -111,18 +109,25 @@ class _Composer:
         read_model(base_place, base)  # what is wrong in the base is said of the base
         self.parts = [str(base["name"])]
         self.merged = copy.deepcopy({key: value for key, value in base.items() if key not in _MOVED})
-        self.checks = copy.deepcopy(base.get("check", []))
+        self.checks = [
+            (copy.deepcopy(entry), base_place, f"check {number}")
+            for number, entry in enumerate(base.get("check", []), 1)
+        ]
         self.origins: dict[str, tuple[Place, str, str]] = {}
         if "observation" in self.merged:
             self.merged["observations"] = {"level": self.merged.pop("observation")}
             self.origins["observations.level"] = (base_place, "observation", "")
-        for section in ("closed_form", "solver", *_MIXTURE):
+        for section in ("closed_form", "solver", "infusions", *_MIXTURE):
             self.origins[section] = (base_place, section, "")
+        for name in base.get("sets", {}):
+            self.origins[f"sets.{name}"] = (base_place, f"sets.{name}", "")
+        self.origins["value_unit"] = (place if "value_unit" in table else base_place, "value_unit", "")
         self.remember(base_place, base, {})
         self.merged |= {key: table[key] for key in ("name", "title", "purpose") if key in table}
         if "value_unit" in table:
             self.change_unit(canonical_unit(base["value_unit"]), canonical_unit(table["value_unit"]))
         self.override()
+        self.model, self.units = self.read()
 
     def remember(self, place: Place, table: Mapping[str, Any], renamed: Mapping[str, str]) -> None:
         for section in NAMED:
@@ -135,13 +140,14 @@ class _Composer:
                 self.origins.setdefault(f"{section}.{name}", (place, section, renamed.get(name, name)))
 
     def change_unit(self, old: str, new: str) -> None:
-        """Levels of another assay: everything in the level's unit changes it, and no number is carried over."""
+        """Levels of another assay: everything in the level's unit changes it, and no published number is carried over."""
         self.merged["value_unit"] = new
         for section in ("states", "observations", "quantities"):
             for entry in self.merged.get(section, {}).values():
                 if canonical_unit(entry.get("unit", old)) == old and ("unit" in entry or section == "states"):
                     entry["unit"] = new
-        self.checks = [check for check in self.checks if "value" in check and check.get("unit", "1") != old]
+        self.checks = []
+        self.merged.pop("sets", None)
         for name, entry in self.merged["parameters"].items():
             if canonical_unit(entry["unit"]) != old:
                 continue
@@ -163,20 +169,27 @@ class _Composer:
 
     def replace(self, section: str, name: str) -> None:
         entry = self.table[section][name]
-        if not isinstance(entry, dict):
-            raise ModelFileError(
-                f"{self.place.at(section, name)} is {entry!r}; expected a table [{section}.{name}]"
-            )
         self.merged[section][name] |= entry
         self.origins[f"{section}.{name}"] = (self.place, f"{section}.{name}", "")
+        if {"typical", "default"} & entry.keys():
+            self.checks = []  # they are about the base's numbers
 
     def read(self) -> tuple[Model, Units]:
         place = Place("", self.place.file, self.origins)
-        model = read_model(place, {"name": "", "title": "", **self.merged})
+        model = read_model(place, {"name": "whole", "title": "whole", **self.whole()})
         return model, check_units(place, model)
 
+    def whole(self) -> dict[str, Any]:
+        """The model so far; breaks of layers without states are those of the closed form."""
+        merged = dict(self.merged)
+        if not merged.get("states"):
+            breaks = merged.pop("solver", {}).get("breaks", [])
+            form = merged["closed_form"]
+            merged["closed_form"] = form | {"breaks": [*form.get("breaks", []), *breaks]}
+        return merged
+
     def put_on(self, number: int, entry: dict[str, Any], folder: Path) -> None:
-        where = f"{self.place.at('layer')} number {number}"
+        where = self.place.at(f"layer {number}")
         for key in entry:
             if key not in ("use", *_LAYER_KEYS):
                 raise ModelFileError(
@@ -186,6 +199,7 @@ class _Composer:
             raise ModelFileError(f"{where}: 'use' is missing; it names the layer")
         layer = read_layer(str(entry["use"]), folder, where)
         prefix, asked = str(layer.table["prefix"]), str(entry.get("as", layer.table["prefix"]))
+        check_name(self.place.at(f"layer {number}", "as"), asked)
         mine = {name: asked + name[len(prefix) :] for name in names_of([layer.table])}
         self.refuse_twice(where, layer, mine, asked)
         needs, units = self.connect(where, layer, entry.get("connect", {}))
@@ -193,6 +207,12 @@ class _Composer:
         self.merge(layer)
         self.lose(where, layer, asked, entry.get("on"))
         self.parts.append(layer.name if asked == prefix else f"{layer.name} as {asked}")
+        try:
+            self.model, self.units = self.read()
+        except ModelFileError as error:
+            raise ModelFileError(
+                f"{where}: {self.parts[-1]} on {', '.join(self.parts[:-1])}: {error}"
+            ) from None
 
     def refuse_twice(self, where: str, layer: Layer, mine: dict[str, str], asked: str) -> None:
         here, there = names_of([self.merged]), names_of([layer.table])
@@ -216,7 +236,7 @@ class _Composer:
                 raise ModelFileError(
                     f"{where}: layer {layer.name} needs no {key!r}{did_you_mean(key, needs)}"
                 )
-        model, units = self.read()
+        model, units = self.model, self.units
         known = sorted(name for name in units.known if name != "amount")
         texts, found = {}, {}
         for need, entry in needs.items():
@@ -228,6 +248,10 @@ class _Composer:
                     f'connect = {{ {need} = "EQUATION" }}; known are {", ".join(known)}'
                 )
             place = f"{where}: connect {need}"
+            if later := sorted({*_WORD.findall(str(text))} & self.table.get("derived", {}).keys()):
+                raise ModelFileError(
+                    f"{place} uses {later[0]!r} of this file, whose own equations come after the layers; write it out there"
+                )
             expression = parse(text, known, where=place)
             texts[need] = text if str(text).isidentifier() else f"({text})"
             found[need] = units.say(units.of(expression, place)).replace("no unit", "1")
@@ -243,9 +267,14 @@ class _Composer:
                 self.replace("parameters", name)
             parameter = self.merged["parameters"][name]
             if "typical" not in parameter:
+                unknown = [
+                    one for one in self.table.get("parameters", {}) if one not in self.merged["parameters"]
+                ]
+                near = get_close_matches(name, unknown, n=1)
                 raise ModelFileError(
-                    f"{self.place.file}: give [parameters.{name}] a typical value and a prior: it is the {parameter['meaning']}, "
-                    f"in {parameter['unit']}, which layer {layer.name} cannot know"
+                    f"{self.place.at(f'parameters.{near[0]}') if near else self.place.file}: give [parameters.{name}] a typical "
+                    f"value and a prior: it is the {parameter['meaning']}, in {parameter['unit']}, which layer {layer.name} "
+                    "cannot know"
                 )
         for section in ("inputs", "observations"):
             for name in layer.table[section]:
@@ -276,7 +305,7 @@ class _Composer:
                 units.require(
                     parse(loss[key], sorted(units.known), where=there), its, there, f"the {key} of a loss"
                 )
-        self.checks = [check for check in self.checks if "value" in check]
+        self.checks = [one for one in self.checks if "value" in one[0]]
         if "closed_form" in self.merged:
             if on is not None:
                 raise ModelFileError(
@@ -291,7 +320,10 @@ class _Composer:
             form["level"] = f"({form['level']}) * exp(-({lost}))"
             return
         states = self.merged["states"]
-        for name in self.car_states() if on is None else on:
+        chosen = self.car_states() if on is None else require_list(f"{where}: on", on, '["STATE", ...]')
+        if not chosen or len({*chosen}) < len(chosen):
+            raise ModelFileError(f"{where}: on is {chosen!r}; expected the states that lose cells, each once")
+        for name in chosen:
             if name not in states:
                 raise ModelFileError(f"{where}: on names {name!r}{did_you_mean(str(name), states)}")
             states[name]["rate"] = f"({states[name]['rate']}) - ({loss['rate']}) * {name}"
@@ -312,27 +344,45 @@ class _Composer:
 
     def finish(self) -> None:
         """What the file adds itself: texts, constants, quantities, classes, checks."""
-        for section in ("parameters", "inputs", "observations"):
+        self.refuse_unknown()
+        self.add_own()
+        for key in (*MODEL_TEXTS, "mixture"):
+            if key in self.table:
+                self.merged[key] = self.table[key]
+        if "mixture" in self.table:
+            self.origins |= {section: (self.place, section, "") for section in _MIXTURE}
+            if self.table["mixture"] is False:
+                del self.merged["mixture"]
+        own = [(entry, self.place, f"check {i}") for i, entry in enumerate(self.table.get("check", []), 1)]
+        for number, (_, place, section) in enumerate([*self.checks, *own], 1):
+            self.origins[f"check {number}"] = (place, section, "")
+        if checks := [entry for entry, _, _ in [*self.checks, *own]]:
+            self.merged["check"] = checks
+        self.merged = self.whole()
+
+    def refuse_unknown(self) -> None:
+        """Changes of what neither base nor layers have."""
+        for section in _OVERRIDES:
             for name in self.table.get(section, {}):
                 if name not in self.merged.get(section, {}):
                     raise ModelFileError(
                         f"{self.place.at(f'{section}.{name}')}: neither base nor layers have {name!r}"
                         f"{did_you_mean(name, self.merged.get(section, {}))}"
                     )
+
+    def add_own(self) -> None:
+        """Named things of the file itself, which change nothing that is there."""
         for section in ("constants", "derived", "quantities", "sets"):
             for name, entry in self.table.get(section, {}).items():
-                self.merged.setdefault(section, {})[name] = entry
                 line = section in LINES
+                if name in self.merged.get(section, {}):
+                    there = self.origins[f"{section}.{name}"]
+                    raise ModelFileError(
+                        f"{self.place.at(section, name) if line else self.place.at(f'{section}.{name}')}: "
+                        f"{there[0].at(there[1], there[2])} is called so already; give this another name, or change that one "
+                        "in a copy of its file"
+                    )
+                self.merged.setdefault(section, {})[name] = entry
                 self.origins[f"{section}.{name}"] = (
                     self.place, section if line else f"{section}.{name}", name if line else "",
                 )  # fmt: skip
-        for key in (*MODEL_TEXTS, "mixture"):
-            if key in self.table:
-                self.merged[key] = self.table[key]
-        if "mixture" in self.table:
-            self.origins |= {section: (self.place, section, "") for section in _MIXTURE}
-        if checks := [*self.checks, *self.table.get("check", [])]:
-            self.merged["check"] = checks
-        if not self.merged.get("states"):
-            breaks = self.merged.pop("solver", {}).get("breaks", [])
-            self.merged["closed_form"]["breaks"] = [*self.merged["closed_form"].get("breaks", []), *breaks]

@@ -11,7 +11,7 @@ from carkinetics.errors import ConfigError, ModelFileError, did_you_mean
 from carkinetics.model.dimensions import unit
 from carkinetics.model.expression import Expression
 from carkinetics.model.mixture import KEYS, OPTIONAL, Mixture
-from carkinetics.model.parts import Check, Input, Parameter, ParameterSet
+from carkinetics.model.parts import Check, Input, Output, Parameter, ParameterSet
 from carkinetics.model.place import Place
 from carkinetics.model.prior import PRIOR_KINDS, TO_FREE, Prior
 from carkinetics.model.series import INTERPOLATIONS
@@ -54,7 +54,7 @@ def read_parameter(place: Place, name: str, entry: Any) -> Parameter:
     typical = place.number(section, "typical", entry["typical"])
     prior = Prior.of(entry["prior"], place.at(section, "prior")) if "prior" in entry else _no_prior(typical)
     transform = entry.get("transform", prior.transform)
-    if transform not in TO_FREE or transform != prior.transform:
+    if transform != prior.transform:
         right = {scale: kind for kind, (_, _, scale) in PRIOR_KINDS.items()}
         raise ModelFileError(
             f"{place.at(section, 'transform')} is {transform!r} but the prior is {prior.dist}; "
@@ -65,20 +65,23 @@ def read_parameter(place: Place, name: str, entry: Any) -> Parameter:
             raise ModelFileError(
                 f"{place.at(section, 'typical')} is {typical:g}, outside the {transform} scale"
             )
-    omega = place.number(section, "omega", entry["omega"]) if "omega" in entry else None
-    if omega is not None and omega <= 0:
-        raise ModelFileError(
-            f"{place.at(section, 'omega')} is {omega:g}; expected a standard deviation above 0"
-        )
+    spreads = {
+        key: place.number(section, key, entry[key]) for key in ("omega", "omega_prior") if key in entry
+    }
+    for key, spread in spreads.items():
+        if spread <= 0:
+            raise ModelFileError(
+                f"{place.at(section, key)} is {spread:g}; expected a standard deviation above 0"
+            )
     return Parameter(
         name=name,
         meaning=str(entry["meaning"]),
-        unit=canonical_unit(entry["unit"]),
+        unit=place.unit(section, entry["unit"]),
         typical=typical,
         transform=transform,
         prior=prior,
-        omega=omega,
-        omega_prior=place.number(section, "omega_prior", entry.get("omega_prior", 1.0)),
+        omega=spreads.get("omega"),
+        omega_prior=spreads.get("omega_prior", 1.0),
         start=place.choice(section, "start", entry.get("start", ""), STARTS),
         fixed=fixed,
         source=str(entry.get("source", "")),
@@ -115,11 +118,14 @@ def read_constant(place: Place, name: str, text: Any) -> tuple[Expression, str]:
     number, _, its = str(text).partition(" ")
     try:
         unit(its or "1")
-        return Expression("constant", (float(number),), number), canonical_unit(its)
+        value = float(number)
     except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
         raise ModelFileError(
             f'{place.at("constants", name)} is {text!r}; expected a number and its unit, for instance "70 kg"'
-        ) from None
+        )
+    return Expression("constant", (value,), number), canonical_unit(its)
 
 
 def read_input(place: Place, name: str, entry: Any) -> Input:
@@ -164,7 +170,11 @@ def read_input(place: Place, name: str, entry: Any) -> Input:
         )
     if "assay" in entry:
         place.choice(section, "interpolation", entry["interpolation"], INTERPOLATIONS)
-    default = place.number(section, "default", entry["default"])
+    default = place.number(section, "default", entry["default"], infinite=True)
+    if "event" in entry and place.unit(section, entry["unit"]) != "day":
+        raise ModelFileError(
+            f'{place.at(section, "unit")} is {entry["unit"]!r}; the time of an event is in days: write unit = "day"'
+        )
     lowest = 0.0 if entry.get("interpolation") == "log" else -np.inf
     if "assay" in entry and not lowest < default < np.inf:
         raise ModelFileError(
@@ -174,7 +184,7 @@ def read_input(place: Place, name: str, entry: Any) -> Input:
     return Input(
         name=name,
         meaning=str(entry["meaning"]),
-        unit=canonical_unit(entry["unit"]),
+        unit=place.unit(section, entry["unit"]),
         event=entry.get("event", ""),
         default=default,
         column=entry.get("column", ""),
@@ -227,7 +237,7 @@ def read_mixture(
     return found
 
 
-def read_set(place: Place, name: str, entry: Any, given: Iterable[str]) -> ParameterSet:
+def read_set(place: Place, name: str, entry: Any, given: Mapping[str, Parameter | Input]) -> ParameterSet:
     """Read ``[sets.NAME]``.
 
     Parameters
@@ -238,8 +248,8 @@ def read_set(place: Place, name: str, entry: Any, given: Iterable[str]) -> Param
         Name of the set.
     entry : object
         What was found.
-    given : iterable of str
-        Names of parameters and inputs.
+    given : mapping of str to Parameter or Input
+        What may have a value.
 
     Returns
     -------
@@ -257,27 +267,37 @@ def read_set(place: Place, name: str, entry: Any, given: Iterable[str]) -> Param
     return ParameterSet(name, str(entry["meaning"]), str(entry["source"]), values)
 
 
-def _values(place: Place, section: str, values: Any, given: Iterable[str]) -> dict[str, float]:
+def _values(
+    place: Place, section: str, values: Any, given: Mapping[str, Parameter | Input]
+) -> dict[str, float]:
     where = place.at(section, "values")
     if not isinstance(values, Mapping):
         raise ModelFileError(f"{where} is {values!r}; expected {{ name = number }}")
-    names = list(given)
-    for name in values:
-        if name not in names:
+    numbers = {}
+    for name, value in values.items():
+        if name not in given:
             raise ModelFileError(
-                f"{where}: there is no parameter or input {name!r}{did_you_mean(name, names)}"
+                f"{where}: there is no parameter or input {name!r}{did_you_mean(name, given)}"
             )
-    return {name: place.number(section, "values", value) for name, value in values.items()}
+        one = given[name]
+        numbers[name] = place.number(section, "values", value, infinite=isinstance(one, Input))
+        if isinstance(one, Parameter):
+            with np.errstate(all="ignore"):
+                if np.isnan(
+                    one.to_free(numbers[name])
+                ):  # 0 for a rate is its limit, and says that there is none
+                    raise ModelFileError(f"{where}: {name} = {value:g} is outside the {one.transform} scale")
+    return numbers
 
 
 def read_check(
     place: Place,
-    where: str,
+    section: str,
     entry: Any,
     value: Expression | None,
-    outputs: list[str],
+    outputs: Mapping[str, Output],
     sets: Mapping[str, ParameterSet],
-    given: Iterable[str],
+    given: Mapping[str, Parameter | Input],
 ) -> Check:
     """Read ``[[check]]``.
 
@@ -285,18 +305,18 @@ def read_check(
     ----------
     place : Place
         The file.
-    where : str
-        Place for error messages.
+    section : str
+        ``"check 1"`` for the first.
     entry : object
         What was found.
     value : Expression or None
         Its parsed ``value``.
-    outputs : list of str
-        Names of the outputs.
+    outputs : mapping of str to Output
+        The file's outputs, the CAR-T level first.
     sets : mapping of str to ParameterSet
         The file's parameter sets.
-    given : iterable of str
-        Names of parameters and inputs.
+    given : mapping of str to Parameter or Input
+        What may have a value.
 
     Returns
     -------
@@ -309,7 +329,8 @@ def read_check(
         If the entry does not make sense.
     """
     known = ("value", "at", "peak", "unit", "output", "set", "values", "infusions")
-    entry = place.table("check", entry, "what", "expected", "tolerance", "source", known=known)
+    entry = place.table(section, entry, "what", "expected", "tolerance", "source", known=known)
+    where = place.at(section)
     if sum(key in entry for key in ("value", "at", "peak")) != 1:
         raise ModelFileError(f"{where} needs one of 'value', 'at' (a time) and 'peak' (two times)")
     for key in ("output", "infusions"):
@@ -317,37 +338,46 @@ def read_check(
             raise ModelFileError(
                 f"{where} has {key!r}, which says nothing about a 'value': give 'at' or 'peak'"
             )
-    if entry.get("output", outputs[0]) not in outputs:
-        raise ModelFileError(
-            f"{where}: there is no output {entry['output']!r}{did_you_mean(str(entry['output']), outputs)}"
-        )
+    output = str(entry.get("output", next(iter(outputs))))
+    if output not in outputs:
+        raise ModelFileError(f"{where}: there is no output {output!r}{did_you_mean(output, outputs)}")
     if entry.get("set", "") not in ("", *sets):
         raise ModelFileError(
             f"{where}: there is no set {entry['set']!r}{did_you_mean(str(entry['set']), sets)}"
         )
     values = sets[entry["set"]].numbers if "set" in entry else {}
+    tolerance = place.number(section, "tolerance", entry["tolerance"])
+    if tolerance < 0:
+        raise ModelFileError(f"{place.at(section, 'tolerance')} is {tolerance:g}; expected 0 or more")
+    at = place.number(section, "at", entry["at"]) if "at" in entry else None
+    peak = read_pairs(place.at(section, "peak"), [entry["peak"]])[0] if "peak" in entry else None
+    if (at is not None and at < 0) or (peak is not None and not 0 <= peak[0] < peak[1]):
+        key = "at" if peak is None else "peak"
+        raise ModelFileError(
+            f"{place.at(section, key)} is {entry[key]!r}; expected a day from 0 on, or two for a peak, the earlier first"
+        )
     return Check(
         what=str(entry["what"]),
         value=value,
-        at=place.number("check", "at", entry["at"]) if "at" in entry else None,
-        peak=read_pairs(where, "peak", [entry["peak"]])[0] if "peak" in entry else None,
-        expected=place.number("check", "expected", entry["expected"]),
-        tolerance=place.number("check", "tolerance", entry["tolerance"]),
-        unit=canonical_unit(entry.get("unit", "1")),
+        at=at,
+        peak=peak,
+        expected=place.number(section, "expected", entry["expected"]),
+        tolerance=tolerance,
+        unit=place.unit(section, entry.get("unit", "1" if value is not None else outputs[output].unit)),
         source=str(entry["source"]),
         output=str(entry.get("output", "")),
-        numbers=values | _values(place, "check", entry.get("values", {}), given),
-        infusions=read_pairs(where, "infusions", entry.get("infusions", [])),
+        numbers=values | _values(place, section, entry.get("values", {}), given),
+        infusions=read_pairs(place.at(section, "infusions"), entry.get("infusions", [])),
     )
 
 
-def read_pairs(where: str, key: str, found: Any) -> tuple[tuple[float, float], ...]:
+def read_pairs(where: str, found: Any) -> tuple[tuple[float, float], ...]:
     """Read pairs of numbers, such as ``[[0, 1e8], [7, 1e8]]``.
 
     Parameters
     ----------
-    where, key : str
-        Place and name, for error messages.
+    where : str
+        Place for error messages.
     found : object
         What was found.
 
@@ -362,6 +392,9 @@ def read_pairs(where: str, key: str, found: Any) -> tuple[tuple[float, float], .
         If it is something else.
     """
     try:
-        return tuple((float(one), float(other)) for one, other in found)
+        pairs = tuple((float(one), float(other)) for one, other in found)
     except (TypeError, ValueError):
-        raise ModelFileError(f"{where}: {key} is {found!r}; expected two numbers each") from None
+        pairs = ((np.nan, np.nan),)
+    if not np.isfinite(pairs).all():
+        raise ModelFileError(f"{where} is {found!r}; expected pairs of two numbers")
+    return pairs

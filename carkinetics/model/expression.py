@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from carkinetics.errors import ModelFileError, did_you_mean
 LARGEST_EXPONENT = 64
 LONGEST_TEXT = 5000
 DEEPEST = 100
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 FUNCTIONS = {
     "exp": 1, "log": 1, "sqrt": 1, "abs": 1, "softplus": 1, "logistic": 1,
@@ -63,7 +65,7 @@ class Expression:
         return frozenset().union(*(arg.names() for arg in self.args))
 
 
-def parse(text: str, known: Iterable[str], *, where: str) -> Expression:
+def parse(text: str, known: Iterable[str], *, where: str, words: bool = False) -> Expression:
     """Parse one equation.
 
     Parameters
@@ -74,6 +76,8 @@ def parse(text: str, known: Iterable[str], *, where: str) -> Expression:
         Names the text may use.
     where : str
         Place for error messages, for instance ``"ours.toml, line 12: [derived] rho"``.
+    words : bool
+        Whether it may compare texts, as covariates do: ``"sex == 'F'"``.
 
     Returns
     -------
@@ -91,6 +95,11 @@ def parse(text: str, known: Iterable[str], *, where: str) -> Expression:
     True
     """
     source = " ".join(str(text).split())
+    # Python would take the rest of the equation, whose lines are joined here, for a comment.
+    if "#" in _QUOTED.sub("", source):
+        raise ModelFileError(
+            f"{where} = {source!r} has a '#'; put comments outside the quotes of an equation"
+        )
     if len(source) > LONGEST_TEXT:
         raise ModelFileError(
             f"{where}: an equation of {len(source)} characters; at most {LONGEST_TEXT} are read"
@@ -98,7 +107,7 @@ def parse(text: str, known: Iterable[str], *, where: str) -> Expression:
     try:
         body = ast.parse(source, mode="eval").body
         _refuse_depth(body, where)
-        tree = _Walk(where, source, frozenset(known)).expression(body)
+        tree = _Walk(where, source, frozenset(known), words).expression(body)
     except SyntaxError as error:
         raise ModelFileError(
             f"{where} = {source!r} is not an equation: {error.msg} near column {error.offset}"
@@ -125,6 +134,7 @@ class _Walk:
     where: str
     source: str
     known: frozenset[str]
+    words: bool
 
     def fail(self, reason: str) -> ModelFileError:
         return ModelFileError(f"{self.where} = {self.source!r} {reason}")
@@ -134,8 +144,8 @@ class _Walk:
             case ast.Constant(value=bool()):
                 raise self.fail("uses True or False; write a comparison")
             case ast.Constant(value=int() | float() as number):
-                return Expression("constant", (float(number),))
-            case ast.Constant(value=str() as word):
+                return self.number(number)
+            case ast.Constant(value=str() as word) if self.words:
                 return Expression("constant", (word,))
             case ast.Name(id=name):
                 return self.name(name)
@@ -153,6 +163,12 @@ class _Walk:
             f"uses {ast.unparse(node)[:60]!r}, which is not allowed; allowed are + - * / **, one comparison "
             f"at a time, and {', '.join(FUNCTIONS)}"
         )
+
+    def number(self, number: float) -> Expression:
+        try:
+            return Expression("constant", (float(number),))
+        except OverflowError:
+            raise self.fail("has a number too large to compute with") from None
 
     def name(self, name: str) -> Expression:
         if name in self.known:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from carkinetics.errors import ModelFileError, did_you_mean
+from carkinetics.model.expression import parse
 from carkinetics.model.place import Place
+from carkinetics.model.shape import LINES, NAMED, check_shape
 from carkinetics.shipped import shipped_folder
 
-# Tables of things with a name of their own, and those whose entries are one line each.
-NAMED = ("parameters", "inputs", "states", "observations", "quantities")
-LINES = ("constants", "derived")
 _TEXTS = ("citation", "doi", "bibtex", "notes", "identifiability")
 _TOP = {"schema", "layer", "title", "prefix", "needs", "loss", "solver", *_TEXTS, *NAMED, *LINES}
 # A name in an equation; the e of 1e6 is none.
@@ -137,7 +136,7 @@ def read_layer(use: str, folder: Path, where: str) -> Layer:
             f"{where}: there is no layer {use!r}{did_you_mean(use, known)}; or give a .toml file"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         table = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ModelFileError(f"{where}: layer {path.name} cannot be read: {error}") from None
@@ -147,13 +146,12 @@ def read_layer(use: str, folder: Path, where: str) -> Layer:
 
 
 def _check(place: Place, table: dict[str, Any]) -> None:
-    for key in table:
-        if key not in _TOP:
-            raise ModelFileError(f"{place.file}: unknown entry {key!r} of a layer{did_you_mean(key, _TOP)}")
+    if "value_unit" in table:
+        raise ModelFileError(f"{place.file}: a model is no layer: name it as 'base'")
+    check_shape(place, table, _TOP, " of a layer")
     for key in ("layer", "title", "prefix", "needs"):
         if key not in table:
-            hint = "; a model is no layer: name it as 'base'" if "value_unit" in table else ""
-            raise ModelFileError(f"{place.file}: {key!r} is missing in a layer{hint}")
+            raise ModelFileError(f"{place.file}: {key!r} is missing in a layer")
     prefix = str(table["prefix"])
     for section in (*NAMED, *LINES):
         for name in place.table(section, table.get(section, {}), known=table.get(section, {})):
@@ -164,9 +162,26 @@ def _check(place: Place, table: dict[str, Any]) -> None:
                 )
     for name, entry in table["needs"].items():
         place.table(f"needs.{name}", entry, "meaning", known=())
+    for name, entry in table.get("parameters", {}).items():
+        place.table(f"parameters.{name}", entry, "meaning", "unit", known=entry)
     if "loss" in table:
         place.table("loss", table["loss"], "rate", known=("integral", "meaning"))
-    place.table("solver", table.get("solver", {}), known=("breaks", "stiff"))
+    solver = place.table("solver", table.get("solver", {}), known=("breaks", "stiff"))
+    place.flag("solver", "stiff", solver.get("stiff", False))
+    _check_equations(place, table)
+
+
+def _check_equations(place: Place, table: dict[str, Any]) -> None:
+    """Equations use what the layer defines or needs, and nothing that only some models have."""
+    known = [*names_of([table]), *table["needs"], "t", "amount"]
+    for name, text in table.get("derived", {}).items():
+        parse(text, known, where=place.at("derived", name))
+    entries = {f"{kind}.{name}": entry for kind in NAMED for name, entry in table.get(kind, {}).items()}
+    for section, entry in (entries | {"loss": table.get("loss", {})}).items():
+        for key in _EQUATIONS & entry.keys():
+            parse(entry[key], known, where=place.at(section, key))
+    for text in table.get("solver", {}).get("breaks", []):
+        parse(text, known, where=place.at("solver", "breaks"))
 
 
 def names_of(tables: Iterable[Mapping[str, Any]]) -> dict[str, str]:

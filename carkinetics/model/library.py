@@ -17,7 +17,7 @@ from carkinetics.errors import ConfigError, ModelFileError, did_you_mean
 from carkinetics.model.compose import compose
 from carkinetics.model.layer import layer_files
 from carkinetics.model.place import Place
-from carkinetics.model.reader import read_model
+from carkinetics.model.reader import check_used, read_model
 from carkinetics.model.spec import Model
 from carkinetics.shipped import shipped_folder
 
@@ -48,13 +48,13 @@ def load_model(name_or_path: str | Path) -> Model:
     9.3
     """
     path = Path(name_or_path)
-    if path.suffix != ".toml":
+    if path.suffix.lower() != ".toml":
         known = {file.stem: file for file in model_files()}
         if str(name_or_path) not in known:
             raise ConfigError(f"no model {str(name_or_path)!r}{did_you_mean(str(name_or_path), known)}")
         path = known[str(name_or_path)]
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"model file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -170,7 +170,9 @@ def model_from_text(
     except tomllib.TOMLDecodeError as error:
         raise ModelFileError(f"{file} is not valid TOML: {error}") from None
     try:
-        model = read_model(*compose(Place(text, file), table, Path(folder)))
+        place, whole = compose(Place(text, file), table, Path(folder))
+        model = read_model(place, whole)
+        check_used(place, model)
     except ConfigError as error:  # a prior that cannot be: the file is at fault here, not a call
         raise ModelFileError(str(error)) from None
     for call, arguments in changes:

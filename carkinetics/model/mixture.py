@@ -73,6 +73,8 @@ class Mixture:
             If a key is missing or unknown, or a prior is of the wrong kind.
         """
         known = (*KEYS, *OPTIONAL)
+        if not isinstance(entry, Mapping):
+            raise ConfigError(f"{where} is {entry!r}; expected a table with {', '.join(KEYS)}")
         for key in entry:
             if key not in known:
                 raise ConfigError(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
@@ -127,8 +129,6 @@ class Mixture:
 
 
 def _prior(entry: Any, dist: str, where: str) -> Prior:
-    if not isinstance(entry, Mapping):
-        raise ConfigError(f"{where} is {entry!r}; expected a prior, a table with dist")
     prior = Prior.of(entry, where)
     if prior.dist != dist:
         raise ConfigError(f"{where} has a {prior.dist} prior; it must be {dist}")

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from carkinetics.errors import ModelFileError, did_you_mean
+from carkinetics.units import canonical_unit
 
-_HEADER = re.compile(r"\s*\[+[\w.\"' -]+\]+\s*(#.*)?$")
+_HEADER = re.compile(r"\s*\[+([^\[\]=]+)\]+\s*(#.*)?$")
+
+
+@lru_cache(maxsize=64)
+def _headers(text: str) -> list[tuple[int, str]]:
+    """Lines of a file at which a table begins, and its name; those of a list of tables are numbered: ``check 2``."""
+    found, inside, counts = [], "", dict[str, int]()
+    for i, line in enumerate(text.splitlines()):
+        header = _HEADER.match(line)
+        if header and not inside:
+            name = re.sub(r"[\s\"']", "", header.group(1))
+            if line.lstrip().startswith("[["):
+                counts[name] = counts.get(name, 0) + 1
+                name = f"{name} {counts[name]}"
+            found.append((i, name))
+        # An odd number of triple quotes opens or closes a text of several lines, in which no table begins.
+        for quotes in ('"""', "'''"):
+            if line.count(quotes) % 2 and inside in ("", quotes):
+                inside = "" if inside else quotes
+    return found
 
 
 @dataclass(frozen=True)
@@ -37,7 +59,7 @@ class Place:
         Parameters
         ----------
         section : str
-            For instance ``"parameters.tmax"``.
+            For instance ``"parameters.tmax"``; ``"check 2"`` is the second ``[[check]]``.
         key : str
             What stands in it.
 
@@ -50,19 +72,39 @@ class Place:
             if name in self.origins:
                 place, there, its_key = self.origins[name]
                 return place.at(there, key if name == section else its_key)
+        headers = _headers(self.text)
         lines = self.text.splitlines()
-        header = re.compile(rf"\s*\[+\s*{re.escape(section)}\s*\]+")
-        found = next((i for i, line in enumerate(lines) if header.match(line)), None)
-        if found is None and section.startswith("observations.") and "[observation]" in lines:
+        begin = next((i for i, name in headers if name == section), None)
+        if (
+            begin is None
+            and section.startswith("observations.")
+            and any(name == "observation" for _, name in headers)
+        ):
             return self.at("observation", key)
-        if found is None:
-            head, _, last = section.rpartition(".")
-            return self.at(head, last) if head else f"{self.file}: {key or section}"
+        if begin is None:
+            return self._at_top(section, key)
+        line = begin
         if key:
-            word = re.compile(rf"\s*\"?{re.escape(key)}\"?\s*=")
-            end = next((i for i in range(found + 1, len(lines)) if _HEADER.match(lines[i])), len(lines))
-            found = next((i for i in range(found + 1, end) if word.match(lines[i])), found)
-        return f"{self.file}, line {found + 1}: [{section}]{' ' + key if key else ''}"
+            end = next((i for i, _ in headers if i > begin), len(lines))
+            line = self._line_of(key, begin + 1, end, begin)
+        shown = f"[[{section.split()[0]}]]" if " " in section else f"[{section}]"
+        return f"{self.file}, line {line + 1}: {shown}{' ' + key if key else ''}"
+
+    def _at_top(self, section: str, key: str) -> str:
+        """A section without a header of its own: a line of the table above it, or of the file's beginning."""
+        head, _, last = section.rpartition(".")
+        if head:
+            return self.at(head, last)
+        headers = _headers(self.text)
+        line = self._line_of(section, 0, headers[0][0] if headers else len(self.text.splitlines()), -1)
+        if line < 0:
+            return f"{self.file}: {key or section}"
+        return f"{self.file}, line {line + 1}: {section}{' ' + key if key else ''}"
+
+    def _line_of(self, key: str, begin: int, end: int, default: int) -> int:
+        word = re.compile(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]")
+        lines = self.text.splitlines()
+        return next((i for i in range(begin, end) if word.match(lines[i])), default)
 
     def table(self, section: str, entry: Any, *needed: str, known: Iterable[str] = ()) -> dict[str, Any]:
         """An entry that must be a table with certain keys.
@@ -103,7 +145,7 @@ class Place:
                 raise ModelFileError(f"{self.at(section)}: {key!r} is missing")
         return dict(entry)
 
-    def number(self, section: str, key: str, value: Any) -> float:
+    def number(self, section: str, key: str, value: Any, *, infinite: bool = False) -> float:
         """A value that must be a number.
 
         Parameters
@@ -112,6 +154,8 @@ class Place:
             Where it stands.
         value : object
             What was found.
+        infinite : bool
+            Whether it may be infinite.
 
         Returns
         -------
@@ -125,7 +169,35 @@ class Place:
         """
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ModelFileError(f"{self.at(section, key)} is {value!r}; expected a number")
+        if math.isnan(value) or (math.isinf(value) and not infinite):
+            raise ModelFileError(f"{self.at(section, key)} is {value}; expected a finite number")
         return float(value)
+
+    def unit(self, section: str, value: Any) -> str:
+        """A unit, as a model keeps it; whether it is one is seen with the equations.
+
+        Parameters
+        ----------
+        section : str
+            Where it stands, under ``unit``.
+        value : object
+            What was found.
+
+        Returns
+        -------
+        str
+            Its canonical spelling.
+
+        Raises
+        ------
+        ModelFileError
+            If it is no text.
+        """
+        if not isinstance(value, str):
+            raise ModelFileError(
+                f"{self.at(section, 'unit')} is {value!r}; expected a text, for instance '1/day'"
+            )
+        return canonical_unit(value)
 
     def choice(self, section: str, key: str, value: Any, known: Iterable[str]) -> str:
         """A value that must be one of some words.

@@ -74,6 +74,10 @@ class Prior:
         ConfigError
             If a key is missing or unknown, or a number makes no sense.
         """
+        if not isinstance(entry, Mapping):
+            raise ConfigError(
+                f'{where} is {entry!r}; expected a prior, for instance {{ dist = "lognormal", median = 10, sigma = 0.5 }}'
+            )
         dist = str(entry.get("dist", ""))
         if dist not in PRIOR_KINDS:
             raise ConfigError(f"{where}: dist is {dist!r}{did_you_mean(dist, PRIOR_KINDS)}")
@@ -83,6 +87,8 @@ class Prior:
             if key not in known:
                 raise ConfigError(f"{where}: a {dist} prior has no {key!r}{did_you_mean(key, known)}")
         try:
+            if any(isinstance(entry[key], bool | str) for key in (centre_key, spread_key)):
+                raise TypeError
             centre, spread = float(entry[centre_key]), float(entry[spread_key])
         except KeyError as missing:
             raise ConfigError(

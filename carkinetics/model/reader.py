@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from carkinetics.errors import ModelFileError, did_you_mean
+from carkinetics.errors import ModelFileError
+from carkinetics.model.dimensions import unit
 from carkinetics.model.entries import (
     read_check,
     read_constant,
@@ -26,12 +27,12 @@ from carkinetics.model.expression import SCALAR, Expression, evaluate, parse
 from carkinetics.model.observe import RESIDUAL_ERRORS
 from carkinetics.model.parts import Check, Input, Output, Parameter, ParameterSet, Quantity, State
 from carkinetics.model.place import Place
+from carkinetics.model.shape import LINES, check_name, check_shape
 from carkinetics.model.solve import complete_values, with_derived
 from carkinetics.model.spec import Model
 from carkinetics.model.unit_check import check_units
 from carkinetics.units import canonical_unit
 
-SCHEMA = 1
 AMOUNT = "amount"
 _NEEDED = ("schema", "name", "title", "value_unit", "parameters")
 MODEL_TEXTS = ("citation", "doi", "bibtex", "notes", "purpose", "identifiability", "simulation_only")
@@ -39,7 +40,6 @@ _TOP = {
     *_NEEDED, *MODEL_TEXTS, "constants", "inputs", "derived", "closed_form", "states", "infusions", "solver", "observation", "observations",
     "quantities", "sets", "mixture", "check",
 }  # fmt: skip
-_TABLES = ("parameters", "constants", "inputs", "derived", "states", "observations", "quantities", "sets")
 # What equations call time, level and dose, and the arguments of `predict`, to which parameters are passed by name.
 _RESERVED = {"t", "level", AMOUNT, "model", "times", "output", "infusions", "series"}
 _OUTPUT = ("residual", "unit", "meaning")
@@ -66,26 +66,23 @@ def read_model(place: Place, table: dict[str, Any]) -> Model:
         If the file does not make sense.
     """
     _check_top(place, table)
+    _check_names(place, table)
     parameters = {name: read_parameter(place, name, entry) for name, entry in table["parameters"].items()}
     inputs = {name: read_input(place, name, entry) for name, entry in table.get("inputs", {}).items()}
-    _check_names(place, table)
     return _Reader(place, table, parameters, inputs).model()
 
 
 def _check_top(place: Place, table: dict[str, Any]) -> None:
-    for key in table:
-        if key not in _TOP:
-            raise ModelFileError(f"{place.file}: unknown entry {key!r}{did_you_mean(key, _TOP)}")
-    if table.get("schema") != SCHEMA:
-        raise ModelFileError(
-            f"{place.file}: schema is {table.get('schema')!r}; this version reads schema = {SCHEMA}"
-        )
+    check_shape(place, table, _TOP)
     for key in _NEEDED:
         if key not in table:
             raise ModelFileError(f"{place.file}: {key!r} is missing")
-    for key in _TABLES:
-        if not isinstance(table.get(key, {}), dict):
-            raise ModelFileError(f"{place.file}: {key} is {table[key]!r}; expected a table [{key}]")
+    try:
+        unit(canonical_unit(table["value_unit"]))
+    except ValueError:
+        raise ModelFileError(
+            f"{place.at('value_unit')} is {table['value_unit']!r}, which is no unit; write for instance 'copies/ug' or 'cells/uL'"
+        ) from None
     if ("observation" in table) == ("observations" in table):
         raise ModelFileError(
             f"{place.file}: a model has either [observation] or one or more [observations.NAME], and this has "
@@ -94,23 +91,36 @@ def _check_top(place: Place, table: dict[str, Any]) -> None:
 
 
 def _check_names(place: Place, table: dict[str, Any]) -> None:
-    taken = set(_RESERVED)
+    taken = dict.fromkeys(_RESERVED, "what equations call time, the level or an argument")
     for section in ("parameters", "constants", "inputs", "states", "derived"):
         for name in table.get(section, {}):
             where = place.at(f"{section}.{name}")
             if name in taken:
-                raise ModelFileError(f"{where}: the name {name!r} is taken")
-            if not name.isidentifier():
-                raise ModelFileError(f"{where}: {name!r} is not a name (letters, digits, _)")
-            taken.add(name)
+                raise ModelFileError(
+                    f"{where}: the name {name!r} is taken by {taken[name]}; rename one of the two"
+                )
+            check_name(where, name)
+            taken[name] = place.at(section, name) if section in LINES else where
+    _check_fit_names(place, table)
+
+
+def _check_fit_names(place: Place, table: dict[str, Any]) -> None:
+    """A fit adds names to those of parameters and quantities, and they must not meet."""
+    parameters = table["parameters"]
+    made = {f"{name}_{tail}": f"the {tail} of {name}" for name in parameters for tail in ("typical", "omega")}
+    if label := (table.get("mixture") or {}).get("class"):
+        made[f"{label}_share"] = "the share of a class"
+        made |= {f"{name}_on_{label}": f"the shift of {name} in a class" for name in parameters}
     for section in ("parameters", "quantities"):
         for name in table.get(section, {}):
             where = place.at(f"{section}.{name}")
             # A fit calls its residual errors so, those of further outputs by the output's name.
             if name == "sigma" or name.startswith("sigma_"):
                 raise ModelFileError(f"{where}: the name {name!r} is taken by a residual error; rename it")
-            if section == "quantities" and name in table["parameters"]:
-                raise ModelFileError(f"{where}: the name {name!r} is taken")
+            if name in made:
+                raise ModelFileError(f"{where}: a fit calls {made[name]} {name!r}; rename this")
+            if section == "quantities" and name in parameters:
+                raise ModelFileError(f"{where}: the name {name!r} is taken by a parameter; rename it")
 
 
 class _Reader:
@@ -120,7 +130,7 @@ class _Reader:
         self, place: Place, table: dict[str, Any], parameters: dict[str, Parameter], inputs: dict[str, Input]
     ) -> None:
         self.place, self.table, self.parameters, self.inputs = place, table, parameters, inputs
-        self.given = {**parameters, **inputs}
+        self.given: dict[str, Parameter | Input] = {**parameters, **inputs}
         self.constants = {
             name: read_constant(place, name, text) for name, text in table.get("constants", {}).items()
         }
@@ -153,7 +163,7 @@ class _Reader:
             derived=self.derived,
             level=level,
             states=states,
-            infusions=read_pairs(place.at("infusions"), "infusions", table.get("infusions", [[0.0, 1.0]])),
+            infusions=self.infusions(),
             breaks=breaks,
             outputs=outputs,
             quantities=self.quantities(),
@@ -171,6 +181,22 @@ class _Reader:
         check_units(place, model)
         return model
 
+    def infusions(self) -> tuple[tuple[float, float], ...]:
+        where = self.place.at("infusions")
+        found = read_pairs(where, self.table.get("infusions", [[0.0, 1.0]]))
+        if (
+            not found
+            or found[0][0] != 0
+            or min(amount for _, amount in found) < 0
+            or sorted(found) != list(found)
+        ):
+            raise ModelFileError(
+                f"{where} is {self.table['infusions']!r}; expected [[day, amount], ...] in order of time from day 0 on"
+            )
+        if "infusions" in self.table and "states" not in self.table:
+            raise ModelFileError(f"{where}: a closed form does not see infusions; leave them out")
+        return found
+
     def read_derived(self, known: list[str]) -> dict[str, Expression]:
         """Derived values in an order in which each uses only earlier ones; a cycle is an error."""
         texts = dict(self.table.get("derived", {}))
@@ -187,7 +213,8 @@ class _Reader:
                 circle = [name for name in drafts if name not in ordered]
                 raise ModelFileError(
                     f"{self.place.at('derived', circle[0])}: {', '.join(circle)} "
-                    f"{'are defined by each other' if len(circle) > 1 else 'is defined by itself'}"
+                    f"{'are defined by each other' if len(circle) > 1 else 'is defined by itself'}: one of them has to come "
+                    "from parameters, inputs, states or t"
                 )
             ordered.update({name: drafts[name] for name in ready})
         return ordered
@@ -212,7 +239,7 @@ class _Reader:
             name,
             self.still(entry["initial"], at(section, "initial")),
             parse(entry["rate"], self.known, where=at(section, "rate")),
-            canonical_unit(entry.get("unit", self.table["value_unit"])),
+            self.place.unit(section, entry.get("unit", self.table["value_unit"])),
             self.place.flag(section, "log", entry.get("log", False)),
             self.still(entry["infused"], at(section, "infused"), [AMOUNT]) if "infused" in entry else None,
         )
@@ -228,6 +255,10 @@ class _Reader:
             )
         breaks = self.breaks("closed_form", self.closed_form()) if "closed_form" in self.table else ()
         if not states:
+            if "solver" in self.table:
+                raise ModelFileError(
+                    f"{self.place.at('solver')}: a closed form has no solver; its breaks stand under [closed_form]"
+                )
             where = self.place.at("closed_form", "level")
             return parse(self.closed_form()["level"], self.known, where=where), breaks, False
         solver = self.place.table("solver", self.table.get("solver", {}), known=("breaks", "stiff"))
@@ -245,11 +276,6 @@ class _Reader:
         else:
             found = {}
             for name, entry in self.table["observations"].items():
-                if not isinstance(entry, dict):
-                    raise ModelFileError(
-                        f"{self.place.at('observations', name)} is {entry!r}; expected a table "
-                        "[observations.NAME]; did you mean 'observation'?"
-                    )
                 found[name] = self.output(name, f"observations.{name}", entry, level)
                 self.check_output_name(found[name])
         if not found:
@@ -274,7 +300,7 @@ class _Reader:
         return Output(
             name=name,
             meaning=str(entry.get("meaning", "CAR-T level" if name == "level" else name.replace("_", " "))),
-            unit=canonical_unit(entry.get("unit", self.table["value_unit"])),
+            unit=self.place.unit(section, entry.get("unit", self.table["value_unit"])),
             of=parse(entry["of"], names, where=self.place.at(section, "of")),
             error=self.place.choice(section, "error", entry["error"], RESIDUAL_ERRORS),
             residual=residual,
@@ -283,8 +309,7 @@ class _Reader:
     def check_output_name(self, output: Output) -> None:
         """An output may be called like the state that it shows, and like nothing else."""
         where, name = self.place.at(f"observations.{output.name}"), output.name
-        if not name.isidentifier():
-            raise ModelFileError(f"{where}: {name!r} is not a name (letters, digits, _)")
+        check_name(where, name)
         shows_it = name in self.table.get("states", {}) and name in output.of.names()
         if name in ({*self.known, *_RESERVED} - {"level"}) and not shows_it:
             raise ModelFileError(
@@ -297,15 +322,46 @@ class _Reader:
             section = f"quantities.{name}"
             entry = self.place.table(section, entry, "meaning", "unit", "value")
             value = self.still(entry["value"], self.place.at(section, "value"))
-            found[name] = Quantity(name, str(entry["meaning"]), canonical_unit(entry["unit"]), value)
+            found[name] = Quantity(
+                name, str(entry["meaning"]), self.place.unit(section, entry["unit"]), value
+            )
         return found
 
     def check(
         self, number: int, entry: Any, outputs: dict[str, Output], sets: dict[str, ParameterSet]
     ) -> Check:
-        where = f"{self.place.file}: [[check]] number {number}"
-        value = self.still(entry["value"], where) if isinstance(entry, dict) and "value" in entry else None
-        return read_check(self.place, where, entry, value, list(outputs), sets, self.given)
+        section = f"check {number}"
+        value = self.still(entry["value"], self.place.at(section, "value")) if "value" in entry else None
+        return read_check(self.place, section, entry, value, outputs, sets, self.given)
+
+
+def check_used(place: Place, model: Model) -> None:
+    """Refuse a parameter that no equation uses: it would be estimated as its prior.
+
+    Parameters
+    ----------
+    place : Place
+        The file.
+    model : Model
+        What was read from it.
+
+    Raises
+    ------
+    ModelFileError
+        If there is one.
+    """
+    equations = [
+        *model.derived.values(), *model.breaks, *(one.of for one in model.outputs.values()),
+        *(one.value for one in model.quantities.values()), *([model.level] if model.level is not None else []),
+    ]  # fmt: skip
+    for state in model.states:
+        equations += [state.initial, state.rate, *([state.infused] if state.infused is not None else [])]
+    used = frozenset[str]().union(*(equation.names() for equation in equations))
+    for name in model.free_parameters:
+        if name not in used:
+            raise ModelFileError(
+                f"{place.at(f'parameters.{name}')}: no equation uses {name!r}; leave it out, or let it be fixed = true"
+            )
 
 
 def _check_log_states(place: Place, model: Model) -> None:

@@ -8,7 +8,7 @@ clinic does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -354,7 +354,7 @@ def _solve(
     return level[back.ravel()]
 
 
-def check_values(model: Model) -> Iterable[tuple[str, float, float, float]]:
+def check_values(model: Model) -> pd.DataFrame:
     """The published numbers of a model file beside what the file gives.
 
     Parameters
@@ -362,14 +362,21 @@ def check_values(model: Model) -> Iterable[tuple[str, float, float, float]]:
     model : Model
         With ``[[check]]`` entries.
 
-    Yields
-    ------
-    tuple of (str, float, float, float)
-        What, expected, tolerance, found.
+    Returns
+    -------
+    pandas.DataFrame
+        One row per entry: ``what, expected, tolerance, found, unit, holds, source``.
     """
     curves: dict[str, pd.Series] = {}
+    rows = []
     for check in model.checks:
-        yield check.what, check.expected, check.tolerance, _found(model, check, curves)
+        found = _found(model, check, curves)
+        holds = bool(abs(found - check.expected) <= check.tolerance)
+        rows.append(
+            {"what": check.what, "expected": check.expected, "tolerance": check.tolerance, "found": found, "unit": check.unit,
+             "holds": holds, "source": check.source}
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=["what", "expected", "tolerance", "found", "unit", "holds", "source"])
 
 
 def _found(model: Model, check: Check, curves: dict[str, pd.Series]) -> float:

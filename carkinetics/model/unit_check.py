@@ -46,8 +46,12 @@ def check_units(place: Place, model: Model) -> Units:
         units.require(quantity.value, quantity.unit, where, f"the quantity {quantity.name}")
     for number, check in enumerate(model.checks, 1):
         if check.value is not None:
-            where = f"{place.file}: [[check]] number {number}"
+            where = place.at(f"check {number}", "value")
             units.require(check.value, check.unit, where, "what is expected")
+        elif check.unit != (its := model.output(check.output).unit):
+            raise ModelFileError(
+                f"{place.at(f'check {number}', 'unit')} is {check.unit!r}; the output is in {its!r}"
+            )
     return units
 
 

@@ -93,11 +93,15 @@ def test_a_selection_of_rows_and_the_rest_are_all_rows(data: Dataset) -> None:
     pd.testing.assert_frame_equal(again, data.observations.sort_values("row", ignore_index=True))
     both = data.select(observations=late, subjects=["2"])
     assert set(both.observations["subject"]) <= {"2"}
-    for wrong in (late[:-1], [0, 1, 2], late.index):
+    for wrong in (late.to_numpy()[:-1], [0, 1, 2], late.index, True):
         with pytest.raises(
             DataError, match=r"expected True or False for each of the 5 rows of data\.observations"
         ):
             data.select(observations=wrong)
+    with pytest.raises(DataError, match="another index"):
+        data.select(observations=late.sort_values())
+    with pytest.raises(DataError, match="observations: subject '1' is not among the 1 rows of subjects"):
+        replace(data, subjects=data.subjects.iloc[1:])
 
 
 def test_a_table_without_a_needed_column_is_refused(data: Dataset) -> None:

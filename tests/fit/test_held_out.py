@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from carkinetics.errors import DataError
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.fit import fit_hierarchical, held_out
 from carkinetics.fit.predictive import subject_levels, take_draws
 from carkinetics.model import load_model, simulate
@@ -59,3 +59,41 @@ def test_nothing_held_out_is_said(fit, data):
     nothing = replace(data, observations=data.observations.iloc[:0])
     with pytest.raises(DataError, match="no measurement by 'qpcr' is held out"):
         held_out(fit, nothing)
+
+
+def test_arguments_that_are_something_else_are_named(fit, data):
+    with pytest.raises(ConfigError, match="a Dataset stands where a Fit is expected"):
+        held_out(data, fit)
+
+
+def test_what_a_model_reads_of_a_subject_is_known_from_its_fit():
+    model = load_model("kimmel2021_measured")
+    days = np.array([0.0, 7, 14, 28, 60])
+    counts = {"normal": (days, np.tile([300.0, 60, 150, 300, 400], (6, 1)))}
+    whole = simulate(model, {"times": (3, 7, 10, 14, 28, 42), "lloq": 0.01}, 6, 3, inputs=counts)
+    late, counted = whole.observations["time"] >= 28, whole.observations["assay"] == "alc"
+    fit = fit_hierarchical(model, whole.select(observations=~late | counted), draws=100, seed=1)
+    with_counts = held_out(fit, whole.select(observations=late | counted), n_draws=100)
+    for apart in (whole.select(observations=late), whole.select(observations=late & ~counted)):
+        assert (
+            held_out(fit, apart, n_draws=100)["log_density"].tolist() == with_counts["log_density"].tolist()
+        )
+
+
+def test_one_of_several_outputs_is_held_out_alone():
+    model = load_model("effector_memory_tumour")
+    times = (4, 10, 28, 60)
+    whole = simulate(
+        model, {"times": times, "lloq": 50}, 6, 3, others={"tumour": {"times": times, "lloq": 0.01}}
+    )
+    late, sizes = whole.observations["time"] > 28, whole.observations["assay"] == "tumour"
+    fit = fit_hierarchical(model, whole.select(observations=~late), draws=100, seed=1)
+    both = held_out(fit, whole.select(observations=late), output="tumour", n_draws=100)
+    alone = held_out(fit, whole.select(observations=late & sizes), output="tumour", n_draws=100)
+    assert len(both) == 6
+    assert alone["log_density"].tolist() == both["log_density"].tolist()
+    new = whole.select(observations=late & sizes, subjects=whole.subject_ids[:2])
+    assert (
+        held_out(fit, new, output="tumour", n_draws=100)["log_density"].tolist()
+        == both["log_density"].tolist()[:2]
+    )

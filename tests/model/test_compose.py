@@ -180,11 +180,11 @@ def test_every_layer_is_listed():
 
 
 MISTAKES = [
-    ("stein2019", ['use = "cytokin"'], "", r"\[layer\] number 1: there is no layer 'cytokin'; did you mean 'cytokine'"),
+    ("stein2019", ['use = "cytokin"'], "", r"line 5: \[\[layer\]\]: there is no layer 'cytokin'; did you mean 'cytokine'"),
     ("stein2018", ['use = "cytokine"'], "", r"there is no model 'stein2018'; did you mean 'stein2019'"),
     ("stein2019", ['use = "cytokine"'], "", r"give \[parameters.cytokine_per\] a typical value and a prior: it is the rise per "
      r"unit of the driver, at balance, in pg/mL/\(copies/ug\)"),
-    ("stein2019", ['use = "cytokine"', 'use = "cytokine"'], PER, r"number 2: layer cytokine defines the state 'cytokine' "
+    ("stein2019", ['use = "cytokine"', 'use = "cytokine"'], PER, r"line 7: \[\[layer\]\]: layer cytokine defines the state 'cytokine' "
      r"\(cytokine\.toml, line \d+: \[states\.cytokine\]\), which cytokine\.toml, line \d+: .*; use one of the two, or give this "
      r"one names of its own with as = \"cytokine2\""),
     ("effector_memory_tumour", ['use = "tumour_growth"'], "", r"defines the state 'tumour' .*which "
@@ -226,7 +226,7 @@ def test_a_model_cannot_be_its_own_base(tmp_path):
             'prefix = "anti"',
             r"mine\.toml, line \d+: \[.*\]: every name that a layer defines is its prefix 'anti'",
         ),
-        ("[needs]", "[need]", r"mine\.toml: unknown entry 'need' of a layer; did you mean 'needs'"),
+        ("[needs]", "[need]", r"mine\.toml, line \d+: unknown entry 'need' of a layer; did you mean 'needs'"),
         (
             'rate = "ada_loss * where',
             'rate = "ada_los * where',

@@ -94,7 +94,7 @@ def test_an_unknown_word_is_a_kind_of_its_own():
         ('value = "log(2) / rho"\n\n', 'value = "rho"\n\n', r"\[quantities\.doubling_time\] value"),
         ('unit = "1/day"\ntypical = 0.16', 'unit = "1/hour"\ntypical = 0.16', r"\[closed_form\] level: exp of '-alpha \* after', whose units do not cancel: .* factor of 24"),
         ('unit = "day"\ntypical = 9.3', 'unit = "day//"\ntypical = 9.3', r"\[parameters.tmax\] unit is 'day//', which is no"),
-        ('value = "log(2) / rho"\nexpected', 'value = "rho"\nexpected', r"\[\[check\]\] number 1 = 'rho' is in 1/day"),
+        ('value = "log(2) / rho"\nexpected', 'value = "rho"\nexpected', r"\[\[check\]\] value = 'rho' is in 1/day"),
     ],
 )  # fmt: skip
 def test_a_file_with_a_clash_is_refused_with_its_line(old, new, said):

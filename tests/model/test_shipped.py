@@ -24,10 +24,9 @@ STEIN = {
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_model_file_reproduces_the_numbers_it_quotes(name):
-    checks = list(check_values(load_model(name)))
-    assert checks, "a model file without a check proves nothing"
-    for what, expected, tolerance, found in checks:
-        assert found == pytest.approx(expected, abs=tolerance), what
+    checks = check_values(load_model(name))
+    assert len(checks), "a model file without a check proves nothing"
+    assert checks["holds"].all(), checks[~checks["holds"]].to_string()
 
 
 # In a dish CAR-T cells only grow; lymphocytes that were never measured leave them no room to; waves come back.
