@@ -40,6 +40,15 @@ def test_models_lists_the_shipped_models():
     assert "stein2019" in result.stdout
 
 
+def test_models_compares_what_a_file_quotes_with_what_it_gives(tmp_path):
+    result = run.invoke(app, ["models", "stein2019", "--checks", "--json"])
+    assert result.exit_code == 0
+    assert all(row["holds"] for row in json.loads(result.stdout))
+    path = tmp_path / "ours.toml"
+    path.write_text(load_model("stein2019").text.replace("expected = ", "expected = 1"), encoding="utf-8")
+    assert run.invoke(app, ["models", str(path), "--checks"]).exit_code == 1
+
+
 def test_models_shows_one_with_its_equations_and_sources():
     result = run.invoke(app, ["models", "stein2019"])
     assert "rho = log(foldx) / tmax" in result.stdout

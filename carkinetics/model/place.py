@@ -74,7 +74,7 @@ class Place:
                 return place.at(there, key if name == section else its_key)
         headers = _headers(self.text)
         lines = self.text.splitlines()
-        begin = next((i for i, name in headers if name == section), None)
+        begin = next((i for i, name in headers if name in (section, f"{section} 1")), None)
         if (
             begin is None
             and section.startswith("observations.")
@@ -97,6 +97,8 @@ class Place:
             return self.at(head, last)
         headers = _headers(self.text)
         line = self._line_of(section, 0, headers[0][0] if headers else len(self.text.splitlines()), -1)
+        if line < 0:  # no [states], but [states.car]
+            line = next((i for i, name in headers if name.startswith(f"{section}.")), -1)
         if line < 0:
             return f"{self.file}: {key or section}"
         return f"{self.file}, line {line + 1}: {section}{' ' + key if key else ''}"
