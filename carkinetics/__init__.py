@@ -47,8 +47,19 @@ if TYPE_CHECKING:
     from carkinetics.model import predict as predict
     from carkinetics.model import simulate as simulate
     from carkinetics.report import write_report as write_report
+    from carkinetics.response import aalen_johansen as aalen_johansen
+    from carkinetics.response import binomial_interval as binomial_interval
+    from carkinetics.response import cox as cox
     from carkinetics.response import dose_exposure as dose_exposure
     from carkinetics.response import fit_grade as fit_grade
+    from carkinetics.response import kaplan_meier as kaplan_meier
+    from carkinetics.response import log_rank as log_rank
+    from carkinetics.response import logistic as logistic
+    from carkinetics.response import ordinal as ordinal
+    from carkinetics.response import parametric_survival as parametric_survival
+    from carkinetics.response import power_model as power_model
+    from carkinetics.response import proportions as proportions
+    from carkinetics.response import survival_table as survival_table
 
 # Public name → the module that has it, in the order of an analysis.
 _HOME = {
@@ -84,6 +95,17 @@ _HOME = {
     "Exposure": "exposure",
     "dose_exposure": "response",
     "fit_grade": "response",
+    "aalen_johansen": "response",
+    "binomial_interval": "response",
+    "cox": "response",
+    "kaplan_meier": "response",
+    "log_rank": "response",
+    "logistic": "response",
+    "ordinal": "response",
+    "parametric_survival": "response",
+    "power_model": "response",
+    "proportions": "response",
+    "survival_table": "response",
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",

@@ -1,17 +1,33 @@
 """So what: dose against exposure, and exposure against response and toxicity."""
 
+from carkinetics.response.binary import logistic_firth, logistic_ml
 from carkinetics.response.caution import exposure_response_findings
 from carkinetics.response.dose import DoseExposure, dose_exposure, equivalence_region
 from carkinetics.response.grade import GradeModel, fit_grade
-from carkinetics.response.logistic import logistic_firth, logistic_ml
+from carkinetics.response.hazard import cox, parametric_survival
+from carkinetics.response.power import power_model
+from carkinetics.response.proportion import binomial_interval, proportions
+from carkinetics.response.regression import logistic, ordinal
+from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 
 __all__ = [
     "DoseExposure",
     "GradeModel",
+    "aalen_johansen",
+    "binomial_interval",
+    "cox",
     "dose_exposure",
     "equivalence_region",
     "exposure_response_findings",
     "fit_grade",
+    "kaplan_meier",
+    "log_rank",
+    "logistic",
     "logistic_firth",
     "logistic_ml",
+    "ordinal",
+    "parametric_survival",
+    "power_model",
+    "proportions",
+    "survival_table",
 ]

@@ -27,7 +27,13 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError, UnitError
 from carkinetics.exposure.table import Exposure
 from carkinetics.response.inputs import usable_exposure
-from carkinetics.response.power import equivalence_region, from_draws, from_points, regression_draws
+from carkinetics.response.power import (
+    equivalence_region,
+    from_draws,
+    from_points,
+    regression_draws,
+    slope_verdict,
+)
 
 MINIMUM_SUBJECTS = 3
 
@@ -82,13 +88,6 @@ def _doses(data: Dataset) -> tuple[pd.Series, str]:
             f"doses are in {' and '.join(units)}; convert them to one unit before comparing subjects"
         )
     return data.first_dose(), str(units[0]) if units else ""
-
-
-def _verdict(slope: tuple[float, ...], region: tuple[float, float]) -> str:
-    """Place the interval of the slope against the region."""
-    if region[0] <= slope[1] and slope[2] <= region[1]:
-        return "proportional"
-    return "not proportional" if slope[2] < region[0] or slope[1] > region[1] else "cannot be shown"
 
 
 _SENTENCES = {
@@ -220,7 +219,7 @@ def dose_exposure(
         draws, kind = pd.DataFrame(pooled, columns=["intercept", "slope", "residual_sd"]), "CrI"
         rows = from_draws(draws, float(np.log(reference)), interval)
     region = equivalence_region(ratio, limits)
-    table, verdict = _table(rows, ratio, region), _verdict(rows["slope"], region)
+    table, verdict = _table(rows, ratio, region), slope_verdict(rows["slope"][1], rows["slope"][2], region)
     label = f"{100 * interval:g}% {kind}"
     return DoseExposure(
         metric=metric,

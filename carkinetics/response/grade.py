@@ -30,9 +30,9 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure.area import Floats
 from carkinetics.exposure.table import Exposure
+from carkinetics.response.binary import is_separated
 from carkinetics.response.coefficients import sample_coefficients
 from carkinetics.response.inputs import usable_exposure
-from carkinetics.response.logistic import is_separated
 from carkinetics.response.outcome import parse_outcome
 
 MINIMUM_SUBJECTS = 3

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from carkinetics.errors import ConfigError
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure.area import Floats
 
 
@@ -125,6 +126,86 @@ def from_points(log_dose: Floats, log_value: Floats, at: float, level: float) ->
         "residual_sd": (float(np.sqrt(variance)), *(float(v) for v in np.sqrt(variance * degrees / tails))),
         "log_at_reference": around(a + b * at, float(point @ inverse @ point)),
     }
+
+
+def power_model(dose: ArrayLike, value: ArrayLike, *, level: float = 0.90) -> pd.DataFrame:
+    """Power model by least squares: ln(value) = a + b ln(dose).
+
+    For point values. Exposure from a fit is a distribution: `carkinetics.dose_exposure` takes its posterior draws.
+
+    Parameters
+    ----------
+    dose, value : array_like, shape (n,)
+        Dose and exposure of each subject, above 0.
+    level : float
+        Probability of the intervals (t distribution).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by ``term``, ``(intercept)`` and ``log(dose)``: ``coef, se, lower, upper``. In ``.attrs``: ``ratio`` of the highest
+        to the lowest dose, ``normalised`` (dose-normalised ratio of exposures over it, with limits), ``region`` of slopes that
+        count as proportional, ``verdict``, ``residual_sd, df, level``.
+
+    Raises
+    ------
+    DataError
+        If values are missing or not above 0, there are fewer than three, or one dose only.
+
+    References
+    ----------
+    .. [1] Smith BP et al. Pharm Res 2000;17:1278-1283.
+    """
+    amounts, values = np.asarray(dose, dtype=float), np.asarray(value, dtype=float)
+    if amounts.shape != values.shape or amounts.ndim != 1 or len(amounts) < 3:
+        raise DataError(
+            f"{amounts.size} doses and {values.size} values; expected one of each per subject, three or more"
+        )
+    for name, array in (("dose", amounts), ("value", values)):
+        bad = np.flatnonzero(~(np.isfinite(array) & (array > 0)))
+        if bad.size:
+            raise DataError(
+                f"{name} number {bad[0] + 1} is {array[bad[0]]:g}; expected a number above 0, as its logarithm is taken"
+            )
+    ratio = float(amounts.max() / amounts.min())
+    if ratio == 1:
+        raise DataError(f"all {len(amounts)} subjects have the dose {amounts[0]:g}; a slope needs two")
+    log_dose, log_value = np.log(amounts), np.log(values)
+    coefficients, variance, inverse = _least_squares(log_dose, log_value)
+    se, df = np.sqrt(variance * np.diag(inverse)), len(log_dose) - 2
+    width = float(stats.t.ppf((1 + level) / 2, df)) * se
+    limits = coefficients - width, coefficients + width
+    region = equivalence_region(ratio)
+    table = pd.DataFrame(
+        {"coef": coefficients, "se": se, "lower": limits[0], "upper": limits[1]},
+        index=pd.Index(["(intercept)", "log(dose)"], name="term"),
+    )
+    table.attrs = {
+        "ratio": ratio, "normalised": tuple(float(ratio ** (b - 1)) for b in (coefficients[1], limits[0][1], limits[1][1])),
+        "region": region, "verdict": slope_verdict(float(limits[0][1]), float(limits[1][1]), region),
+        "residual_sd": float(np.sqrt(variance)), "df": df, "level": level,
+    }  # fmt: skip
+    return table
+
+
+def slope_verdict(lower: float, upper: float, region: tuple[float, float]) -> str:
+    """What an interval of the slope says about proportionality.
+
+    Parameters
+    ----------
+    lower, upper : float
+        The interval.
+    region : tuple of float
+        Slopes that count as proportional.
+
+    Returns
+    -------
+    str
+        ``"proportional"``, ``"not proportional"`` or ``"cannot be shown"``.
+    """
+    if region[0] <= lower and upper <= region[1]:
+        return "proportional"
+    return "not proportional" if upper < region[0] or region[1] < lower else "cannot be shown"
 
 
 def from_draws(draws: pd.DataFrame, at: float, level: float) -> dict[str, tuple[float, ...]]:

@@ -5,7 +5,7 @@ from hypothesis.strategies import booleans, floats, lists
 
 from carkinetics.errors import DataError
 from carkinetics.response import logistic_firth, logistic_ml
-from carkinetics.response.logistic import is_separated
+from carkinetics.response.binary import is_separated
 
 # Acceptance F1.
 AUC = 1e3 * np.array([20, 35, 50, 60, 80, 100, 120, 150, 190, 220, 260, 300, 360, 420, 500, 600])

@@ -16,6 +16,7 @@ from scipy.special import expit, xlogy
 
 from carkinetics.errors import DataError, FitError
 from carkinetics.exposure.area import Floats
+from carkinetics.response.terms import standardised
 
 MAXIMUM_STEPS = 2000  # with Firth's penalty and separated groups each step gains one digit or less
 
@@ -108,14 +109,6 @@ def is_separated(x: ArrayLike, y: ArrayLike, trials: ArrayLike | None = None) ->
     return bool(-best.fun > 1e-7)
 
 
-def _standardised(design: Floats) -> tuple[Floats, Floats]:
-    """Design with centred, scaled columns, and the matrix that takes its coefficients back."""
-    centre, scale = design[:, 1:].mean(axis=0), design[:, 1:].std(axis=0)
-    back = np.diag(np.concatenate([[1.0], 1 / scale]))
-    back[0, 1:] = -centre / scale
-    return design @ back, back
-
-
 def _information(design: Floats, counts: Floats, p: Floats) -> Floats:
     """Fisher information."""
     return (design.T * (counts * p * (1 - p))) @ design
@@ -163,7 +156,7 @@ def _newton(design: Floats, events: Floats, counts: Floats, *, firth: bool) -> F
 
 def _result(design: Floats, events: Floats, counts: Floats, *, firth: bool, separated: bool, message: str) -> LogisticFit:  # fmt: skip
     """Fit on the standardised scale and go back."""
-    scaled, back = _standardised(design)
+    scaled, back = standardised(design)
     gamma = _newton(scaled, events, counts, firth=firth)
     eta = scaled @ gamma
     covariance = back @ np.linalg.inv(_information(scaled, counts, expit(eta))) @ back.T
