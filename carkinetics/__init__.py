@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from carkinetics.response import aalen_johansen as aalen_johansen
     from carkinetics.response import binomial_interval as binomial_interval
     from carkinetics.response import cox as cox
+    from carkinetics.response import derive_event as derive_event
+    from carkinetics.response import derive_response as derive_response
     from carkinetics.response import dose_exposure as dose_exposure
     from carkinetics.response import fit_grade as fit_grade
     from carkinetics.response import kaplan_meier as kaplan_meier
@@ -93,6 +95,8 @@ _HOME = {
     "held_out": "fit",
     "exposure_from": "exposure",
     "Exposure": "exposure",
+    "derive_event": "response",
+    "derive_response": "response",
     "dose_exposure": "response",
     "fit_grade": "response",
     "aalen_johansen": "response",

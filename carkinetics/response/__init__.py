@@ -3,10 +3,12 @@
 from carkinetics.response.binary import logistic_firth, logistic_ml
 from carkinetics.response.caution import exposure_response_findings
 from carkinetics.response.dose import DoseExposure, dose_exposure, equivalence_region
+from carkinetics.response.event import derive_event
 from carkinetics.response.grade import GradeModel, fit_grade
 from carkinetics.response.hazard import cox, parametric_survival
 from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
+from carkinetics.response.recist import derive_response
 from carkinetics.response.regression import logistic, ordinal
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 
@@ -16,6 +18,8 @@ __all__ = [
     "aalen_johansen",
     "binomial_interval",
     "cox",
+    "derive_event",
+    "derive_response",
     "dose_exposure",
     "equivalence_region",
     "exposure_response_findings",
