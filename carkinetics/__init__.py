@@ -48,20 +48,25 @@ if TYPE_CHECKING:
     from carkinetics.model import simulate as simulate
     from carkinetics.report import write_report as write_report
     from carkinetics.response import aalen_johansen as aalen_johansen
+    from carkinetics.response import antibody_status as antibody_status
     from carkinetics.response import binomial_interval as binomial_interval
     from carkinetics.response import cox as cox
     from carkinetics.response import derive_event as derive_event
     from carkinetics.response import derive_response as derive_response
     from carkinetics.response import dose_exposure as dose_exposure
+    from carkinetics.response import dose_limiting as dose_limiting
     from carkinetics.response import fit_grade as fit_grade
     from carkinetics.response import kaplan_meier as kaplan_meier
     from carkinetics.response import log_rank as log_rank
     from carkinetics.response import logistic as logistic
+    from carkinetics.response import marker_summary as marker_summary
     from carkinetics.response import ordinal as ordinal
     from carkinetics.response import parametric_survival as parametric_survival
     from carkinetics.response import power_model as power_model
     from carkinetics.response import proportions as proportions
     from carkinetics.response import survival_table as survival_table
+    from carkinetics.response import toxicity_table as toxicity_table
+    from carkinetics.response import worst_grade as worst_grade
 
 # Public name → the module that has it, in the order of an analysis.
 _HOME = {
@@ -96,6 +101,11 @@ _HOME = {
     "exposure_from": "exposure",
     "Exposure": "exposure",
     "derive_event": "response",
+    "antibody_status": "response",
+    "marker_summary": "response",
+    "dose_limiting": "response",
+    "toxicity_table": "response",
+    "worst_grade": "response",
     "derive_response": "response",
     "dose_exposure": "response",
     "fit_grade": "response",

@@ -6,21 +6,25 @@ from carkinetics.response.dose import DoseExposure, dose_exposure, equivalence_r
 from carkinetics.response.event import derive_event
 from carkinetics.response.grade import GradeModel, fit_grade
 from carkinetics.response.hazard import cox, parametric_survival
+from carkinetics.response.marker import antibody_status, marker_summary
 from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
 from carkinetics.response.recist import derive_response
 from carkinetics.response.regression import logistic, ordinal
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
+from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
 
 __all__ = [
     "DoseExposure",
     "GradeModel",
     "aalen_johansen",
+    "antibody_status",
     "binomial_interval",
     "cox",
     "derive_event",
     "derive_response",
     "dose_exposure",
+    "dose_limiting",
     "equivalence_region",
     "exposure_response_findings",
     "fit_grade",
@@ -29,9 +33,12 @@ __all__ = [
     "logistic",
     "logistic_firth",
     "logistic_ml",
+    "marker_summary",
     "ordinal",
     "parametric_survival",
     "power_model",
     "proportions",
     "survival_table",
+    "toxicity_table",
+    "worst_grade",
 ]
