@@ -5,6 +5,8 @@ from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.model import model_course
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.response import dose_exposure, exposure_response
+from carkinetics.plot.survival import survival_curves
+from carkinetics.plot.tumour import spider, swimmer, waterfall
 from carkinetics.plot.vpc import vpc
 
 __all__ = [
@@ -16,6 +18,10 @@ __all__ = [
     "prior_posterior",
     "profiles",
     "ranks",
+    "spider",
+    "survival_curves",
+    "swimmer",
     "trace",
     "vpc",
+    "waterfall",
 ]

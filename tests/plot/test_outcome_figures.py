@@ -1,0 +1,82 @@
+"""Figures of response and survival: what they show is what the tables say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from carkinetics.errors import DataError
+from carkinetics.plot import spider, survival_curves, swimmer, waterfall
+from carkinetics.plot.axes import png
+from carkinetics.response import derive_event, derive_response
+
+LESIONS = pd.DataFrame(
+    [(s, day, "T1", "target", size, "") for s, sizes in {"a": (100, 60, 40), "b": (50, 80, 90), "c": (30, 30)}.items()
+     for day, size in zip((0, 56, 112), sizes, strict=False)] + [("b", 56, "N", "new", None, "")],
+    columns=["subject", "day", "lesion", "kind", "size_mm", "status"],
+)  # fmt: skip
+RESPONSES = derive_response(LESIONS)
+DOSE = {"a": 1e6, "b": 1e5, "c": 1e6}
+END = derive_event(
+    "os",
+    pd.DataFrame({"subject": list("abc"), "death": [np.nan, 150, np.nan], "last_alive": [300, np.nan, 80]}),
+)
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_a_waterfall_is_in_order_with_new_lesions_marked():
+    ax = waterfall(RESPONSES, DOSE)
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights == pytest.approx([60, 0.5, -60])
+    assert texts(ax) == ["*"]
+    assert png(ax).startswith(b"\x89PNG")
+    some = pd.concat([RESPONSES, derive_response(LESIONS.iloc[:1].assign(subject="d"))])
+    assert (
+        waterfall(some.assign(change_pct=some["change_pct"].where(some["subject"] != "c")))
+        .get_title("left")
+        .startswith("1 pat")
+    )
+
+
+def test_a_spider_starts_at_the_infusion():
+    ax = spider(RESPONSES, DOSE)
+    lines = [
+        line
+        for line in ax.lines
+        if len(line.get_xdata()) > 1 and line.get_xdata()[0] == 0 and line.get_marker() == "o"
+    ]
+    assert [line.get_ydata()[-1] for line in lines] == pytest.approx([-60, 80, 0])
+    assert png(ax).startswith(b"\x89PNG")
+
+
+def test_a_swimmer_has_the_longest_on_top_and_says_who_is_alive():
+    ax = swimmer(RESPONSES, END, DOSE)
+    assert [bar.get_width() for bar in ax.patches] == [80, 150, 300]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["c", "b", "a"]
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert {"PR", "PD", "SD", "death", "alive at last contact"} <= {*names}
+    assert png(ax).startswith(b"\x89PNG")
+
+
+def test_survival_curves_have_numbers_at_risk_and_medians():
+    time, event, arm = [6, 6, 7, 9, 10, 1, 2, 3, 4, 5], [1, 1, 0, 0, 1, 1, 1, 1, 1, 1], ["x"] * 5 + ["y"] * 5
+    ax = survival_curves(time, event, arm)
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend[1].startswith("y: median 3 (95 % CI 1 to ")
+    shown = texts(ax)
+    assert shown[0] == "At risk"
+    assert shown[shown.index("y") + 1 :][:3] == ["5", "4", "2"]
+    assert png(ax).startswith(b"\x89PNG")
+    alone = survival_curves([1, 2, 3], [0, 0, 0])
+    assert alone.get_legend().get_texts()[0].get_text().startswith("median not reached")
+    with pytest.raises(DataError, match="by has 6 groups"):
+        survival_curves(range(1, 7), [1] * 6, list("abcdef"))
+
+
+def test_what_cannot_be_drawn_is_said():
+    with pytest.raises(DataError, match="no visit has a change"):
+        waterfall(RESPONSES.assign(change_pct=np.nan))
+    with pytest.raises(DataError, match="by has no group for subject 'c'"):
+        spider(RESPONSES, {"a": 1, "b": 1})
