@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from carkinetics.response import derive_response as derive_response
     from carkinetics.response import dose_exposure as dose_exposure
     from carkinetics.response import dose_limiting as dose_limiting
+    from carkinetics.response import exposure_response as exposure_response
     from carkinetics.response import fit_grade as fit_grade
     from carkinetics.response import kaplan_meier as kaplan_meier
     from carkinetics.response import log_rank as log_rank
@@ -108,6 +109,7 @@ _HOME = {
     "worst_grade": "response",
     "derive_response": "response",
     "dose_exposure": "response",
+    "exposure_response": "response",
     "fit_grade": "response",
     "aalen_johansen": "response",
     "binomial_interval": "response",

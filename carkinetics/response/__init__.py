@@ -11,11 +11,13 @@ from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
 from carkinetics.response.recist import derive_response
 from carkinetics.response.regression import logistic, ordinal
+from carkinetics.response.relate import ExposureResponse, exposure_response
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
 
 __all__ = [
     "DoseExposure",
+    "ExposureResponse",
     "GradeModel",
     "aalen_johansen",
     "antibody_status",
@@ -26,6 +28,7 @@ __all__ = [
     "dose_exposure",
     "dose_limiting",
     "equivalence_region",
+    "exposure_response",
     "exposure_response_findings",
     "fit_grade",
     "kaplan_meier",

@@ -84,8 +84,24 @@ class GradeModel:
         return f"<GradeModel: {outcome} on {on}, {self.events} events in {self.n} subjects>"
 
 
-def _predictor(on: str) -> tuple[str, bool]:
-    """Metric, and whether its logarithm is taken."""
+def split_predictor(on: str) -> tuple[str, bool]:
+    """Read a predictor.
+
+    Parameters
+    ----------
+    on : str
+        ``"log(metric)"`` or a metric.
+
+    Returns
+    -------
+    tuple of (str, bool)
+        The metric, and whether its logarithm is taken.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
     match = _LOG.fullmatch(on.strip())
     if match:
         return match[1], True
@@ -233,7 +249,7 @@ def fit_grade(
         )
     if seed < 0:
         raise ConfigError(f"seed is {seed}; expected a number from 0")
-    metric, log = _predictor(on)
+    metric, log = split_predictor(on)
     happened = parse_outcome(outcome, data.subjects)
     reasons = happened.isna().map({True: f"outcome {outcome!r} is missing", False: ""})
     values, samples, excluded = usable_exposure(exposure, metric, reasons, positive=log)
