@@ -151,7 +151,9 @@ CASES = {
     "barros2021": library("barros2021", "mice, CAR-T cells, memory cells and tumour to day 60", "memory", "tumour", times=EARLY
     ),
     "liu2022_memory": library("liu2022_memory", "CAR-T levels and blasts", "blasts"),
-    "leontriana2021": library("leontriana2021", "CAR-T cells, leukaemia and B cells", "leukaemia", "b_cells"),
+    "leontriana2021": library(
+        "leontriana2021", "CAR-T cells, leukaemia and B cells to day 60", "leukaemia", "b_cells", times=EARLY
+    ),
     "carrgo2020": library(
         "carrgo2020", "wells, CAR-T cells and cell index", "tumour", times=(0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4),
     ),
