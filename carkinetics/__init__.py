@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from carkinetics.response import derive_response as derive_response
     from carkinetics.response import dose_exposure as dose_exposure
     from carkinetics.response import dose_limiting as dose_limiting
+    from carkinetics.response import e_value as e_value
     from carkinetics.response import exposure_response as exposure_response
     from carkinetics.response import fit_grade as fit_grade
     from carkinetics.response import kaplan_meier as kaplan_meier
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from carkinetics.response import parametric_survival as parametric_survival
     from carkinetics.response import power_model as power_model
     from carkinetics.response import proportions as proportions
+    from carkinetics.response import quadrant_table as quadrant_table
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
@@ -110,6 +112,8 @@ _HOME = {
     "derive_response": "response",
     "dose_exposure": "response",
     "exposure_response": "response",
+    "e_value": "response",
+    "quadrant_table": "response",
     "fit_grade": "response",
     "aalen_johansen": "response",
     "binomial_interval": "response",

@@ -4,6 +4,7 @@ from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.model import model_course
 from carkinetics.plot.profile import profiles
+from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
 from carkinetics.plot.survival import survival_curves
 from carkinetics.plot.tumour import spider, swimmer, waterfall
@@ -17,6 +18,7 @@ __all__ = [
     "model_course",
     "prior_posterior",
     "profiles",
+    "quadrants",
     "ranks",
     "spider",
     "survival_curves",

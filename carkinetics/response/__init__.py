@@ -2,6 +2,7 @@
 
 from carkinetics.response.binary import logistic_firth, logistic_ml
 from carkinetics.response.caution import exposure_response_findings
+from carkinetics.response.confounding import e_value, quadrant_table
 from carkinetics.response.dose import DoseExposure, dose_exposure, equivalence_region
 from carkinetics.response.event import derive_event
 from carkinetics.response.grade import GradeModel, fit_grade
@@ -27,6 +28,7 @@ __all__ = [
     "derive_response",
     "dose_exposure",
     "dose_limiting",
+    "e_value",
     "equivalence_region",
     "exposure_response",
     "exposure_response_findings",
@@ -41,6 +43,7 @@ __all__ = [
     "parametric_survival",
     "power_model",
     "proportions",
+    "quadrant_table",
     "survival_table",
     "toxicity_table",
     "worst_grade",
