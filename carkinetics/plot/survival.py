@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from carkinetics.errors import DataError
 from carkinetics.plot.axes import new_axes
-from carkinetics.plot.style import PALETTE, group_label, safe, styled
+from carkinetics.plot.style import PALETTE, group_label, styled
 from carkinetics.response.survival import at_risk, kaplan_meier, survival_table, times_and_events
 
 MOST_GROUPS = 5
@@ -112,7 +112,7 @@ def _risk_table(ax: Axes, time: np.ndarray, groups: pd.Series, names: list[objec
             ax.text(
                 -0.05,
                 y,
-                safe(group_label(name), 14),
+                group_label(name),
                 transform=ax.transAxes,
                 ha="right",
                 va="center",

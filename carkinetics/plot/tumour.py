@@ -91,7 +91,7 @@ def waterfall(
     groups = _groups(best.index.tolist(), by)
     colours = _colours(groups)
     new = responses.groupby("subject")["new_lesion"].any()
-    ax = new_axes(max(6.4, 0.16 * len(best)), 4.2) if ax is None else ax
+    ax = new_axes(min(11.0, max(6.4, 0.12 * len(best))), 4.2) if ax is None else ax
     # A change of exactly 0 would leave no bar to see.
     heights = best.where(best.abs() > 0.5, 0.5)
     ax.bar(range(len(best)), heights, color=[colours[groups[s]] for s in best.index], width=0.8, zorder=3)
@@ -105,7 +105,7 @@ def waterfall(
     ax.set_ylabel("Best change of target lesions (%)")
     without = responses["subject"].nunique() - len(best)
     if without:
-        ax.set_title(f"{without} patients without a measured change are not shown", loc="left", fontsize=9.5)
+        ax.set_title(f"Without a measured change and not shown: {without}", loc="left", fontsize=9.5)
     handles: list[Line2D | Patch] = [
         Patch(color=colour, label=group_label(name)) for name, colour in colours.items() if str(name)
     ]

@@ -178,7 +178,8 @@ def _one_subject(subject: str, rows: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(found, columns=columns)
     table.insert(0, "subject", subject)
     start = float(targets.sum()) if len(targets) else np.nan
-    table.insert(4, "change_pct", 100 * (table["sum_mm"] / start - 1) if start else np.nan)
+    change = 100 * (table["sum_mm"] / start - 1) if start else np.nan
+    table.insert(4, "change_pct", np.where(table["day"] > baseline, change, np.nan))
     table.attrs["baseline"] = baseline
     return table
 

@@ -28,7 +28,7 @@ from carkinetics.response.inputs import usable_exposure
 from carkinetics.response.outcome import parse_outcome
 from carkinetics.response.pooling import pool
 from carkinetics.response.regression import logistic, ordinal
-from carkinetics.response.timing import at_landmark, complete_on, refuse_late_exposure
+from carkinetics.response.timing import at_landmark, complete_on, refuse_late_exposure, refuse_late_window
 
 FEWEST = 5
 _WORDS = re.compile(r"[^\W\d]\w*")
@@ -191,21 +191,18 @@ def _check_timing(
     exposure: Exposure, metric: str, answer: pd.DataFrame, subjects: pd.DataFrame, outcome: str, duration: str, onset: str,
     landmark: float | None,
 ) -> None:  # fmt: skip
+    complete = complete_on(exposure, metric, answer.index)
     if duration:
-        refuse_late_exposure(
-            complete_on(exposure, metric, answer.index),
-            answer[duration].astype(float),
-            metric,
-            duration,
-            landmark,
-        )
+        refuse_late_window(complete, answer[duration].astype(float), metric, duration, landmark)
     elif onset:
         if onset not in subjects:
             raise DataError(
                 f"subjects has no column {onset!r}{did_you_mean(onset, [str(c) for c in subjects.columns])}"
             )
         days = pd.to_numeric(subjects.loc[answer.index, onset]).astype(float).fillna(np.inf)
-        refuse_late_exposure(complete_on(exposure, metric, answer.index), days, metric, outcome, None)
+        if answer["outcome"].nunique() == 2:  # the onset of a grade that does not count is none
+            days = days.where(answer["outcome"].astype(bool), np.inf)
+        refuse_late_exposure(complete, days, metric, outcome)
 
 
 def _picked(samples: Floats, draws: int, seed: int) -> Floats:

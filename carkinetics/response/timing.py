@@ -8,10 +8,9 @@ import pandas as pd
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure.table import Exposure, window_end
 
-WAYS = (
-    "Three sound ways: a landmark (landmark={day:g}: only those still free of it then, {lost} of {n} are lost), exposure up to each moment "
-    "(an earlier window such as auc_0_7, or exposure that changes with time), or a joint model of kinetics and outcome"
-)
+LANDMARK = "a landmark (landmark={day:.3g}: only those still free of it then, {lost} of {n} are lost)"
+EARLIER = "exposure up to each moment (an earlier window such as auc_0_7, or exposure that changes with time)"
+JOINT = "a joint model of kinetics and outcome"
 
 
 class TimingError(ConfigError):
@@ -43,46 +42,79 @@ def complete_on(exposure: Exposure, metric: str, subjects: pd.Index) -> pd.Serie
     return pd.Series(np.inf, index=subjects)
 
 
-def refuse_late_exposure(
-    complete: pd.Series, onset: pd.Series, metric: str, outcome: str, landmark: float | None
-) -> None:
-    """Refuse an exposure that ends after the outcome of some subjects.
+def refuse_late_exposure(complete: pd.Series, onset: pd.Series, metric: str, outcome: str) -> None:
+    """Refuse an exposure that is complete only after the onset of a graded outcome of some subjects.
 
     Parameters
     ----------
     complete : pandas.Series
         Day on which each subject's exposure is known.
     onset : pandas.Series
-        Day of each subject's outcome, or of the end of its observation; infinite for who never had it.
+        Day of each subject's outcome; infinite for who did not have it.
     metric, outcome : str
         For the message.
-    landmark : float or None
-        Day from which on the outcome counts; subjects with an earlier one must be gone already.
 
     Raises
     ------
     TimingError
         With the number of subjects and the ways that are sound.
     """
-    day = float(landmark) if landmark is not None else 0.0
-    late = complete > np.maximum(onset, day) if landmark is None else complete > day
+    late = complete > onset
+    if late.any():
+        raise TimingError(
+            f"{metric} against {outcome}: in {int(late.sum())} of the {int(np.isfinite(onset).sum())} subjects with the outcome it began "
+            f"before the exposure was complete{_example(complete, onset, late)}, and what came later cannot have caused it. Sound are {EARLIER}, "
+            f"or {JOINT}"
+        )
+
+
+def refuse_late_window(
+    complete: pd.Series, time: pd.Series, metric: str, outcome: str, landmark: float | None
+) -> None:
+    """Refuse an exposure that is complete only after the event, or the end of observation, of some subjects.
+
+    Parameters
+    ----------
+    complete : pandas.Series
+        Day on which each subject's exposure is known.
+    time : pandas.Series
+        Day of each subject's event, or of the end of its observation.
+    metric, outcome : str
+        For the message.
+    landmark : float or None
+        Day from which on events count.
+
+    Raises
+    ------
+    TimingError
+        With the number of subjects and the ways that are sound.
+    """
+    late = complete > (time if landmark is None else landmark)
     if not late.any():
         return
-    last = (
-        float(complete[late & np.isfinite(complete)].max()) if np.isfinite(complete[late]).any() else np.nan
-    )
-    known = f"day {last:g}" if np.isfinite(last) else "a day that the exposure does not tell"
+    known = complete[late & np.isfinite(complete)]
+    last = float(known.max()) if len(known) else np.nan
     if landmark is not None:
-        raise TimingError(
-            f"landmark={day:g} is before {known}, on which {metric} is known; take a landmark from then on"
+        until = (
+            f"day {last:.3g}, on which {metric} is known in all"
+            if len(known)
+            else f"a day by which {metric} is known"
         )
-    advised = last if np.isfinite(last) else 28.0
-    ways = WAYS.format(day=advised, lost=int((onset < advised).sum()), n=len(onset))
+        raise TimingError(f"landmark={landmark:g} is before {until}; take a landmark from then on")
+    advised = last if len(known) else 28.0
+    ways = LANDMARK.format(day=advised, lost=int((time < advised).sum()), n=len(time))
     raise TimingError(
-        f"{metric} against {outcome}: in {int(late.sum())} of {len(onset)} subjects the exposure is complete (up to {known}) only after the "
-        f"outcome, or the end of observation, has come (subject {late.index[late][0]}: day {onset[late].iloc[0]:g}), so that a longer life "
-        f"gives a larger exposure and not the reverse. {ways}"
+        f"{metric} against {outcome}: in {int(late.sum())} of {len(time)} subjects the event, or the end of observation, came before the "
+        f"exposure was complete{_example(complete, time, late)}, so that a longer life gives a larger exposure and not the reverse. Three sound ways: {ways}, "
+        f"{EARLIER}, or {JOINT}"
     )
+
+
+def _example(complete: pd.Series, time: pd.Series, late: pd.Series) -> str:
+    subject = late.index[late][0]
+    if not np.isfinite(complete[subject]):
+        return f" (subject {subject}: day {time[subject]:g}; the exposure does not tell when it is complete)"
+    return f" (subject {subject}: day {time[subject]:g}, complete on day {complete[subject]:.3g})"
 
 
 def at_landmark(time: pd.Series, event: pd.Series, day: float) -> tuple[pd.Series, pd.Series, pd.Series]:

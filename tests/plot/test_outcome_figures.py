@@ -36,7 +36,7 @@ def test_a_waterfall_is_in_order_with_new_lesions_marked():
     assert (
         waterfall(some.assign(change_pct=some["change_pct"].where(some["subject"] != "c")))
         .get_title("left")
-        .startswith("1 pat")
+        .startswith("Without a measured change and not shown: 2")
     )
 
 

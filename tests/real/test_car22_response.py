@@ -45,7 +45,9 @@ def test_hlh_goes_with_expansion_and_point_values_say_so_too_strongly(patients, 
 
 
 def test_crs_that_began_before_the_peak_is_not_explained_by_the_peak(patients, exposure):
-    with pytest.raises(TimingError, match=r"cmax against crs_max_grade >= 2: in \d+ of \d+ subjects"):
+    with pytest.raises(
+        TimingError, match=r"cmax against crs_max_grade >= 2: in \d+ of the \d+ subjects with the outcome"
+    ):
         ck.exposure_response(exposure, patients, outcome="crs_max_grade >= 2", onset="crs_day")
     unchecked = ck.exposure_response(exposure, patients, outcome="crs_max_grade >= 2", adjust=["log(burden)"])
     assert unchecked.table.loc["log(cmax)", "ratio"] > 1

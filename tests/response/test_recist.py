@@ -76,6 +76,7 @@ def test_the_table_has_what_a_spider_plot_needs():
     assert table["best"].tolist() == ["PR", "PR"]
     nobody = derive_response(of_sums(100))
     assert nobody[["response", "best"]].to_numpy().tolist() == [["NE", "NE"]]
+    assert nobody["change_pct"].isna().all()
 
 
 TABLE_3 = [

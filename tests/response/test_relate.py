@@ -106,11 +106,13 @@ def test_an_area_that_ends_after_progression_is_refused(trial):
 
 def test_a_grade_that_began_before_the_peak_is_refused(make_study):
     exposure, data = make_study(
-        [1e3] * 3 + [3e3] * 3, metric="cmax", crs=[0, 1, 0, 1, 1, 0], day=[np.nan, 3, np.nan, 9, 12, np.nan]
+        [1e3] * 3 + [3e3] * 3, metric="cmax", crs=[0, 1, 0, 1, 1, 0], day=[5, 3, np.nan, 9, 12, np.nan]
     )
     peak = exposure.table.assign(metric="tmax", value=7.0, unit="day")
     both = type(exposure)(pd.concat([exposure.table, peak], ignore_index=True))
-    with pytest.raises(TimingError, match=r"in 1 of 6 subjects.*subject s01: day 3"):
+    with pytest.raises(
+        TimingError, match=r"in 1 of the 3 subjects with the outcome.*subject s01: day 3, complete on day 7"
+    ):
         exposure_response(both, data, outcome="crs >= 1", onset="day")
     later = data.subjects.assign(day=[np.nan, 8, np.nan, 9, 12, np.nan])
     assert (
