@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 
 from carkinetics.fit.approximate import Approximation, inverse
@@ -353,6 +352,8 @@ def coordinate_sets(chains: Sequence[Floats], population: Population) -> list[tu
     list of (coordinates, weight)
         As `population_tuning` takes them.
     """
+    from arviz_stats.base import array_stats  # takes two seconds to import
+
     c, d, q, _ = sizes(population)
     n = chains[0].shape[1]
     sets: list[tuple[list[int], float]] = [(list(range(n)), 1.0)]

@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError, FitError
@@ -212,6 +211,8 @@ def _between(problem: Problem, draws: Draws, s: int, sd: Floats) -> Floats:
 
 def _psis(left_out: Floats, predicted: Floats) -> tuple[float, float]:
     """Expected log density of ``predicted`` without the subject, whose log-likelihood is ``left_out``."""
+    from arviz_stats.base import array_stats  # takes two seconds to import
+
     usable = np.isfinite(left_out) & np.isfinite(predicted)
     if usable.sum() < 20:
         return -np.inf, np.inf

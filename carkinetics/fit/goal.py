@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError, did_you_mean
@@ -108,6 +107,8 @@ def progress_of(draws: Floats) -> Progress:
     Progress
         Of the worst quantity; NaN counts as not reached.
     """
+    from arviz_stats.base import array_stats  # takes two seconds to import
+
     if draws.shape[0] < 2 or draws.shape[1] < 4:
         return Progress(0.0, np.inf)
     ess, rhat = np.inf, 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from arviz_stats.base import array_stats
 from numpy.typing import NDArray
 
 # Above it, weights do not correct an approximation at any size that can be afforded (Vehtari A et al. JMLR 2024;25:72).
@@ -30,6 +29,8 @@ def choose(
         Positions, and k. Up to k = 0.7 they are resampled by the smoothed weights without replacement (Zhang L et al.
         JMLR 2022;23:306); above, the first ones, unweighted: the few heaviest would pretend to be the posterior.
     """
+    from arviz_stats.base import array_stats  # takes two seconds to import
+
     finite = np.flatnonzero(np.isfinite(log_weight))
     if len(finite) < max(n, 20):
         return np.resize(finite if len(finite) else np.arange(len(log_weight)), n), np.inf

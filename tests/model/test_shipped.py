@@ -12,7 +12,8 @@ from carkinetics.model.solve import check_values, complete_values, with_derived
 
 NAMES = [path.stem for path in model_files()]
 # Six solutions of kirouac2023 take longer than all others together.
-QUICK = [pytest.param(n, marks=pytest.mark.slow) if n == "kirouac2023" else n for n in NAMES]
+SLOW = ("kirouac2023", "hardiansyah2019")  # seconds of solving each
+QUICK = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in NAMES]
 
 # Acceptance A5-A7: the closed form at the typical values of Stein AM et al. CPT Pharmacometrics Syst Pharmacol
 # 2019;8:285-295, Table 1, evaluated independently.

@@ -219,6 +219,7 @@ def test_two_fits_of_one_model_are_told_apart(good_fit, tmp_path):
         assert f"Fit of {name} (stein2019)" in page
 
 
+@pytest.mark.slow  # draws a whole report each
 @pytest.mark.parametrize(("z", "word"), [(1.3, "agree"), (-7.0, "DISAGREE")])
 def test_a_cross_check_stands_in_the_report(good_fit, tmp_path, z, word):
     names = good_fit.population().index[:3]

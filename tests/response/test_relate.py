@@ -69,10 +69,12 @@ def test_uncertain_exposure_flattens_the_slope_and_widens_its_interval(trial):
 def test_grades_are_proportional_odds_and_events_cox(trial):
     exposure, data = trial(grade=np.minimum(CRS + (np.median(BURDEN) < BURDEN), 2))
     assert (
-        exposure_response(exposure, data, outcome="grade", on="log(auc_0_28)").settings["model"]
+        exposure_response(exposure, data, outcome="grade", on="log(auc_0_28)", draws=20).settings["model"]
         == "proportional odds"
     )
-    found = exposure_response(exposure, data, duration="pfs", event="progressed", on="log(auc_0_28)")
+    found = exposure_response(
+        exposure, data, duration="pfs", event="progressed", on="log(auc_0_28)", draws=20
+    )
     assert found.settings["model"] == "Cox"
     plain = cox(
         pd.DataFrame({"t": EVENT_AT, "e": (EVENT_AT < 200).astype(int), "x": np.log(LEVELS)}),
@@ -93,7 +95,7 @@ def test_separated_groups_are_fitted_by_firth_and_said(make_study):
 def test_an_area_that_ends_after_progression_is_refused(trial):
     early = np.where(np.arange(60) < 9, 20.0, EVENT_AT)
     exposure, data = trial(pfs=early, progressed=np.ones(60, int))
-    asked = {"duration": "pfs", "event": "progressed", "on": "log(auc_0_28)"}
+    asked = {"duration": "pfs", "event": "progressed", "on": "log(auc_0_28)", "draws": 20}
     with pytest.raises(TimingError, match=r"in 9 of 60 subjects.*landmark=28.*9 of 60 are lost.*joint model"):
         exposure_response(exposure, data, **asked)
     found = exposure_response(exposure, data, **asked, landmark=28)
