@@ -17,7 +17,8 @@ from hypothesis import settings
 from carkinetics.dataset.table import PREDOSE, Dataset
 from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
 from carkinetics.model import Model, load_model, simulate
-from carkinetics.model.observe import draw_values, residual_error
+from carkinetics.model.observe import draw_values
+from carkinetics.model.residual import residual_error
 from carkinetics.model.solve import curve
 
 # A loaded machine is no reason for a property to fail.

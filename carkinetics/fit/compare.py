@@ -25,7 +25,7 @@ from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.predictive import Draws, take_draws
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.result import Fit
-from carkinetics.model.observe import RESIDUAL_ERRORS
+from carkinetics.model.residual import RESIDUAL_ERRORS
 
 Floats = NDArray[np.float64]
 SEPARATED = 2.0  # standard errors

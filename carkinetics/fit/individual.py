@@ -23,7 +23,7 @@ from carkinetics.errors import ConfigError
 from carkinetics.fit.problem import Problem, make_problem
 from carkinetics.fit.result import INTERVAL, PARAMETER_COLUMNS, Fit
 from carkinetics.fit.start import starting_values
-from carkinetics.model.observe import Rows
+from carkinetics.model.rows import Rows
 from carkinetics.model.spec import Model
 
 # Bounds in standard deviations of a new subject under the prior: reaching one means "not determined".

@@ -10,7 +10,7 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.fit.problem import Measured
 from carkinetics.fit.result import Fit
-from carkinetics.model.observe import residual_error
+from carkinetics.model.residual import residual_error
 
 
 def measured_outputs(fit: Fit) -> list[Measured]:

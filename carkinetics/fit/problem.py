@@ -22,15 +22,9 @@ from carkinetics.fit.covariate import Covariate, read_covariates
 from carkinetics.fit.inputs import subject_inputs
 from carkinetics.fit.layout import Layout, make_layout
 from carkinetics.model.mixture import Mixture
-from carkinetics.model.observe import (
-    ResidualError,
-    Rows,
-    joined_rows,
-    likelihood_rows,
-    log_likelihood,
-    residual_error,
-    scaled_level,
-)
+from carkinetics.model.observe import log_likelihood, scaled_level
+from carkinetics.model.residual import ResidualError, residual_error
+from carkinetics.model.rows import Rows, joined_rows, likelihood_rows
 from carkinetics.model.spec import Model
 
 

@@ -24,7 +24,8 @@ from carkinetics.fit.predictive import Floats, individual_parameters, subject_le
 from carkinetics.fit.problem import Measured
 from carkinetics.fit.replicate import limit_of, measured_level, replicates
 from carkinetics.fit.result import Fit
-from carkinetics.model.observe import STUDENT_DF, TINY, ResidualError, standard_deviation
+from carkinetics.model.observe import STUDENT_DF, TINY, standard_deviation
+from carkinetics.model.residual import ResidualError
 
 RESIDUAL_COLUMNS = (
     "subject", "time", "value", "status", "imputed", "dv", "pred", "ipred", "iwres", "npd",

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from carkinetics.model.graph import Graph
-from carkinetics.model.observe import RESIDUAL_ERRORS, TINY
+from carkinetics.model.observe import TINY
+from carkinetics.model.residual import RESIDUAL_ERRORS
 from carkinetics.model.spec import Model
 
 FROM_FREE = {"log": "exp", "logit": "logistic", "identity": ""}

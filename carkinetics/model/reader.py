@@ -24,9 +24,9 @@ from carkinetics.model.entries import (
     read_set,
 )
 from carkinetics.model.expression import SCALAR, Expression, evaluate, parse
-from carkinetics.model.observe import RESIDUAL_ERRORS
 from carkinetics.model.parts import Check, Input, Output, Parameter, ParameterSet, Quantity, State
 from carkinetics.model.place import Place
+from carkinetics.model.residual import RESIDUAL_ERRORS
 from carkinetics.model.shape import LINES, check_name, check_shape
 from carkinetics.model.solve import complete_values, with_derived
 from carkinetics.model.spec import Model

@@ -21,7 +21,8 @@ from carkinetics.dataset.table import (
     typed_table,
 )
 from carkinetics.errors import ConfigError, did_you_mean
-from carkinetics.model.observe import draw_values, residual_error
+from carkinetics.model.observe import draw_values
+from carkinetics.model.residual import residual_error
 from carkinetics.model.series import Series
 from carkinetics.model.solve import FEW_SETS, complete_values, curve
 from carkinetics.model.spec import Model

@@ -14,11 +14,11 @@ from carkinetics.model.observe import (
     _log_between,
     _log_cdf,
     draw_values,
-    likelihood_rows,
     log_likelihood,
-    residual_error,
     scaled_level,
 )
+from carkinetics.model.residual import residual_error
+from carkinetics.model.rows import likelihood_rows
 from carkinetics.model.solve import predict
 
 NAN = float("nan")
