@@ -7,18 +7,17 @@ finding that is an error; 2: finished, but not converged. The package is importe
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 import carkinetics as ck
 from carkinetics.errors import CarkineticsError, ConfigError
+from carkinetics.terminal import _plain, answer, frame, note, say, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +72,7 @@ def carkinetics(
 ) -> None:
     """CAR-T cellular kinetics: from a qPCR or flow table to exposure with uncertainty."""
     if version:
-        _say(ck.__version__)
+        say(ck.__version__)
     elif context.invoked_subcommand is None:
         context.get_help()  # which shows it
 
@@ -99,12 +98,12 @@ def models(
 ) -> None:
     """List the shipped models, or show one."""
     if layers:
-        _show(ck.layers(), as_json)
+        show(ck.layers(), as_json)
     elif name is None:
-        _show(ck.models()[["name", "purpose", "use", "data", "kind"]], as_json)
+        show(ck.models()[["name", "purpose", "use", "data", "kind"]], as_json)
     elif checks:
         table = ck.check_values(ck.load_model(name))
-        _show(table, as_json)
+        show(table, as_json)
         if not table["holds"].all():
             raise typer.Exit(FAILED)
     else:
@@ -118,7 +117,7 @@ def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, 
         _expect_writable(figure)
         figure.write_bytes(png(ck.plot.model_course(model)[0]))
     if toml or bibtex:
-        _say(
+        say(
             model.text.strip()
             if toml
             else model.bibtex or f"{model.name} has no BibTeX entry: {model.citation}"
@@ -137,7 +136,7 @@ def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, 
         }  # fmt: skip
         about["mixture"] = model.mixture.as_entry() if model.mixture else None
         sets = {name: {"meaning": one.meaning, "values": one.numbers} for name, one in model.sets.items()}
-        _say(json.dumps(about | {"sets": sets, "parameters": rows, "text": model.text}, indent=2))
+        say(json.dumps(about | {"sets": sets, "parameters": rows, "text": model.text}, indent=2))
         return
     parts = [f"{model.name}: {model.title}", model.purpose, model.citation, model.notes]
     parts += [f"For simulation only: {model.simulation_only}"] if model.simulation_only else []
@@ -145,9 +144,9 @@ def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, 
     if model.mixture:
         parts.append(f"Two classes of patients: {model.mixture}")
     parts += [f"Parameter set {one.name}: {one.meaning} ({one.source})" for one in model.sets.values()]
-    _say("\n".join(part for part in parts if part) + "\n")
-    _say("\n".join(_equations(model)) + "\n")
-    _show(_frame(rows), False)
+    say("\n".join(part for part in parts if part) + "\n")
+    say("\n".join(_equations(model)) + "\n")
+    show(frame(rows), False)
 
 
 def _equations(model: ck.Model) -> list[str]:
@@ -168,7 +167,7 @@ def check(
 ) -> None:  # fmt: skip
     """List everything that is wrong, doubtful or worth knowing in a table; exit 1 if any of it is an error."""
     found = ck.check(_read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column))
-    _show(found, as_json, empty="nothing to remark")
+    show(found, as_json, empty="nothing to remark")
     if (found["severity"] == "error").any():
         raise typer.Exit(FAILED)
 
@@ -187,7 +186,7 @@ def nca(
         metrics=metric or None,
         blq=blq,
     )
-    _answer(exposure.table, output, as_json)
+    answer(exposure.table, output, as_json)
 
 
 @app.command()
@@ -218,7 +217,7 @@ def fit(
         progress=True,
     )  # fmt: skip
     found.save(output)
-    _show(found.population().reset_index(), False)
+    show(found.population().reset_index(), False)
     _finish(ck.diagnose(found), f"saved {output}")
 
 
@@ -231,9 +230,9 @@ def diagnose(
     """Say whether a saved fit converged, and what the data did not inform; exit 2 if it did not converge."""
     found = ck.diagnose(ck.load_fit(fit))
     if as_json:
-        _say(json.dumps({**found.attrs, "findings": found.to_dict("records")}, indent=2))
+        say(json.dumps({**found.attrs, "findings": found.to_dict("records")}, indent=2))
     else:
-        _show(found, False, empty="nothing to remark")
+        show(found, False, empty="nothing to remark")
     _finish(found, quiet=as_json)
     if strict and (found["severity"] == "warning").any():
         raise typer.Exit(FAILED)
@@ -243,7 +242,7 @@ def diagnose(
 def exposure(fit: FitPath, metric: Metrics = None, output: Output = None, as_json: AsJson = False) -> None:
     """Exposure metrics of every subject from a saved fit, with their uncertainty; exit 2 if it did not converge."""
     found = ck.load_fit(fit)
-    _answer(ck.exposure_from(found, metrics=metric or None).table, output, as_json)
+    answer(ck.exposure_from(found, metrics=metric or None).table, output, as_json)
     _finish(ck.diagnose(found), str(fit))
 
 
@@ -264,8 +263,8 @@ def respond(
     result = ck.fit_grade(
         ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, on=on, seed=seed
     )
-    _answer(result.table, output, as_json)
-    _note(result.statement)
+    answer(result.table, output, as_json)
+    note(result.statement)
     _finish(ck.diagnose(found), str(fit))
 
 
@@ -283,10 +282,10 @@ def report(
     first = loaded[0]
     observed = ck.nca(first.data, assay=first.settings["assay"])
     ck.write_report(output, first.data, *loaded, observed, ck.exposure_from(first), title=title)
-    _say(str(output))
+    say(str(output))
     verdicts = [ck.diagnose(found).attrs for found in loaded]
     for path, verdict in zip(fits, verdicts, strict=True):
-        _note(f"{path}: {verdict['verdict']}")
+        note(f"{path}: {verdict['verdict']}")
     if not all(verdict["converged"] for verdict in verdicts):
         raise typer.Exit(NOT_CONVERGED)
 
@@ -301,15 +300,15 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study file: check, fit, diagnose, derive, report. What is done and unchanged is not done again."""
-    result = ck.run_study(study, seed=seed, output=output, progress=_note)
+    result = ck.run_study(study, seed=seed, output=output, progress=note)
     if as_json:
         answer = {
             "report": str(result.report), "folder": str(result.folder), "converged": result.converged,
             "verdict": result.verdict, "steps": result.steps.to_dict("records"),
         }  # fmt: skip
-        _say(json.dumps(answer, indent=2))
+        say(json.dumps(answer, indent=2))
     else:
-        _say(f"report: {_near(result.report)}\n{result.verdict}")
+        say(f"report: {_near(result.report)}\n{result.verdict}")
     if len(result.failures):
         raise typer.Exit(FAILED)
     if result.converged is False:
@@ -399,58 +398,11 @@ def _pairs(option: str, texts: list[str] | None, expected: str, most: int = 0) -
 def _finish(found: pd.DataFrame, words: str = "", *, quiet: bool = False) -> None:
     """Say the verdict on stderr; exit 2 if it is a bad one."""
     if not quiet:
-        _note(f"{words}{': ' if words else ''}{found.attrs['verdict']}")
+        note(f"{words}{': ' if words else ''}{found.attrs['verdict']}")
     if not found.attrs["converged"]:
         raise typer.Exit(NOT_CONVERGED)
-
-
-def _answer(table: pd.DataFrame, output: Path | None, as_json: bool) -> None:
-    """Write a table to the file that was named, or show it."""
-    if output is None:
-        _show(table, as_json)
-        return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(output, index=False, lineterminator="\n")
-    _say(str(output))
-
-
-def _show(table: pd.DataFrame, as_json: bool, *, empty: str = "no rows") -> None:
-    """A table for a person, as CSV for a pipe, or as JSON."""
-    if as_json:
-        _say(json.dumps(json.loads(table.to_json(orient="records")), indent=2))
-    elif table.empty:
-        _say(empty)
-    elif not sys.stdout.isatty():
-        _say(table.to_csv(index=False, lineterminator="\n").rstrip("\n"))
-    else:
-        shown = Table(*map(str, table.columns))
-        for row in table.itertuples(index=False):
-            shown.add_row(*(_plain(f"{cell:.4g}" if isinstance(cell, float) else str(cell)) for cell in row))
-        Console().print(shown)
-
-
-def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(list(rows))
-
-
-def _plain(text: str) -> str:
-    """Square brackets of the data are not rich's markup."""
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _near(path: Path) -> Path:
     """The path as it is named from the current folder, if it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
