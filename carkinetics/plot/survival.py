@@ -68,7 +68,7 @@ def survival_curves(
     ax.set_xlim(0, when.max() * 1.02)
     ax.set_xlabel(f"Time since the infusion ({unit})")
     ax.set_ylabel(f"{label}, probability")
-    ax.legend(loc="upper right" if by is not None or len(names) else "best")
+    ax.legend(loc="upper right")
     _risk_table(ax, when, groups, names)
     return ax
 

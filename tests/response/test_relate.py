@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.response import cox, exposure_response, kaplan_meier, logistic
+from carkinetics.response import cox, exposure_response, logistic
 from carkinetics.response.pooling import pool
 from carkinetics.response.timing import TimingError
 
@@ -164,4 +164,3 @@ def test_under_no_effect_the_naive_area_rejects_and_the_landmark_does_not(make_s
         sys.stdout.write(f"\nrejected at 5 %: naive {naive / 400:.3f}, landmark {sound / 400:.3f}\n")
     assert naive > 120
     assert sound < 34
-    assert kaplan_meier(time, np.ones(60)).attrs["events"] == 60
