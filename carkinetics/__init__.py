@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from carkinetics.dataset import read_nonmem as read_nonmem
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.exposure import Exposure as Exposure
+    from carkinetics.exposure import exposure_course as exposure_course
     from carkinetics.exposure import exposure_from as exposure_from
     from carkinetics.exposure import nca as nca
     from carkinetics.exposure import nca_by as nca_by
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from carkinetics.response import dose_limiting as dose_limiting
     from carkinetics.response import e_value as e_value
     from carkinetics.response import exposure_response as exposure_response
+    from carkinetics.response import fit_event as fit_event
     from carkinetics.response import fit_grade as fit_grade
     from carkinetics.response import kaplan_meier as kaplan_meier
     from carkinetics.response import log_rank as log_rank
@@ -101,6 +103,7 @@ _HOME = {
     "loo": "fit",
     "compare": "fit",
     "held_out": "fit",
+    "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",
     "derive_event": "response",
@@ -114,6 +117,7 @@ _HOME = {
     "exposure_response": "response",
     "e_value": "response",
     "quadrant_table": "response",
+    "fit_event": "response",
     "fit_grade": "response",
     "aalen_johansen": "response",
     "binomial_interval": "response",

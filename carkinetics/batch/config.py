@@ -13,6 +13,7 @@ section               keys
 ``[exposure]``        ``fit`` (a ``[fit.NAME]``), ``metrics``
 ``[dose]``            ``metrics`` and the arguments of `dose_exposure`
 ``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`
+``[event.NAME]``      the arguments of `fit_event`; ``days``: exposure that changes with time, on these days
 ``[report]``          ``title, fit``
 ====================  ==========================================================================
 
@@ -44,6 +45,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a list of two numbers": lambda v: (
         isinstance(v, list) and len(v) == 2 and all(map(_KINDS["a number"], v))
     ),
+    "a list of numbers": lambda v: isinstance(v, list) and bool(v) and all(map(_KINDS["a number"], v)),
     "a table": lambda v: isinstance(v, dict),
     "a table of text": lambda v: isinstance(v, dict) and all(map(_KINDS["text"], v.values())),
     "a table of numbers": lambda v: isinstance(v, dict) and all(map(_KINDS["a number"], v.values())),
@@ -65,6 +67,7 @@ _TOP = {
     "exposure": "a table",
     "dose": "a table",
     "response": "a table",
+    "event": "a table",
     "report": "a table",
 }
 _DATA = {
@@ -118,10 +121,29 @@ _DOSE = {
 _RESPONSE = {
     "outcome": "text",
     "on": "text",
+    "adjust": "text | a list of text",
+    "onset": "text",
+    "family": "text",
+    "shape": "text",
     "draws": "a whole number above 0",
     "interval": "a number",
     "prior_slope_sd": "a number",
     "prior_intercept_sd": "a number",
+}
+_EVENT = {
+    "duration": "text",
+    "event": "text",
+    "outcome": "text",
+    "onset": "text",
+    "window": "a number",
+    "on": "text",
+    "adjust": "text | a list of text",
+    "landmark": "a number",
+    "baseline": "text",
+    "draws": "a whole number above 0",
+    "interval": "a number",
+    "prior_slope_sd": "a number",
+    "days": "a list of numbers",
 }
 _REPORT = {"title": "text", "fit": "text"}
 
@@ -207,6 +229,8 @@ class StudyConfig:
         Further arguments of `dose_exposure`.
     responses : dict of str to mapping
         Arguments of `fit_grade` by the NAME of ``[response.NAME]``, in file order.
+    events : dict of str to mapping
+        Arguments of `fit_event`, and ``days``, by the NAME of ``[event.NAME]``, in file order.
     title : str
         Of the report.
     report_fit : str or None
@@ -225,6 +249,7 @@ class StudyConfig:
     dose_metrics: tuple[str, ...]
     dose: Settings
     responses: dict[str, Settings]
+    events: dict[str, Settings]
     title: str
     report_fit: str | None
 
@@ -338,7 +363,14 @@ class _Reader:
             exposure=exposure,
             dose_metrics=tuple(metrics),
             dose=dose,
-            responses={name: self.response(name, entry) for name, entry in top.get("response", {}).items()},
+            responses={
+                name: self.named("response", name, entry, _RESPONSE, "outcome", "on")
+                for name, entry in top.get("response", {}).items()
+            },
+            events={
+                name: self.named("event", name, entry, _EVENT, "on")
+                for name, entry in top.get("event", {}).items()
+            },
             title=report.get("title", self.file.stem),
             report_fit=self.known_fit("report", report.get("fit", exposure_fit or last), fits),
         )
@@ -382,9 +414,9 @@ class _Reader:
             **changes,
         )  # fmt: skip
 
-    def response(self, name: str, entry: Any) -> Settings:
-        entry = self.safe_name("response", name, entry)
-        return self.section(f"response.{name}", entry, _RESPONSE, "outcome", "on")
+    def named(self, section: str, name: str, entry: Any, keys: Settings, *required: str) -> Settings:
+        entry = self.safe_name(section, name, entry)
+        return self.section(f"{section}.{name}", entry, keys, *required)
 
     def safe_name(self, section: str, name: str, entry: Any) -> Any:
         """Refuse a name that cannot be a file name; a plain key here means that the name was left out."""

@@ -1,6 +1,6 @@
 """The steps of a study, in order, into a folder that a person can read.
 
-``data → nca → individual → fit.NAME → diagnose.NAME, cross.NAME → exposure → dose.METRIC, response.NAME → report``
+``data → nca → individual → fit.NAME → diagnose.NAME, cross.NAME → exposure → dose.METRIC, response.NAME, event.NAME → report``
 
 A step whose inputs have the same hashes is kept. Inputs are the data, the model's text, the settings, the
 seed, the package's version and its source. A step that fails becomes a finding: what does not need it
@@ -32,7 +32,7 @@ from carkinetics.report import write_report
 PACKAGES = ("carkinetics", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas", "xarray", "matplotlib")
 REPORT = "report.html"
 _USABLE = ("made", "kept")
-_IN_REPORT = ("nca", "individual", "fit", "cross", "exposure", "dose", "response")
+_IN_REPORT = ("nca", "individual", "fit", "cross", "exposure", "dose", "response", "event")
 # What the result of a kind of step depends on, besides the dataset room and the modules beside the rooms.
 _ROOMS = {
     "data": (),
@@ -44,6 +44,7 @@ _ROOMS = {
     "exposure": ("model", "fit", "exposure"),
     "dose": ("exposure", "response"),
     "response": ("exposure", "response"),
+    "event": ("model", "fit", "exposure", "response"),
     "report": ("model", "fit", "exposure", "response", "plot", "report"),
 }
 
@@ -252,6 +253,8 @@ def list_steps(study: Study) -> list[_Step]:
         add(f"dose.{metric}", ("data", study.exposure_step), settings=config.dose)
     for name, settings in config.responses.items():
         add(f"response.{name}", ("data", study.exposure_step), settings=settings)
+    for name, settings in config.events.items():
+        add(f"event.{name}", ("data", study.exposure_step), settings=settings)
     return list(steps.values())
 
 

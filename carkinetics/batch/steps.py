@@ -93,6 +93,15 @@ def _response(study: Study, name: str, draft: Draft) -> None:
     draft.note["statement"] = result.statement
 
 
+def _event(study: Study, name: str, draft: Draft) -> None:
+    result = study[f"event.{name}"]
+    write_csv(result.table, draft.path(f"event/{name}.csv"))
+    write_csv(result.excluded, draft.path(f"event/{name}-excluded.csv"))
+    if len(result.curve):
+        write_csv(result.curve, draft.path(f"event/{name}-curve.csv"))
+    draft.note["statement"] = result.statement
+
+
 WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
     "study": _study,
     "data": _data,
@@ -104,4 +113,5 @@ WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
     "exposure": _exposure,
     "dose": _dose,
     "response": _response,
+    "event": _event,
 }

@@ -9,12 +9,12 @@ import pandas as pd
 
 from carkinetics.batch.config import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
-from carkinetics.errors import CarkineticsError
-from carkinetics.exposure import exposure_from, nca
+from carkinetics.errors import CarkineticsError, ConfigError
+from carkinetics.exposure import exposure_course, exposure_from, nca
 from carkinetics.fit import load_fit
 from carkinetics.fit.cross_check import judged, other_engine
 from carkinetics.model import Model, load_model
-from carkinetics.response import dose_exposure, fit_grade
+from carkinetics.response import EventModel, dose_exposure, fit_event, fit_grade
 
 
 class Study:
@@ -69,7 +69,20 @@ class Study:
             case "response":
                 settings = config.responses[name]
                 return fit_grade(self[self.exposure_step], self.data, seed=self.seed, **settings)
+            case "event":
+                return self._event(dict(config.events[name]))
         raise KeyError(kind)
+
+    def _event(self, settings: dict[str, Any]) -> EventModel:
+        days, fit = settings.pop("days", None), self.config.exposure_fit
+        exposure = self[self.exposure_step]
+        if days is not None:
+            if fit is None:
+                raise ConfigError(
+                    "days: exposure that changes with time comes from a fit; add [fit.NAME] and [exposure]"
+                )
+            exposure = exposure_course(self[f"fit.{fit}"], days, seed=self.seed)
+        return fit_event(exposure, self.data, seed=self.seed, **settings)
 
     @property
     def exposure_step(self) -> str:

@@ -6,12 +6,13 @@ from carkinetics.plot.model import model_course
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
-from carkinetics.plot.survival import survival_curves
+from carkinetics.plot.survival import event_curves, survival_curves
 from carkinetics.plot.tumour import spider, swimmer, waterfall
 from carkinetics.plot.vpc import vpc
 
 __all__ = [
     "dose_exposure",
+    "event_curves",
     "exposure_response",
     "gof",
     "individual_fits",

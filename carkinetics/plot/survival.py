@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from carkinetics.errors import DataError
 from carkinetics.plot.axes import new_axes
-from carkinetics.plot.style import PALETTE, group_label, styled
+from carkinetics.plot.style import PALETTE, group_label, metric_label, styled
+from carkinetics.response import EventModel
 from carkinetics.response.survival import at_risk, kaplan_meier, survival_table, times_and_events
 
 MOST_GROUPS = 5
@@ -70,6 +71,52 @@ def survival_curves(
     ax.set_ylabel(f"{label}, probability")
     ax.legend(loc="upper right")
     _risk_table(ax, when, groups, names)
+    return ax
+
+
+@styled
+def event_curves(result: EventModel, *, label: str = "Event-free", ax: Axes | None = None) -> Axes:
+    """Kaplan-Meier curves of the lower and the upper half of exposure, and the fitted curves at the quartiles in between.
+
+    Parameters
+    ----------
+    result : EventModel
+        From `carkinetics.fit_event`, of an exposure that does not change with time.
+    label : str
+        What the curve is the probability of.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        With steps and numbers at risk as observed, and smooth curves with bands as fitted.
+
+    Raises
+    ------
+    DataError
+        If exposure changes with time: nobody has one curve then.
+    """
+    if not len(result.curve):
+        raise DataError(
+            "exposure changes with time, so that no group of subjects has one exposure; see the table"
+        )
+    seen, metric, unit = result.observed, result.settings["metric"], result.settings["unit"]
+    high = seen["exposure"] > seen["exposure"].median()
+    names = np.where(high, "higher half", "lower half")  # in the order in which they get their colours
+    ax = survival_curves(seen["duration"], seen["event"], names, label=label, band=False, ax=ax)
+    for (_, block), colour, words in zip(
+        result.curve.groupby("quantile"), (PALETTE[1], PALETTE[0]), ("lower", "upper"), strict=True
+    ):
+        at = f"model, {words} quartile: {float(block['exposure'].iloc[0]):.3g}"
+        ax.plot(
+            block["day"], block["median"], color=colour, linewidth=1.4, linestyle="--", label=at, zorder=3
+        )
+        ax.fill_between(block["day"], block["lower"], block["upper"], color=colour, alpha=0.15, linewidth=0)
+    after = result.settings["landmark"]
+    if after is not None:
+        ax.set_xlabel(f"Time since day {after:g} (days)")
+    ax.legend(loc="upper right", title=metric_label(str(metric), str(unit)), fontsize=8)
     return ax
 
 

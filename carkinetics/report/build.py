@@ -35,7 +35,7 @@ def write_report(
     ----------
     path : str or pathlib.Path
         The file; its folder is made. It appears whole or not at all.
-    *parts : Dataset, Fit, Exposure, DoseExposure or GradeModel
+    *parts : Dataset, Fit, Exposure, DoseExposure, GradeModel, EventModel or ExposureResponse
         In any order. The first population fit is shown in full, of any further one the estimates. The table of
         `cross_check` is a part too.
     title : str

@@ -19,7 +19,7 @@ from carkinetics.fit.measured import fitted_rows, measured_outputs
 from carkinetics.fit.vpc import vpc as compute_vpc
 from carkinetics.report.blocks import Block, listing, number
 from carkinetics.report.images import picture
-from carkinetics.response import DoseExposure, GradeModel
+from carkinetics.response import DoseExposure, EventModel, GradeModel
 
 PER_PAGE = 20
 # A visual predictive check by dose needs enough subjects in each group to have percentiles.
@@ -277,4 +277,24 @@ def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> 
     groups = None if data is None else dose_groups(data)
     ax = plot.exposure_response(model, dose=groups)
     caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
+    return (picture(_figure(ax), model.statement, caption, warning=warning),)
+
+
+def event_curves(model: EventModel, warning: str) -> tuple[Block, ...]:
+    """Survival by halves of exposure, observed and fitted.
+
+    Parameters
+    ----------
+    model : EventModel
+        The regression.
+    warning : str
+        Stands above the picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    ax = plot.event_curves(model)
+    caption = f"{model.settings['outcome']} by {model.settings['metric']}, {model.events} events in {model.n} subjects."
     return (picture(_figure(ax), model.statement, caption, warning=warning),)

@@ -13,7 +13,7 @@ from carkinetics.errors import ConfigError
 from carkinetics.exposure import Exposure
 from carkinetics.fit import Fit, diagnose
 from carkinetics.fit.measured import measured_outputs
-from carkinetics.response import DoseExposure, GradeModel
+from carkinetics.response import DoseExposure, EventModel, ExposureResponse, GradeModel
 
 NOT_CONVERGED = "not converged: do not use these numbers"
 
@@ -36,7 +36,7 @@ class Parts:
         From a fit.
     doses : tuple of DoseExposure
         Dose → exposure.
-    grades : tuple of GradeModel
+    outcomes : tuple of GradeModel, EventModel or ExposureResponse
         Exposure → outcome.
     checks : tuple of pandas.DataFrame
         From `carkinetics.fit.cross_check`.
@@ -50,7 +50,7 @@ class Parts:
     observed: tuple[Exposure, ...] = ()
     modelled: tuple[Exposure, ...] = ()
     doses: tuple[DoseExposure, ...] = ()
-    grades: tuple[GradeModel, ...] = ()
+    outcomes: tuple[GradeModel | EventModel | ExposureResponse, ...] = ()
     checks: tuple[pd.DataFrame, ...] = ()
     findings: pd.DataFrame | None = field(default=None)
 
@@ -89,7 +89,7 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     Parameters
     ----------
     parts : iterable
-        Any of Dataset, Fit, Exposure, DoseExposure, GradeModel.
+        Any of Dataset, Fit, Exposure, DoseExposure, GradeModel, EventModel, ExposureResponse.
     findings : pandas.DataFrame or None
         Further remarks: ``severity, rule, where, message``.
 
@@ -105,7 +105,8 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     """
     checks = tuple(part for part in parts if isinstance(part, pd.DataFrame) and "other_sampler" in part.attrs)
     given = [part for part in parts if not any(part is one for one in checks)]
-    known = (Dataset, Fit, Exposure, DoseExposure, GradeModel)
+    analysed = (GradeModel, EventModel, ExposureResponse)
+    known = (Dataset, Fit, Exposure, DoseExposure, *analysed)
     for part in given:
         if not isinstance(part, known):
             raise ConfigError(
@@ -126,7 +127,7 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         observed=tuple(one for one in exposures if one.settings.get("engine") == "nca"),
         modelled=tuple(one for one in exposures if one.settings.get("engine") != "nca"),
         doses=tuple(part for part in given if isinstance(part, DoseExposure)),
-        grades=tuple(part for part in given if isinstance(part, GradeModel)),
+        outcomes=tuple(part for part in given if isinstance(part, analysed)),
         checks=checks,
         findings=findings,
     )

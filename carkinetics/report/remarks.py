@@ -75,7 +75,7 @@ def all_findings(parts: Parts) -> pd.DataFrame:
         tables.append(("data", check(parts.data)))
     tables += [(f"fit of {fit.name}", found) for fit, found in parts.fits]
     tables += [("NCA", nca_findings(one)) for one in parts.observed]
-    tables += [("exposure-response", exposure_response_findings(model)) for model in parts.grades]
+    tables += [("exposure-response", exposure_response_findings(model)) for model in parts.outcomes]
     columns = ["about", "severity", "rule", "where", "message"]
     rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
     found = pd.DataFrame(rows, columns=columns)

@@ -22,10 +22,11 @@ from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.equations import model_equations
 from carkinetics.report.exposures import group_table, subject_table
 from carkinetics.report.measured import data_section
+from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
 from carkinetics.report.remarks import warning_section
-from carkinetics.response import DoseExposure, GradeModel
+from carkinetics.response import DoseExposure
 
 
 def model_section(parts: Parts) -> Section | None:
@@ -282,33 +283,6 @@ def _dose_numbers(result: DoseExposure, warning: str) -> Table:
     return Table(
         f"Power model of {result.metric} on dose", ("Quantity", "Value", "Interval"), rows, note, warning
     )
-
-
-def response_section(parts: Parts) -> Section | None:
-    """How outcomes go with exposure."""
-    blocks: list[Block] = []
-    for model in parts.grades:
-        warning = parts.warning_if_drawn(str(model.settings["exposure"]).startswith("posterior"))
-        blocks += [
-            Text(f"{model.settings['outcome']} on {model.settings['on']}: {model.statement}"),
-            *figures.exposure_response(model, parts.data, warning),
-            _coefficients(model, warning),
-        ]
-    return Section("response", "Exposure and response", tuple(blocks)) if blocks else None
-
-
-def _coefficients(model: GradeModel, warning: str) -> Table:
-    rows = tuple(
-        (str(row.parameter).replace("_", " "), number(row.value), span(row.lower, row.upper), str(row.unit))
-        for row in model.table.itertuples()
-    )
-    settings = model.settings
-    note = (
-        f"{settings['model']}. Prior: {settings['prior']}. Exposure: {settings['exposure']}. Interval: "
-        f"{settings['interval']}. {model.events} events in {model.n} subjects."
-    )
-    caption = f"Logistic regression of {settings['outcome']}"
-    return Table(caption, ("Coefficient", "Median", "Interval", "Unit"), rows, note, warning, "lrrl")
 
 
 def session_section(parts: Parts, versions: dict[str, str]) -> Section:

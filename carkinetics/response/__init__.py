@@ -14,10 +14,12 @@ from carkinetics.response.recist import derive_response
 from carkinetics.response.regression import logistic, ordinal
 from carkinetics.response.relate import ExposureResponse, exposure_response
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
+from carkinetics.response.time_to_event import EventModel, fit_event
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
 
 __all__ = [
     "DoseExposure",
+    "EventModel",
     "ExposureResponse",
     "GradeModel",
     "aalen_johansen",
@@ -32,6 +34,7 @@ __all__ = [
     "equivalence_region",
     "exposure_response",
     "exposure_response_findings",
+    "fit_event",
     "fit_grade",
     "kaplan_meier",
     "log_rank",

@@ -8,32 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from carkinetics.exposure.table import window_end
 from carkinetics.findings import Finding, findings_table
 from carkinetics.response.grade import GradeModel
+from carkinetics.response.relate import ExposureResponse
+from carkinetics.response.time_to_event import EventModel
+
+Model = GradeModel | EventModel | ExposureResponse
 
 EVENTS_PER_COEFFICIENT = 10
 LATE = ("auc_last", "auc_inf_obs", "auc_inf_pred", "aumc_last", "tlast", "clast", "persistence", "half_life")
 LATE_WHEN = "the last quantifiable sample"
 
 
-def _few_events(model: GradeModel, where: str) -> Iterator[Finding]:
-    rarer = min(model.events, model.n - model.events)
-    if rarer < EVENTS_PER_COEFFICIENT:
-        kind = "events" if model.events <= model.n - model.events else "subjects without the event"
-        message = f"{rarer} {kind} for one slope; about {EVENTS_PER_COEFFICIENT} are needed before the data outweigh the prior"
+def _few_events(model: Model, where: str) -> Iterator[Finding]:
+    if isinstance(model, ExposureResponse) or model.settings.get("family") in ("continuous", "count"):
+        return
+    # The censored know less than the events; of an outcome without a time both groups count.
+    without = np.inf if isinstance(model, EventModel) else model.n - model.events
+    rarer, slopes = min(model.events, without), 1 + len(model.settings["adjust"])
+    if rarer < EVENTS_PER_COEFFICIENT * slopes:
+        kind = "events" if model.events <= without else "subjects without the event"
+        several = "one slope" if slopes == 1 else f"{slopes} slopes"
+        needed = EVENTS_PER_COEFFICIENT * slopes
+        message = (
+            f"{rarer} {kind} for {several}; about {needed} are needed before the data outweigh the prior"
+        )
         yield Finding("warning", "few-events", where, message)
 
 
-def _separation(model: GradeModel, where: str) -> Iterator[Finding]:
-    if model.separated:
+def _separation(model: Model, where: str) -> Iterator[Finding]:
+    if isinstance(model, GradeModel) and model.separated:
         message = "exposure separates subjects with and without the outcome; the size of the slope rests on the prior"
         yield Finding("warning", "separation", where, message)
 
 
-def _timing(model: GradeModel, where: str) -> Iterator[Finding]:
+def _proportional(model: Model, where: str) -> Iterator[Finding]:
+    if isinstance(model, GradeModel) and len(model.per_cut) and not model.per_cut["agrees"].all():
+        apart = ", ".join(model.per_cut.loc[~model.per_cut["agrees"], "cut"])
+        message = f"the slope of the cut {apart} alone is not the common one: odds are not proportional; look at each cut"
+        yield Finding("warning", "odds-not-proportional", where, message)
+
+
+def _timing(model: Model, where: str) -> Iterator[Finding]:
+    if not isinstance(model, GradeModel) or model.settings["timing_checked"]:
+        return
     metric = str(model.settings["metric"])
     end = window_end(metric)
     if end is not None or metric in LATE:
@@ -49,36 +71,47 @@ def _timing(model: GradeModel, where: str) -> Iterator[Finding]:
         yield Finding("note", "outcome-before-peak", where, message)
 
 
-def _confounding(model: GradeModel, where: str) -> Iterator[Finding]:
-    message = (
-        "not adjusted for baseline tumour burden, which drives expansion, response and toxicity alike: the slope "
-        "describes an association and not what a higher exposure would do"
-    )
-    yield Finding("warning", "unadjusted", where, message)
+def _confounding(model: Model, where: str) -> Iterator[Finding]:
+    if not model.settings["adjust"]:
+        message = (
+            "not adjusted for baseline tumour burden, which drives expansion, response and toxicity alike: the slope "
+            "describes an association and not what a higher exposure would do"
+        )
+        yield Finding("warning", "unadjusted", where, message)
 
 
-def _point_values(model: GradeModel, where: str) -> Iterator[Finding]:
-    if str(model.settings["exposure"]).startswith("point values"):
+def _on_the_path(model: Model, where: str) -> Iterator[Finding]:
+    for name in model.settings["on_the_path"]:
+        message = (
+            f"adjusted for {name}, which is given after the outcome has begun and because of it: it lies on the path from exposure to "
+            "outcome, and adjusting for it takes away part of the effect that is asked for"
+        )
+        yield Finding("warning", "on-the-path", where, message)
+
+
+def _point_values(model: Model, where: str) -> Iterator[Finding]:
+    known = model.settings["draws"] == 0 if isinstance(model, ExposureResponse) else str(model.settings["exposure"]).startswith("point values")  # fmt: skip
+    if known:
         message = "point values of exposure are taken as known; the interval leaves out their uncertainty"
         yield Finding("warning", "exposure-uncertainty", where, message)
 
 
-def _left_out(model: GradeModel, where: str) -> Iterator[Finding]:
+def _left_out(model: Model, where: str) -> Iterator[Finding]:
     for reason, rows in model.excluded.groupby("reason", sort=False):
         message = f"{len(rows)} subjects are not in the analysis: {reason}"
         yield Finding("note", "subjects-left-out", "subjects " + ", ".join(rows["subject"]), message)
 
 
-RULES = (_few_events, _separation, _timing, _confounding, _point_values, _left_out)
+RULES = (_few_events, _separation, _proportional, _timing, _confounding, _on_the_path, _point_values, _left_out)  # fmt: skip
 
 
-def exposure_response_findings(model: GradeModel) -> pd.DataFrame:
+def exposure_response_findings(model: Model) -> pd.DataFrame:
     """List the cautions for an exposure-response model, worst first.
 
     Parameters
     ----------
-    model : GradeModel
-        Result of `fit_grade`.
+    model : GradeModel, EventModel or ExposureResponse
+        Result of `fit_grade`, `fit_event` or `exposure_response`.
 
     Returns
     -------

@@ -1,71 +1,75 @@
-"""Does a higher exposure go with response or with a severe toxicity: logistic exposure-response.
+"""How an outcome follows exposure, by Bayesian regression on posterior exposures: yes or no, a grade, a number, a count.
 
-logit P(outcome) = intercept + slope × x, with x = ln(metric) or the metric itself.
-
-Conventions
------------
-Weakly informative normal priors with mean 0 act on the predictor centred and scaled to standard deviation
-0.5, with the scales of Gelman 2008: 2.5 for the slope, 10 for the intercept. They are normal and not Cauchy,
-because under separation a Cauchy prior leaves a posterior without a mean (Ghosh 2018). Centre and scale come
-from the point values of the exposure, so the prior is the same for every draw.
-
-The exposures are known only up to their posterior. For each of a number of exposure draws, coefficients are
-drawn from the regression's posterior and all are pooled, so the interval carries the kinetic uncertainty.
-The outcome does not feed back on the exposure (a two-stage analysis); where exposures are very uncertain this
-flattens the slope, it does not steepen it.
+The exposures are known only up to their posterior. For each of a number of exposure draws, coefficients are drawn from the
+regression's posterior and all are pooled, so the interval carries the kinetic uncertainty; the regression on point values stands
+beside it. The outcome does not feed back on the exposure (a two-stage analysis); where exposures are very uncertain this flattens
+the slope, it does not steepen it. `carkinetics.fit_joint` lets the outcome speak. Priors: `carkinetics.response.bayes`.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from scipy.special import expit
 
 from carkinetics.dataset.table import Dataset
-from carkinetics.errors import ConfigError, DataError
+from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.exposure.area import Floats
 from carkinetics.exposure.table import Exposure
+from carkinetics.response.bayes import SHAPES, Regression, Scale
 from carkinetics.response.binary import is_separated
-from carkinetics.response.coefficients import sample_coefficients
-from carkinetics.response.inputs import usable_exposure
-from carkinetics.response.outcome import parse_outcome
+from carkinetics.response.case import Case, Question, pose
+from carkinetics.response.family import Binary, Continuous, Count, Family, Ordinal
+from carkinetics.response.pooled import PooledDraws, pooled_draws, summary
 
 MINIMUM_SUBJECTS = 3
-POOLED = 4000
 GRID_POINTS = 101
-_LOG = re.compile(r"log\(\s*([\w.]+)\s*\)")
+MOST_GRADES = 7
+FAMILIES = ("auto", "binary", "ordinal", "continuous", "count")
+MODELS = {
+    "binary": "logistic", "ordinal": "proportional odds", "continuous": "linear", "count": "negative binomial",
+}  # fmt: skip
+# What a slope times a step means to a reader, and on which scale the slope is.
+EFFECTS = {"binary": "odds_ratio", "ordinal": "odds_ratio", "continuous": "difference", "count": "ratio"}
+SCALES = {"binary": "log odds", "ordinal": "log odds", "continuous": "outcome", "count": "log mean"}
 
 
 @dataclass(frozen=True, eq=False)
 class GradeModel:
-    """Logistic model of an outcome on exposure.
+    """Regression of an outcome on exposure.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        ``parameter, value, lower, upper, unit``: median and interval of ``intercept``, ``slope`` and
-        ``odds_ratio_per_doubling`` (predictor ``log(metric)``) or ``odds_ratio_per_sd`` (metric itself).
+        ``parameter, value, lower, upper, unit``: median and interval of the intercept or the cuts between grades, the ``slope``, what
+        it means for a reader (``odds_ratio_per_doubling`` for the predictor ``log(metric)``, ``..._per_sd`` for the metric itself;
+        ``ec50`` and the effect at most for an Emax shape), what is adjusted for; ``naive, naive_lower, naive_upper`` of the regression on
+        point values.
     draws : pandas.DataFrame
-        ``exposure_draw, intercept, slope``: pooled posterior draws.
+        ``exposure_draw``, coefficients: pooled posterior draws.
     curve : pandas.DataFrame
-        ``x`` (exposure in its unit), ``median, lower, upper``: probability of the outcome.
+        ``x`` (exposure in its unit), ``median, lower, upper``: probability of the outcome (its mean, for a number or count), at the
+        means of what is adjusted for; for grades one block per ``grade``, the probability of at least it.
     observed : pandas.DataFrame
         ``subject, exposure, lower, upper, outcome``: who was analysed; point values and interval of exposure.
     n, events : int
-        Number of subjects and of those with the outcome.
+        Number of subjects, and of those with the outcome (above the lowest grade; of a number or count, all).
     excluded : pandas.DataFrame
         ``subject, reason``: who is not in the analysis.
     separated : bool
-        Whether exposure separates the subjects with the outcome from those without.
+        Whether the predictors separate the subjects with the outcome from those without.
     statement : str
         The result as a sentence.
     settings : dict
-        Outcome, predictor, prior, interval, draws, seed.
+        Outcome, family, predictor, adjustment, prior, interval, draws, seed.
+    per_cut : pandas.DataFrame
+        Of grades: ``cut, slope, lower, upper`` of a logistic regression of every cut alone, and ``agrees``, whether its interval holds
+        the common slope: proportional odds, checked. Empty otherwise.
     """
 
     table: pd.DataFrame
@@ -78,119 +82,11 @@ class GradeModel:
     separated: bool
     statement: str
     settings: dict[str, Any] = field(default_factory=dict)
+    per_cut: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
         outcome, on = self.settings.get("outcome"), self.settings.get("on")
         return f"<GradeModel: {outcome} on {on}, {self.events} events in {self.n} subjects>"
-
-
-def split_predictor(on: str) -> tuple[str, bool]:
-    """Read a predictor.
-
-    Parameters
-    ----------
-    on : str
-        ``"log(metric)"`` or a metric.
-
-    Returns
-    -------
-    tuple of (str, bool)
-        The metric, and whether its logarithm is taken.
-
-    Raises
-    ------
-    ConfigError
-        If it is neither.
-    """
-    match = _LOG.fullmatch(on.strip())
-    if match:
-        return match[1], True
-    if not re.fullmatch(r"[\w.]+", on.strip()):
-        raise ConfigError(f"on is {on!r}; expected a metric, such as 'cmax', or its logarithm, 'log(cmax)'")
-    return on.strip(), False
-
-
-def _chosen(
-    points: Floats, samples: Floats | None, draws: int, rng: np.random.Generator
-) -> tuple[Floats, str]:
-    """Rows of exposures to use, and what they are."""
-    if samples is None:
-        return points[None, :], "point values; their uncertainty is not carried"
-    picked = np.sort(rng.choice(len(samples), size=min(draws, len(samples)), replace=False))
-    return samples[picked], f"posterior draws, {len(picked)} of {len(samples)}"
-
-
-def _pooled(
-    samples: Floats, y: NDArray[np.bool_], centre: float, scale: float, prior_sd: tuple[float, float], rng: np.random.Generator,
-) -> pd.DataFrame:  # fmt: skip
-    """Coefficients on the predictor's own scale, drawn for each row of exposures and pooled."""
-    each = -(-POOLED // len(samples))
-    blocks = []
-    for number, row in enumerate(samples):
-        a, b = sample_coefficients((row - centre) / scale, y, prior_sd, each, rng).T
-        block = {"exposure_draw": number, "intercept": a - b * centre / scale, "slope": b / scale}
-        blocks.append(pd.DataFrame(block))
-    return pd.concat(blocks, ignore_index=True)
-
-
-def _summary(draws: pd.Series, interval: float) -> tuple[float, float, float]:
-    """Median and equal-tailed interval."""
-    return tuple(draws.quantile([0.5, (1 - interval) / 2, (1 + interval) / 2]))
-
-
-def _table(
-    draws: pd.DataFrame, x: Floats, log: bool, metric: str, unit: str, interval: float
-) -> pd.DataFrame:
-    """Coefficients and the odds ratio that a reader can picture."""
-    per, step = ("doubling", float(np.log(2))) if log else ("sd", float(x.std(ddof=1)))
-    name = f"ln({metric})" if log else unit
-    rows = [
-        ("intercept", *_summary(draws["intercept"], interval), "log odds"),
-        ("slope", *_summary(draws["slope"], interval), f"log odds per {name}"),
-        (f"odds_ratio_per_{per}", *_summary(np.exp(draws["slope"] * step), interval), "1"),
-    ]
-    return pd.DataFrame(rows, columns=["parameter", "value", "lower", "upper", "unit"])
-
-
-def _curve(draws: pd.DataFrame, x: Floats, log: bool, interval: float) -> pd.DataFrame:
-    """Probability of the outcome over the observed exposures."""
-    grid = np.linspace(x.min(), x.max(), GRID_POINTS)
-    p = expit(draws["intercept"].to_numpy()[:, None] + draws["slope"].to_numpy()[:, None] * grid)
-    lower, median, upper = np.quantile(p, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)
-    return pd.DataFrame(
-        {"x": np.exp(grid) if log else grid, "median": median, "lower": lower, "upper": upper}
-    )
-
-
-def _statement(
-    table: pd.DataFrame, draws: pd.DataFrame, events: int, n: int, label: str, separated: bool
-) -> str:
-    """Put the result into words."""
-    ratio = table.iloc[-1]
-    step = str(ratio["parameter"]).removeprefix("odds_ratio_per_").replace("sd", "standard deviation")
-    rises = float((draws["slope"] > 0).mean())
-    text = (
-        f"{events} of {n} subjects had the outcome; its odds change by the factor {ratio['value']:.2f} ({label} "
-        f"{ratio['lower']:.2f} to {ratio['upper']:.2f}) per {step} of exposure; probability that they rise: {rises:.2f}."
-    )
-    if events in (0, n):
-        text += " All subjects have the same outcome, so this interval is the prior."
-    elif separated:
-        text += " Exposure separates the two groups completely, so the upper end of this interval rests on the prior."
-    return text
-
-
-def _checked(outcome: pd.Series, values: pd.Series, metric: str) -> NDArray[np.bool_]:
-    """Outcome of the usable subjects, if a slope can be asked for at all."""
-    if len(values) < MINIMUM_SUBJECTS:
-        raise DataError(
-            f"outcome {outcome.name!r} on {metric}: {len(values)} subjects have both; expected at least {MINIMUM_SUBJECTS}"
-        )
-    if values.nunique() < 2:
-        raise DataError(
-            f"{metric} is {values.iloc[0]:g} in all {len(values)} subjects; a slope needs two values"
-        )
-    return outcome.loc[values.index].to_numpy(dtype=bool)
 
 
 def fit_grade(
@@ -199,24 +95,38 @@ def fit_grade(
     outcome: str = "crs_grade >= 3",
     on: str = "log(cmax)",
     *,
+    adjust: str | Iterable[str] = (),
+    onset: str | None = None,
+    family: str = "auto",
+    shape: str = "linear",
     seed: int = 0,
     draws: int = 200,
     interval: float = 0.90,
     prior_slope_sd: float = 2.5,
     prior_intercept_sd: float = 10.0,
 ) -> GradeModel:
-    """Fit a logistic model of a yes/no outcome on one exposure metric.
+    """Fit a regression of an outcome on one exposure metric.
 
     Parameters
     ----------
     exposure : Exposure
         Metrics by subject. With posterior draws their uncertainty is carried; without, point values are used.
     data : Dataset
-        The outcome, in columns of ``data.subjects``.
+        The outcome and what to adjust for, in columns of ``data.subjects``.
     outcome : str
-        Comparison over those columns, such as ``"crs_grade >= 3"`` or ``"response in ['CR', 'PR']"``.
+        Comparison over those columns, such as ``"crs_grade >= 3"`` or ``"response in ['CR', 'PR']"``, or a column: a grade
+        (whole numbers up to 6, or an ordered category), a number such as the best change of tumour size, a count.
     on : str
         The predictor: a metric or ``"log(metric)"``.
+    adjust : str or iterable of str
+        Columns or texts such as ``"log(base_sum)"``. Baseline tumour burden drives expansion, response and toxicity alike.
+    onset : str, optional
+        Column with the day of the outcome, empty for who had none. If not given, a column named alike is looked for
+        (``crs_day`` of ``crs_grade``). An exposure that is complete only after it is refused; ``""`` does not check.
+    family : {"auto", "binary", "ordinal", "continuous", "count"}
+        Kind of the outcome. ``"auto"`` takes whole numbers up to 6 for grades and other numbers for numbers.
+    shape : {"linear", "emax"}
+        The log odds (or the mean) follow the predictor in a straight line, or saturate: slope × C / (EC50 + C); on ``"log(metric)"``.
     seed : int
         Seed of everything random.
     draws : int
@@ -224,7 +134,7 @@ def fit_grade(
     interval : float
         Probability of the equal-tailed intervals.
     prior_slope_sd, prior_intercept_sd : float
-        Standard deviations of the normal priors, on the predictor scaled to standard deviation 0.5.
+        Standard deviations of the normal priors, on predictors scaled to standard deviation 0.5.
 
     Returns
     -------
@@ -233,6 +143,8 @@ def fit_grade(
 
     Raises
     ------
+    TimingError
+        If the exposure is complete only after the outcome has begun.
     ConfigError
         If the outcome, the predictor or a number does not make sense.
     DataError
@@ -243,55 +155,330 @@ def fit_grade(
     .. [1] Gelman A et al. Ann Appl Stat 2008;2:1360-1383.
     .. [2] Ghosh J, Li Y, Mitra R. Bayesian Anal 2018;13:359-383.
     """
-    if not 0 < interval < 1 or draws < 1 or not (prior_slope_sd > 0 and prior_intercept_sd > 0):
+    refuse_settings(interval, draws, seed, prior_slope_sd, prior_intercept_sd)
+    for name, value, known in (("family", family, FAMILIES), ("shape", shape, SHAPES)):
+        if value not in known:
+            raise ConfigError(f"{name} is {value!r}{did_you_mean(value, known)}")
+    question = Question.of(outcome=outcome, on=on, adjust=adjust, onset=onset)
+    case = pose(exposure, data, question, fewest=MINIMUM_SUBJECTS)
+    regression = regression_of(
+        case, kind_of(case, family, prior_intercept_sd), shape=shape, slope_sd=prior_slope_sd
+    )
+    rng = np.random.default_rng(seed)
+    chosen, rows = case.chosen(draws, rng)
+    pooled = pooled_draws(regression, chosen, case.points, rng)
+    given = (
+        "point values; their uncertainty is not carried"
+        if rows is None
+        else f"posterior draws, {len(rows)} of {len(case.samples if case.samples is not None else ())}"
+    )
+    prior = prior_words(prior_slope_sd, prior_intercept_sd)
+    settings = {"exposure": given, "prior": prior, "interval": interval, "seed": seed}
+    return grade_model(case, regression, pooled, settings)
+
+
+def refuse_settings(interval: float, draws: int, seed: int, slope_sd: float, intercept_sd: float) -> None:
+    """Refuse numbers that make no sense.
+
+    Parameters
+    ----------
+    interval : float
+        Probability of intervals.
+    draws, seed : int
+        Exposure draws, and the seed.
+    slope_sd, intercept_sd : float
+        Of the priors.
+
+    Raises
+    ------
+    ConfigError
+        If one does not.
+    """
+    if not 0 < interval < 1 or draws < 1 or not (slope_sd > 0 and intercept_sd > 0):
         raise ConfigError(
             "expected an interval between 0 and 1, at least 1 draw and prior standard deviations above 0"
         )
     if seed < 0:
         raise ConfigError(f"seed is {seed}; expected a number from 0")
-    metric, log = split_predictor(on)
-    happened = parse_outcome(outcome, data.subjects)
-    reasons = happened.isna().map({True: f"outcome {outcome!r} is missing", False: ""})
-    values, samples, excluded = usable_exposure(exposure, metric, reasons, positive=log)
-    y = _checked(happened, values, metric)
-    rng = np.random.default_rng(seed)
-    points = values.to_numpy()
-    chosen, given = _chosen(points, samples, draws, rng)
-    x, chosen = (np.log(points), np.log(chosen)) if log else (points, chosen)
-    centre, scale = float(x.mean()), float(2 * x.std(ddof=1))
-    pooled = _pooled(chosen, y, centre, scale, (prior_intercept_sd, prior_slope_sd), rng)
 
-    unit, label = exposure.unit(metric), f"{100 * interval:g}% CrI"
-    table, separated = _table(pooled, x, log, metric, unit, interval), is_separated(x, y)
-    limits = exposure.rows(metric).loc[values.index, ["lower", "upper"]].to_numpy(dtype=float).T
-    return GradeModel(
-        table=table,
-        draws=pooled,
-        curve=_curve(pooled, x, log, interval),
-        observed=pd.DataFrame(
-            {
-                "subject": values.index,
-                "exposure": points,
-                "lower": limits[0],
-                "upper": limits[1],
-                "outcome": y,
-            }
-        ),
-        n=len(y),
-        events=int(y.sum()),
-        excluded=excluded,
-        separated=separated,
-        statement=_statement(table, pooled, int(y.sum()), len(y), label, separated),
-        settings={
-            "outcome": outcome,
-            "on": on,
-            "metric": metric,
-            "unit": unit,
-            "model": f"logit P = intercept + slope * {f'ln({metric} in {unit})' if log else f'{metric} in {unit}'}",
-            "prior": f"slope Normal(0, {prior_slope_sd:g}), intercept Normal(0, {prior_intercept_sd:g}), on "
-            f"(x - {centre:.6g}) / {scale:.6g}",
-            "exposure": given,
-            "interval": f"{100 * interval:g}% equal-tailed",
-            "seed": seed,
-        },
+
+def prior_words(slope_sd: float, intercept_sd: float) -> str:
+    """The priors in words."""
+    return f"normal, SD {slope_sd:g} (slopes) and {intercept_sd:g} (intercept) on predictors scaled to SD 0.5"
+
+
+def kind_of(case: Case, family: str, intercept_sd: float) -> Family:
+    """Family of an outcome.
+
+    Parameters
+    ----------
+    case : Case
+        With its outcome.
+    family : str
+        As of `fit_grade`.
+    intercept_sd : float
+        Prior standard deviation of an intercept on the log odds.
+
+    Returns
+    -------
+    Family
+        With the outcome's values.
+
+    Raises
+    ------
+    DataError
+        If the outcome is not of that kind.
+    """
+    column, label = case.answer["outcome"], case.question.outcome
+    ordered = isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered
+    if not (is_numeric_dtype(column) or is_bool_dtype(column) or ordered):
+        raise DataError(
+            f"{label} holds {column.iloc[0]!r}; write a comparison, such as \"{label} == '{column.iloc[0]}'\", or make it an ordered category"
+        )
+    found = _guess(column) if family == "auto" else family
+    if found == "ordinal":
+        shown = column.cat.remove_unused_categories() if ordered else column.astype(float).astype("category")
+        levels = tuple(f"{level:g}" if isinstance(level, float) else str(level) for level in shown.cat.categories)  # fmt: skip
+        if len(levels) < 2:
+            raise DataError(
+                f"{label} is {levels[0]} in all {len(column)} subjects; there is nothing to explain"
+            )
+        return Ordinal(shown.cat.codes.to_numpy(np.int64), levels, intercept_sd)
+    y = (column.cat.codes if ordered else column).to_numpy(float)
+    if found == "binary":
+        if not np.isin(y, [0.0, 1.0]).all():
+            raise DataError(
+                f"{label} holds {y[~np.isin(y, [0, 1])][0]:g}; family 'binary' expects 0 or 1, or a comparison"
+            )
+        return Binary(y, intercept_sd)
+    if found == "count" and ((y < 0) | (y != np.round(y))).any():
+        raise DataError(f"{label} holds {y[(y < 0) | (y != np.round(y))][0]:g}; a count is a whole number from 0")  # fmt: skip
+    return Count(y) if found == "count" else Continuous(y)
+
+
+def _guess(column: pd.Series) -> str:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "ordinal"
+    y = column.to_numpy(float)
+    if np.isin(y, [0.0, 1.0]).all():
+        return "binary"
+    return "ordinal" if np.isin(y, np.arange(MOST_GRADES)).all() else "continuous"
+
+
+def regression_of(
+    case: Case, family: Family, *, shape: str = "linear", slope_sd: float = 2.5, rows: Any = None
+) -> Regression:
+    """The regression of a case.
+
+    Parameters
+    ----------
+    case : Case
+        Exposures and what is adjusted for.
+    family : Family
+        With the outcome.
+    shape : str
+        ``"linear"`` or ``"emax"``.
+    slope_sd : float
+        Prior standard deviation of slopes.
+    rows : ndarray of int, optional
+        Position of the subject of each row of the family; one row each if not given.
+
+    Returns
+    -------
+    Regression
+        With priors.
+
+    Raises
+    ------
+    ConfigError
+        If an Emax shape is asked for without a logarithm.
+    DataError
+        If exposure, or something to adjust for, is the same in all.
+    """
+    if shape == "emax" and not case.question.log:
+        raise ConfigError(f"shape='emax' is a sigmoid of log exposure: on='log({case.question.metric})'")
+    known = {case.question.metric: np.exp(case.points) if case.question.log else case.points}
+    for name, values in (known | {str(k): v.to_numpy() for k, v in case.others.items()}).items():
+        if len(np.unique(values)) < 2:
+            raise DataError(
+                f"{name} is {values[0]:g} in all {len(values)} subjects; a slope needs two values"
+            )
+    others = case.others.to_numpy(float)
+    if others.size and np.linalg.matrix_rank(np.column_stack([np.ones(len(others)), others])) <= others.shape[1]:  # fmt: skip
+        raise DataError(f"adjust: one of {', '.join(case.question.adjust)} is a combination of the others")
+    unit = 1.0 if family.name != "continuous" else float(np.std(family.y)) or 1.0  # type: ignore[attr-defined]
+    return Regression(
+        family, Scale.of(case.points), others if rows is None else others[rows], case.question.adjust, shape, slope_sd, unit,
+    )  # fmt: skip
+
+
+def grade_model(
+    case: Case, regression: Regression, pooled: PooledDraws, settings: dict[str, Any]
+) -> GradeModel:
+    """Put pooled draws into a result.
+
+    Parameters
+    ----------
+    case : Case
+        Who was analysed.
+    regression : Regression
+        By which model.
+    pooled : PooledDraws
+        What came out.
+    settings : dict
+        ``exposure, prior, interval`` (a probability), ``seed`` and whatever else belongs to the result.
+
+    Returns
+    -------
+    GradeModel
+        Table, curve, sentence.
+    """
+    family, question, interval = regression.family, case.question, settings["interval"]
+    y: Floats = np.asarray(family.y, dtype=np.float64)  # type: ignore[attr-defined]
+    graded = family.name in ("binary", "ordinal")
+    events = int((y > 0).sum()) if graded else len(y)
+    design = np.column_stack([case.points, case.others.to_numpy(float)])
+    separated = family.name == "binary" and is_separated(design, y)
+    table = coefficient_rows(regression, pooled, case, EFFECTS[family.name], SCALES[family.name], interval)
+    outcome = case.answer["outcome"]
+    observed = pd.DataFrame(
+        {
+            "subject": case.answer.index,
+            "exposure": np.exp(case.points) if question.log else case.points,
+            "lower": case.limits[:, 0],
+            "upper": case.limits[:, 1],
+            "outcome": y.astype(bool) if family.name == "binary" else outcome.to_numpy(),
+        }
     )
+    label = f"{100 * interval:g}% CrI"
+    settings = settings | {
+        "outcome": question.outcome, "on": question.on, "metric": question.metric, "unit": case.unit, "family": family.name,
+        "shape": regression.shape, "model": MODELS[family.name], "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path), "onset": question.onset,
+        "interval": f"{label[:-4]} equal-tailed", "efficiency": round(pooled.efficiency, 3),
+    }  # fmt: skip
+    return GradeModel(
+        table=table, draws=pooled.draws, curve=_curve(regression, pooled, case, interval), observed=observed, n=len(y), events=events,
+        excluded=case.excluded, separated=separated, settings=settings,
+        statement=_statement(table, pooled.draws, family, events, len(y), label, separated, settings),
+        per_cut=_per_cut(case, regression, interval, settings["seed"]) if family.name == "ordinal" else pd.DataFrame(),
+    )  # fmt: skip
+
+
+def coefficient_rows(
+    regression: Regression, pooled: PooledDraws, case: Case, effect: str, scale: str, interval: float
+) -> pd.DataFrame:
+    """Coefficients, and the slope as a reader can picture it, with those of the naive regression beside them.
+
+    Parameters
+    ----------
+    regression, pooled, case
+        Model, draws, subjects.
+    effect : {"odds_ratio", "hazard_ratio", "ratio", "difference"}
+        What a slope means.
+    scale : str
+        Unit of intercepts and slopes.
+    interval : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``parameter, value, lower, upper, unit, naive, naive_lower, naive_upper``.
+    """
+    question, rows = case.question, []
+    per = f"ln({question.metric})" if question.log else case.unit
+    plain = (lambda v: v) if effect == "difference" else np.exp
+
+    def add(name: str, unit: str, of: Any) -> None:
+        found = (summary(of(draws), interval) for draws in (pooled.draws, pooled.naive))
+        rows.append((name, *next(found), unit, *next(found)))
+
+    for name in regression.family.auxiliary:
+        add(name, _auxiliary_unit(name, scale), lambda draws, name=name: draws[name])
+    if regression.shape == "emax":
+        add("slope", scale, lambda draws: draws["slope"])
+        add("ec50", case.unit, lambda draws: draws["ec50"])
+        add(f"{effect}_at_most", "1", lambda draws: plain(draws["slope"]))
+    else:
+        step = float(np.log(2)) if question.log else float(case.points.std(ddof=1))
+        add("slope", f"{scale} per {per}", lambda draws: draws["slope"])
+        add(f"{effect}_per_{'doubling' if question.log else 'sd'}", "1" if effect != "difference" else scale,
+            lambda draws: plain(draws["slope"] * step))  # fmt: skip
+    for name in regression.names:
+        add(name, f"{scale} per unit", lambda draws, name=name: draws[name])
+    columns = ["parameter", "value", "lower", "upper", "unit", "naive", "naive_lower", "naive_upper"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _auxiliary_unit(name: str, scale: str) -> str:
+    units = {"residual_sd": "outcome", "dispersion": "1", "shape": "1", "rate": "1/day^shape"}
+    return units.get(name, "1/day" if name.startswith("rate[") else scale)
+
+
+def _curve(regression: Regression, pooled: PooledDraws, case: Case, interval: float) -> pd.DataFrame:
+    """The outcome over the observed exposures, at the means of what is adjusted for."""
+    family, n = regression.family, len(regression.family.auxiliary)
+    grid = np.linspace(case.points.min(), case.points.max(), GRID_POINTS)
+    theta, at_means = pooled.theta, len(regression.names)
+    parts = [theta[:, k, None] for k in range(theta.shape[1])]
+    if at_means:
+        parts = parts[:-at_means]
+    alone = Regression(family, regression.exposure, np.empty((1, 0)), (), regression.shape)
+    eta = alone.predictor(parts[n:], grid)
+    x = np.exp(grid) if case.question.log else grid
+    if family.name == "ordinal":
+        cuts = family.natural(theta[:, :n], np.zeros(len(theta)))
+        blocks = [
+            _band(expit(eta - cut[:, None]), x, interval).assign(grade=level)
+            for cut, level in zip(cuts.values(), family.levels[1:], strict=True)  # type: ignore[attr-defined]
+        ]
+        return pd.concat(blocks, ignore_index=True)
+    mean = parts[0] + eta
+    return _band({"binary": expit, "count": np.exp}.get(family.name, np.asarray)(mean), x, interval)
+
+
+def _band(values: Floats, x: Floats, interval: float) -> pd.DataFrame:
+    lower, median, upper = np.quantile(values, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)
+    return pd.DataFrame({"x": x, "median": median, "lower": lower, "upper": upper})
+
+
+def _per_cut(case: Case, regression: Regression, interval: float, seed: int) -> pd.DataFrame:
+    """A logistic regression of every cut alone, on point values."""
+    grades, rng, rows = regression.family, np.random.default_rng(seed), []
+    assert isinstance(grades, Ordinal)
+    common = pooled_draws(regression, case.points[None], case.points, rng).draws["slope"].median()
+    for k, level in enumerate(grades.levels[1:], start=1):
+        alone = Regression(
+            Binary((grades.y >= k).astype(float), grades.intercept_sd), regression.exposure, regression.others, regression.names,
+            regression.shape, regression.slope_sd,
+        )  # fmt: skip
+        slope = summary(pooled_draws(alone, case.points[None], case.points, rng).draws["slope"], interval)
+        rows.append((f">= {level}", *slope, bool(slope[1] <= common <= slope[2])))
+    return pd.DataFrame(rows, columns=["cut", "slope", "lower", "upper", "agrees"])
+
+
+def _statement(
+    table: pd.DataFrame, draws: pd.DataFrame, family: Family, events: int, n: int, label: str, separated: bool,
+    settings: dict[str, Any],
+) -> str:  # fmt: skip
+    """Put the result into words."""
+    effect = table[table["parameter"].str.startswith(EFFECTS[family.name])].iloc[0]
+    start = {
+        "binary": f"{events} of {n} subjects had the outcome; its odds change by the factor",
+        "ordinal": f"{events} of {n} subjects are above the lowest grade; the odds of a higher grade change by the factor",
+        "continuous": f"In {n} subjects {settings['outcome']} changes by",
+        "count": f"In {n} subjects the mean of {settings['outcome']} changes by the factor",
+    }[family.name]
+    _, _, step = str(effect["parameter"]).removeprefix(EFFECTS[family.name]).strip("_").partition("per_")
+    per = f"per {step.replace('sd', 'standard deviation')} of exposure" if step else "at most, from no exposure to all"  # fmt: skip
+    text = (
+        f"{start} {effect['value']:.2f} ({label} {effect['lower']:.2f} to {effect['upper']:.2f}) {per}; "
+        f"probability that {'it rises' if family.name in ('continuous', 'count') else 'they rise'}: {(draws['slope'] > 0).mean():.2f}."
+    )
+    if settings["adjust"]:
+        text += f" Adjusted for {', '.join(settings['adjust'])}."
+    if family.name == "binary" and events in (0, n):
+        text += " All subjects have the same outcome, so this interval is the prior."
+    elif separated:
+        text += " Exposure separates the two groups completely, so the upper end of this interval rests on the prior."
+    return text

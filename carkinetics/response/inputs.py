@@ -11,6 +11,7 @@ import pandas as pd
 
 from carkinetics.errors import DataError
 from carkinetics.exposure.area import Floats
+from carkinetics.exposure.course import ExposureCourse
 from carkinetics.exposure.table import Exposure
 
 
@@ -85,3 +86,36 @@ def usable_exposure(
     table = pd.DataFrame({"subject": excluded.index.astype(str), "reason": excluded.to_numpy()})
     array = None if samples is None else samples[usable].to_numpy(dtype=float)
     return rows.loc[usable, "value"].astype(float), array if array is None else np.asarray(array), table
+
+
+def usable_course(
+    course: ExposureCourse, kind: str, other_reasons: pd.Series
+) -> tuple[ExposureCourse, pd.DataFrame]:
+    """Exposure that changes with time, of the subjects that can be analysed.
+
+    Parameters
+    ----------
+    course : ExposureCourse
+        Of everybody.
+    kind : str
+        ``"level"`` or ``"auc"``.
+    other_reasons : pandas.Series
+        As of `usable_exposure`.
+
+    Returns
+    -------
+    course : ExposureCourse
+        Of who is usable.
+    excluded : pandas.DataFrame
+        ``subject, reason`` of the others.
+    """
+    reasons = other_reasons.copy()
+    drawn = pd.Series(np.isfinite(course.values(kind)).all(axis=(0, 2)), index=list(course.subject_ids))
+    for subject in reasons.index[reasons == ""]:
+        if subject not in drawn.index:
+            reasons[subject] = str(course.without.get(subject, "no exposure"))
+        elif not drawn[subject]:
+            reasons[subject] = "the curve could not be computed in every posterior draw"
+    excluded = reasons[reasons != ""]
+    table = pd.DataFrame({"subject": excluded.index.astype(str), "reason": excluded.to_numpy()})
+    return course.of(reasons.index[reasons == ""]), table

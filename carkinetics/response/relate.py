@@ -7,7 +7,6 @@ outcome does not feed back on the exposures: where these are very uncertain the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,21 +16,15 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from carkinetics.dataset.table import Dataset
-from carkinetics.errors import ConfigError, DataError, did_you_mean
-from carkinetics.exposure.area import Floats
+from carkinetics.errors import DataError
 from carkinetics.exposure.table import Exposure
-from carkinetics.fit.covariate import covariate_frame, covariate_values
 from carkinetics.response.binary import is_separated
-from carkinetics.response.grade import split_predictor
+from carkinetics.response.case import Question, pose
 from carkinetics.response.hazard import cox
-from carkinetics.response.inputs import usable_exposure
-from carkinetics.response.outcome import parse_outcome
 from carkinetics.response.pooling import pool
 from carkinetics.response.regression import logistic, ordinal
-from carkinetics.response.timing import at_landmark, complete_on, refuse_late_exposure, refuse_late_window
 
 FEWEST = 5
-_WORDS = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +59,7 @@ class ExposureResponse:
 
 def exposure_response(
     exposure: Exposure, data: Dataset, *, outcome: str = "", duration: str = "", event: str = "", on: str = "log(cmax)",
-    adjust: Iterable[str] = (), onset: str = "", landmark: float | None = None, draws: int = 100, level: float = 0.90, seed: int = 0,
+    adjust: str | Iterable[str] = (), onset: str | None = None, landmark: float | None = None, draws: int = 100, level: float = 0.90, seed: int = 0,
 ) -> ExposureResponse:  # fmt: skip
     """Relate an outcome to exposure with the uncertainty of the exposure.
 
@@ -85,8 +78,9 @@ def exposure_response(
     adjust : iterable of str
         Columns or texts such as ``"log(burden)"``. Baseline tumour burden drives expansion, response and toxicity alike: adjust for
         it where it is known.
-    onset : str
-        Column with the day of a graded outcome; empty for who had none.
+    onset : str, optional
+        Column with the day of an outcome, empty for who had none. If not given, a column named alike is looked for (``crs_day`` of
+        ``crs_grade``); ``""`` does not check.
     landmark : float, optional
         Day from which on an event counts. Who had it earlier, or was not followed so long, is left out, and said.
     draws : int
@@ -116,98 +110,25 @@ def exposure_response(
     ----------
     .. [1] Rubin DB. Multiple imputation for nonresponse in surveys. Wiley 1987.
     """
-    if bool(outcome) == bool(duration and event):
-        raise ConfigError("give either outcome, or duration and event")
-    if landmark is not None and outcome:
-        raise ConfigError(
-            "landmark counts the time of an event from a day on; an outcome without a time has none: leave out who had it by then"
-        )
-    metric, log = split_predictor(on)
-    extra = [adjust] if isinstance(adjust, str) else list(adjust)
-    subjects = covariate_frame(data).set_index(pd.Index(data.subject_ids, name="subject"), drop=False)
-    answer = _outcome(subjects, outcome, duration, event)
-    reasons = _reasons(subjects, answer, extra)
-    if landmark is not None and duration:
-        known = reasons == ""
-        _, _, lost = at_landmark(answer.loc[known, duration], answer.loc[known, event], landmark)
-        reasons.loc[lost.index] = lost
-    values, samples, excluded = usable_exposure(exposure, metric, reasons, positive=log)
-    if len(values) < FEWEST:
-        raise DataError(f"{len(values)} subjects have {metric} and the outcome; expected at least {FEWEST}")
-    answer = answer.loc[values.index]
-    _check_timing(exposure, metric, answer, subjects, outcome, duration, onset, landmark)
-    if landmark is not None:
-        answer = answer.assign(**{duration: answer[duration] - landmark})
-    others = {text: covariate_values(subjects.loc[values.index], text, "adjust") for text in extra}
-    points = values.to_numpy()
-    chosen = points[None] if samples is None else _picked(samples, draws, seed)
-    transform = np.log if log else np.asarray
+    question = Question.of(
+        outcome=outcome, duration=duration, event=event, on=on, adjust=adjust, onset=onset, landmark=landmark
+    )
+    case = pose(exposure, data, question, fewest=FEWEST)
+    rng = np.random.default_rng(seed)
+    chosen, rows = case.chosen(draws, rng)
+    terms = [on, *question.adjust]
     naive, *each = (
-        _regression(
-            answer.assign(**{on: transform(row)}, **others), outcome, duration, event, [on, *extra], level
-        )
-        for row in [points, *chosen]
+        _regression(case.answer.assign(**{on: row}, **case.others), outcome, duration, event, terms, level)
+        for row in [case.points, *chosen]
     )
-    table = _table(naive, each, len(values), level, [on, *extra], naive.attrs["model"])
+    table = _table(naive, each, len(case), level, terms, naive.attrs["model"])
     settings = {
-        "model": naive.attrs["model"], "outcome": outcome or f"{event} after {duration}", "on": on, "metric": metric, "adjust": extra,
-        "landmark": landmark, "draws": 0 if samples is None else len(chosen), "level": level, "seed": seed,
+        "model": naive.attrs["model"], "outcome": question.label, "on": on, "metric": question.metric, "adjust": list(question.adjust), "on_the_path": list(case.on_the_path),
+        "landmark": landmark, "draws": 0 if rows is None else len(rows), "level": level, "seed": seed,
     }  # fmt: skip
-    observed = answer.assign(**{on: transform(points)}, **others)
-    return ExposureResponse(
-        table,
-        observed,
-        excluded,
-        _statement(table.loc[on], settings, len(values), len(excluded), log),
-        settings,
-    )
-
-
-def _outcome(subjects: pd.DataFrame, outcome: str, duration: str, event: str) -> pd.DataFrame:
-    if outcome and outcome.strip() not in subjects:
-        return pd.DataFrame({"outcome": parse_outcome(outcome, subjects).to_numpy()}, index=subjects.index)
-    for name in [outcome.strip()] if outcome else [duration, event]:
-        if name not in subjects:
-            raise DataError(
-                f"subjects has no column {name!r}{did_you_mean(name, [str(c) for c in subjects.columns])}"
-            )
-    if outcome:
-        return pd.DataFrame({"outcome": subjects[outcome.strip()]})
-    return subjects[[duration, event]]
-
-
-def _reasons(subjects: pd.DataFrame, answer: pd.DataFrame, extra: list[str]) -> pd.Series:
-    """Why a subject cannot be analysed, apart from its exposure; empty if it can."""
-    reasons = pd.Series("", index=subjects.index, dtype=object)
-    for name, column in answer.items():
-        reasons[column.isna() & (reasons == "")] = f"{name} is missing"
-    for text in extra:
-        for name in {*_WORDS.findall(text)} & {str(column) for column in subjects.columns}:
-            reasons[subjects[name].isna() & (reasons == "")] = f"{name}, to adjust for, is missing"
-    return reasons
-
-
-def _check_timing(
-    exposure: Exposure, metric: str, answer: pd.DataFrame, subjects: pd.DataFrame, outcome: str, duration: str, onset: str,
-    landmark: float | None,
-) -> None:  # fmt: skip
-    complete = complete_on(exposure, metric, answer.index)
-    if duration:
-        refuse_late_window(complete, answer[duration].astype(float), metric, duration, landmark)
-    elif onset:
-        if onset not in subjects:
-            raise DataError(
-                f"subjects has no column {onset!r}{did_you_mean(onset, [str(c) for c in subjects.columns])}"
-            )
-        days = pd.to_numeric(subjects.loc[answer.index, onset]).astype(float).fillna(np.inf)
-        if answer["outcome"].nunique() == 2:  # the onset of a grade that does not count is none
-            days = days.where(answer["outcome"].astype(bool), np.inf)
-        refuse_late_exposure(complete, days, metric, outcome)
-
-
-def _picked(samples: Floats, draws: int, seed: int) -> Floats:
-    rows = np.random.default_rng(seed).choice(len(samples), size=min(draws, len(samples)), replace=False)
-    return samples[np.sort(rows)]
+    observed = case.answer.assign(**{on: case.points}, **case.others)
+    statement = _statement(table.loc[on], settings, len(case), len(case.excluded), question.log)
+    return ExposureResponse(table, observed, case.excluded, statement, settings)
 
 
 def _regression(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,9 @@ from carkinetics.exposure.table import Exposure, window_end
 
 LANDMARK = "a landmark (landmark={day:.3g}: only those still free of it then, {lost} of {n} are lost)"
 EARLIER = "exposure up to each moment (an earlier window such as auc_0_7, or exposure that changes with time)"
-JOINT = "a joint model of kinetics and outcome"
+JOINT = "a joint model of kinetics and outcome (fit_joint)"
+_WORDS = re.compile(r"[^\W\d]\w*")
+_GRADE = re.compile(r"_(max_)?(grade|onset)$|_grade_max$")
 
 
 class TimingError(ConfigError):
@@ -40,6 +44,31 @@ def complete_on(exposure: Exposure, metric: str, subjects: pd.Index) -> pd.Serie
     if metric in ("cmax", "tmax") and "tmax" in exposure.metrics:
         return exposure.rows("tmax")["value"].astype(float).reindex(subjects).fillna(np.inf)
     return pd.Series(np.inf, index=subjects)
+
+
+def onset_column(outcome: str, subjects: pd.DataFrame) -> str:
+    """The column with the day of an outcome, by its name.
+
+    Parameters
+    ----------
+    outcome : str
+        Such as ``"crs_grade >= 3"``.
+    subjects : pandas.DataFrame
+        Whose columns.
+
+    Returns
+    -------
+    str
+        ``crs_day`` or ``crs_onset`` for an outcome over ``crs`` or ``crs_grade``; empty where there is none.
+    """
+    columns = [str(column) for column in subjects.columns]
+    for word in _WORDS.findall(outcome):
+        if word in columns:
+            stem = _GRADE.sub("", word)
+            for name in (f"{stem}_day", f"{stem}_onset"):
+                if name in columns and name != word:
+                    return name
+    return ""
 
 
 def refuse_late_exposure(complete: pd.Series, onset: pd.Series, metric: str, outcome: str) -> None:

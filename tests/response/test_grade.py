@@ -47,10 +47,9 @@ def test_with_a_wide_prior_and_much_data_it_is_maximum_likelihood(make_study):
     x, y = np.tile(AUC, 25), np.tile(RESPONSE, 25)
     model = fit_grade(*make_study(x, response=y), **CALL, prior_slope_sd=100, prior_intercept_sd=100)
     ml = logistic_ml(np.log(x), y)
+    # The posterior of 400 subjects is still a little skewed: the exact one has the ends 1.205 and 1.710, Wald 1.188 and 1.690.
     assert row(model, "slope")[0] == pytest.approx(ml.coefficients[1], abs=0.1 * ml.se[1])
-    assert row(model, "slope")[1:] == pytest.approx(
-        ml.coefficients[1] + ml.se[1] * 1.645 * np.array([-1, 1]), abs=0.03
-    )
+    assert row(model, "slope")[1:] == pytest.approx([1.2053, 1.7097], abs=0.01)
 
 
 def test_odds_ratio_and_curve_follow_from_the_draws(make_study):
@@ -76,7 +75,10 @@ def test_the_unit_of_exposure_changes_the_intercept_only(make_study):
     small, large = (fit_grade(*make_study(k * AUC, response=RESPONSE), **CALL, seed=2) for k in (1e-3, 1.0))
     np.testing.assert_allclose(row(small, "slope"), row(large, "slope"), rtol=1e-6)
     np.testing.assert_allclose(
-        small.draws["intercept"] - large.draws["intercept"], large.draws["slope"] * np.log(1e3), rtol=1e-6
+        small.draws["intercept"] - large.draws["intercept"],
+        large.draws["slope"] * np.log(1e3),
+        rtol=1e-6,
+        atol=1e-6,
     )
 
 

@@ -1,0 +1,115 @@
+"""The section on outcomes: what each analysis found, and how many were tried."""
+
+from __future__ import annotations
+
+from carkinetics.report import figures
+from carkinetics.report.blocks import Block, Section, Table, Text, number, span
+from carkinetics.report.parts import Parts
+from carkinetics.response import EventModel, ExposureResponse, GradeModel
+
+Outcome = GradeModel | EventModel | ExposureResponse
+
+
+def response_section(parts: Parts) -> Section | None:
+    """How outcomes go with exposure."""
+    blocks: list[Block] = []
+    for model in parts.outcomes:
+        drawn = isinstance(model, ExposureResponse) or str(model.settings["exposure"]).startswith("posterior")
+        warning = parts.warning_if_drawn(drawn)
+        blocks.append(Text(f"{model.settings['outcome']} on {model.settings['on']}: {model.statement}"))
+        if isinstance(model, GradeModel) and model.settings["family"] == "binary":
+            blocks += figures.exposure_response(model, parts.data, warning)
+        if isinstance(model, EventModel) and not model.settings["changes_with_time"]:
+            blocks += figures.event_curves(model, warning)
+        blocks.append(_pooled(model, warning) if isinstance(model, ExposureResponse) else _coefficients(model, warning))  # fmt: skip
+        if isinstance(model, GradeModel) and len(model.per_cut):
+            blocks.append(_cuts(model, warning))
+    if blocks:
+        blocks.append(_tried(parts.outcomes))
+    return Section("response", "Exposure and response", tuple(blocks)) if blocks else None
+
+
+def _coefficients(model: GradeModel | EventModel, warning: str) -> Table:
+    rows = tuple(
+        (
+            str(row.parameter).replace("_", " "),
+            number(row.value),
+            span(row.lower, row.upper),
+            f"{number(row.naive)} ({span(row.naive_lower, row.naive_upper)})",
+            str(row.unit),
+        )
+        for row in model.table.itertuples()
+    )
+    settings = model.settings
+    note = (
+        f"Model: {settings['model']}. Prior: {settings['prior']}. Exposure: {settings['exposure']}. Interval: "
+        f"{settings['interval']}. {model.events} events in {model.n} subjects. Point values: the same regression with "
+        "exposures taken as known."
+    )
+    head = ("Coefficient", "Median", "Interval", "At point values", "Unit")
+    return Table(f"{str(settings['model']).capitalize()} regression of {settings['outcome']}", head, rows, note, warning, "lrrrl")  # fmt: skip
+
+
+def _pooled(model: ExposureResponse, warning: str) -> Table:
+    rows = tuple(
+        (
+            str(term),
+            number(row["coef"]),
+            span(row["lower"], row["upper"]),
+            f"{number(row['naive_coef'])} ({span(row['naive_lower'], row['naive_upper'])})",
+            f"{100 * row['missing']:.0f} %",
+        )
+        for term, row in model.table.iterrows()
+    )
+    note = f"{model.settings['draws']} posterior draws of the exposures, pooled by Rubin's rules."
+    head = ("Term", "Estimate", "Interval", "At point values", "Variance from exposure")
+    return Table(f"{model.settings['model']} regression of {model.settings['outcome']}", head, rows, note, warning, "lrrrr")  # fmt: skip
+
+
+def _cuts(model: GradeModel, warning: str) -> Table:
+    rows = tuple(
+        (row.cut, number(row.slope), span(row.lower, row.upper), "yes" if row.agrees else "no")
+        for row in model.per_cut.itertuples()
+    )
+    note = "A logistic regression of each cut alone, at point values. Odds are proportional where the slopes agree."
+    head = ("Cut", "Slope", "Interval", "Holds the common slope")
+    return Table(f"Are the odds of {model.settings['outcome']} proportional?", head, rows, note, warning, "lrrl")  # fmt: skip
+
+
+def _tried(models: tuple[Outcome, ...]) -> Table:
+    """Every pair of exposure and outcome, and what chance alone would give."""
+    rows, expected = [], 0.0
+    for model in models:
+        low, high, text = _effect(model)
+        excluded = not low <= 1 <= high
+        adjusted = ", ".join(model.settings["adjust"]) or "nothing"
+        rows.append((str(model.settings["on"]), str(model.settings["outcome"]), adjusted, text, "yes" if excluded else "no"))  # fmt: skip
+        expected += 1 - _level(model)
+    pairs = len({(row[0], row[1]) for row in rows})
+    note = (
+        f"{len(rows)} analyses of {pairs} pairs. If exposure went with none of these outcomes, {expected:.1f} of their intervals would be "
+        "expected to exclude 1 by chance. Pairs that were tried and left out of this report are not counted."
+    )
+    head = ("Exposure", "Outcome", "Adjusted for", "Effect", "Excludes no effect")
+    return Table("All pairs of exposure and outcome", head, tuple(rows), note, "", "lllrl")
+
+
+def _effect(model: Outcome) -> tuple[float, float, str]:
+    """Interval of the effect, 1 for none, and its text."""
+    if isinstance(model, ExposureResponse):
+        row = model.table.loc[model.settings["on"]]
+        low, value, high = row["ratio_lower"], row["ratio"], row["ratio_upper"]
+        return low, high, f"{number(value)} ({span(low, high)})"
+    slope = model.table.set_index("parameter").loc["slope"]
+    at = int(model.table.index[model.table["parameter"] == "slope"][0]) + 1
+    shown = model.table.iloc[at + (model.table["parameter"].iloc[at] == "ec50")]
+    low, high = (float(slope[side]) for side in ("lower", "upper"))
+    around = (
+        (1 + low, 1 + high) if low * high > 0 else (0.0, 2.0)
+    )  # the sign of the slope decides, on any scale
+    return *around, f"{number(shown['value'])} ({span(shown['lower'], shown['upper'])})"
+
+
+def _level(model: Outcome) -> float:
+    level = model.settings.get("level")
+    return float(level) if level else float(str(model.settings["interval"]).split("%")[0]) / 100

@@ -1,0 +1,345 @@
+"""A regression on exposure with weakly informative priors, and draws from its posterior for many exposures at once.
+
+Conventions
+-----------
+A predictor is centred and scaled to standard deviation 0.5 by its point values; its coefficient has a normal prior with mean 0
+and standard deviation 2.5 (Gelman 2008; normal, because under separation a Cauchy prior leaves a posterior without a mean,
+Ghosh 2018). Centre and scale are the same for every draw of the exposures, so the prior is.
+
+For every draw of the exposures the posterior of the coefficients is drawn from by importance sampling: proposals of a t
+distribution around the mode, found by Newton's method for all draws together. The mean weight is the marginal
+likelihood of the outcome at these exposures: what a joint model needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
+
+from carkinetics.errors import FitError
+from carkinetics.response.family import NUMPY, Family
+
+Floats = NDArray[np.float64]
+SLOPE_SD = 2.5
+STEP = 1e-3  # of finite differences, on coefficients of standardised predictors
+NEWTON, GRADIENT = 60, 1e-4
+T_DF, WIDER = 5.0, 1.15  # heavier and wider tails than the posterior's
+FEWEST_PROPOSALS, PROPOSALS_PER_DRAW = 100, 2
+BLOCK = 2e7  # numbers at a time
+SHAPES = ("linear", "emax")
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """A predictor centred and scaled to standard deviation 0.5."""
+
+    centre: float
+    scale: float
+
+    @classmethod
+    def of(cls, values: Floats) -> Scale:
+        """From its values."""
+        return cls(float(values.mean()), float(2 * values.std(ddof=1)))
+
+    def __call__(self, values: Any) -> Any:
+        """Values, or a tensor, on this scale."""
+        return (values - self.centre) / self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """An outcome on exposure and other predictors.
+
+    Parameters
+    ----------
+    family : Family
+        Likelihood of the outcome.
+    exposure : Scale
+        Of the exposure.
+    others : ndarray, shape (n_rows, n_others)
+        What is adjusted for, as it is given.
+    names : tuple of str
+        Of these.
+    shape : {"linear", "emax"}
+        How the outcome follows exposure; ``"emax"``: slope x C / (EC50 + C), on log exposure.
+    slope_sd : float
+        Prior standard deviation of the coefficients on standardised predictors; times ``unit``, the spread of a number as outcome.
+    """
+
+    family: Family
+    exposure: Scale
+    others: Floats
+    names: tuple[str, ...] = ()
+    shape: str = "linear"
+    slope_sd: float = SLOPE_SD
+    unit: float = 1.0
+
+    @cached_property
+    def scales(self) -> list[Scale]:
+        """Of what is adjusted for."""
+        return [Scale.of(column) for column in self.others.T]
+
+    @cached_property
+    def standardised(self) -> Floats:
+        """What is adjusted for, shape (n_rows, n_others)."""
+        columns = [scale(column) for scale, column in zip(self.scales, self.others.T, strict=True)]
+        return np.column_stack(columns) if columns else np.empty((len(self.others), 0))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the free parameters, in order."""
+        bend = ("log_ec50",) if self.shape == "emax" else ()
+        return (*self.family.auxiliary, "slope", *bend, *self.names)
+
+    @cached_property
+    def priors(self) -> Floats:
+        """Mean and SD of their normal priors, shape (n, 2)."""
+        slope = self.slope_sd * self.unit
+        bend = [[0.0, 1.0]] if self.shape == "emax" else []
+        return np.array(
+            [
+                *self.family.priors,
+                [0.0, slope * (2 if bend else 1)],
+                *bend,
+                *([[0.0, slope]] * len(self.names)),
+            ]
+        )
+
+    def predictor(self, theta: list[Any], x: Any, xp: Any = NUMPY) -> Any:
+        """Linear predictor of the rows, without intercept.
+
+        Parameters
+        ----------
+        theta : list
+            Free parameters after the auxiliary ones, each broadcast against the rows.
+        x : ndarray or tensor, shape (..., n_rows)
+            Exposure on the predictor's scale.
+        xp : namespace
+            Of the array library.
+
+        Returns
+        -------
+        ndarray or tensor, shape (..., n_rows)
+            Its value.
+        """
+        z = self.exposure(x)
+        if self.shape == "emax":
+            slope, at, *rest = theta
+            found = slope / (1 + xp.exp(self.exposure.scale * (at - z)))
+        else:
+            slope, *rest = theta
+            found = slope * z
+        for coefficient, column in zip(rest, self.standardised.T, strict=True):
+            found = found + coefficient * column
+        return found
+
+    def log_posterior(self, theta: Floats, x: Floats) -> Floats:
+        """Log density of likelihood and prior.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n_draws, m, n_parameters)
+            Coefficients for every draw of the exposures.
+        x : ndarray, shape (n_draws, n_rows)
+            Exposures.
+
+        Returns
+        -------
+        ndarray, shape (n_draws, m)
+            Of each; minus infinity where it cannot be computed.
+        """
+        n = len(self.family.auxiliary)
+        parts = [theta[..., k, None] for k in range(theta.shape[-1])]
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            eta = self.predictor(parts[n:], x[:, None, :])
+            total = np.sum(self.family.log_likelihood(parts[:n], eta), axis=-1)
+        mean, sd = self.priors.T
+        prior = (-0.5 * ((theta - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)).sum(axis=-1)
+        return np.asarray(np.nan_to_num(total + prior, nan=-np.inf, posinf=-np.inf))
+
+    def natural(self, theta: Floats) -> pd.DataFrame:
+        """Coefficients on the scales of the predictors and of the outcome.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (m, n_parameters)
+            Free parameters.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Auxiliary parameters, ``slope``, ``ec50`` with an Emax shape, and what is adjusted for.
+        """
+        n, names = len(self.family.auxiliary), self.parameters
+        rest = {name: theta[:, n + k] for k, name in enumerate(names[n:])}
+        shift = np.zeros(len(theta))
+        columns: dict[str, Floats] = {}
+        if self.shape == "emax":
+            columns["slope"] = rest["slope"]
+            columns["ec50"] = np.exp(self.exposure.centre + self.exposure.scale * rest["log_ec50"])
+        else:
+            columns["slope"] = rest["slope"] / self.exposure.scale
+            shift = shift - columns["slope"] * self.exposure.centre
+        for name, scale in zip(self.names, self.scales, strict=True):
+            columns[name] = rest[name] / scale.scale
+            shift = shift - columns[name] * scale.centre
+        return pd.DataFrame(self.family.natural(theta[:, :n], shift) | columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Draws from a regression's posterior for each draw of the exposures.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (n_draws, size, n_parameters)
+        Free parameters.
+    log_evidence : ndarray, shape (n_draws,)
+        Log marginal likelihood of the outcome at each draw of the exposures.
+    efficiency : ndarray, shape (n_draws,)
+        Effective sample size of the proposals, as a share of their number.
+    """
+
+    theta: Floats
+    log_evidence: Floats
+    efficiency: Floats
+
+
+def sample_regression(
+    regression: Regression, exposures: Floats, size: int, rng: np.random.Generator
+) -> Posterior:
+    """Draw coefficients for each draw of the exposures.
+
+    Parameters
+    ----------
+    regression : Regression
+        What relates them.
+    exposures : ndarray, shape (n_draws, n_rows)
+        On the predictor's scale.
+    size : int
+        Draws of the coefficients for each.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Posterior
+        Draws and evidence.
+
+    Raises
+    ------
+    FitError
+        If a mode is not found, or proposals miss the posterior.
+    """
+    proposals = max(FEWEST_PROPOSALS, PROPOSALS_PER_DRAW * size)
+    rows = exposures.shape[1]
+    chunk = max(1, int(BLOCK / (proposals * rows)))
+    start = _start(regression, exposures)
+    blocks = [
+        _sample_block(regression, exposures[at : at + chunk], start, size, proposals, rng)
+        for at in range(0, len(exposures), chunk)
+    ]
+    parts = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    found = Posterior(*parts)
+    if found.efficiency.min() < 0.02:
+        raise FitError(
+            f"{regression.family.name} regression: the draws of the coefficients are worth {100 * found.efficiency.min():.1f} % of their number; "
+            "expected 2 % or more: are there fewer subjects than coefficients can be told from?"
+        )
+    return found
+
+
+def _start(regression: Regression, exposures: Floats) -> Floats:
+    """The mode at the mean of the exposures."""
+    return _modes(regression, exposures.mean(axis=0, keepdims=True), regression.priors[None, :, 0])[0]
+
+
+def _sample_block(
+    regression: Regression, x: Floats, start: Floats, size: int, proposals: int, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    mode, root = _modes(regression, x, np.repeat(start, len(x), axis=0))
+    p = mode.shape[1]
+    size_of = (
+        len(x),
+        proposals,
+    )  # its own for every draw of the exposures: shared ones would share their error
+    t = rng.standard_normal((*size_of, p)) * np.sqrt(T_DF / rng.chisquare(T_DF, size_of))[..., None]
+    theta = mode[:, None] + WIDER * np.einsum("kij,kmj->kmi", root, t)
+    log_density = _log_t(t, p) - np.linalg.slogdet(root)[1][:, None] - p * np.log(WIDER)
+    log_weight = regression.log_posterior(theta, x) - log_density
+    evidence = logsumexp(log_weight, axis=1) - np.log(proposals)
+    weight = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
+    places = (rng.random(len(x))[:, None] + np.arange(size)) / size  # systematic: least noise
+    # In the order of the slope, so that its distribution among the picked is that among the proposals to one in `size`.
+    order = np.argsort(theta[..., len(regression.family.auxiliary)], axis=1)
+    theta = np.take_along_axis(theta, order[..., None], axis=1)
+    cumulated = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
+    picked = np.stack(
+        [np.searchsorted(c / c[-1], at, side="right") for c, at in zip(cumulated, places, strict=True)]
+    )
+    picked = rng.permuted(np.minimum(picked, proposals - 1), axis=1)
+    return (
+        np.take_along_axis(theta, picked[..., None], axis=1),
+        np.asarray(evidence),
+        1 / (weight**2).sum(axis=1) / proposals,
+    )
+
+
+def _log_t(t: Floats, p: int) -> Floats:
+    """Log density of the multivariate t distribution."""
+    constant = gammaln((T_DF + p) / 2) - gammaln(T_DF / 2) - 0.5 * p * np.log(T_DF * np.pi)
+    return np.asarray(constant - 0.5 * (T_DF + p) * np.log1p((t**2).sum(axis=-1) / T_DF))
+
+
+def _modes(regression: Regression, x: Floats, start: Floats) -> tuple[Floats, Floats]:
+    """Mode for every draw of the exposures and a square root of the covariance there, by damped Newton steps."""
+    theta = start.copy()
+    least = 1e-2 / regression.priors[:, 1].max() ** 2
+    value = regression.log_posterior(theta[:, None], x)[:, 0]
+    for _ in range(NEWTON):
+        slope, bend = _derivatives(regression, theta, x)
+        eigenvalues, vectors = np.linalg.eigh(-bend)
+        inverse = np.einsum("kij,kj,klj->kil", vectors, 1 / np.maximum(np.abs(eigenvalues), least), vectors)
+        step = np.einsum("kij,kj->ki", inverse, slope)
+        if (np.abs(slope * np.sqrt(np.einsum("kii->ki", inverse))) < GRADIENT).all():
+            return theta, np.linalg.cholesky(inverse)
+        step *= np.minimum(1.0, 4.0 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-12))
+        length = np.ones(len(theta))
+        for _ in range(12):
+            tried = regression.log_posterior((theta + length[:, None] * step)[:, None], x)[:, 0]
+            worse = tried < value - 1e-10 * (1 + np.abs(value))
+            if not worse.any():
+                break
+            length[worse] /= 3
+        moved = np.where(worse, 0.0, length)
+        theta = theta + moved[:, None] * step
+        value = np.where(worse, value, tried)
+    raise FitError(
+        f"{regression.family.name} regression: the mode of the posterior was not found in {NEWTON} steps"
+    )
+
+
+def _derivatives(regression: Regression, theta: Floats, x: Floats) -> tuple[Floats, Floats]:
+    """Gradient (k, p) and Hessian (k, p, p) by central differences, all at once."""
+    p = theta.shape[1]
+    moves = [np.zeros(p)]
+    unit = np.eye(p) * STEP * np.maximum(regression.priors[:, 1] / SLOPE_SD, 1e-3)
+    moves += [sign * unit[i] for i in range(p) for sign in (1, -1)]
+    pairs = [(i, j) for i in range(p) for j in range(i)]
+    moves += [a * unit[i] + b * unit[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+    value = regression.log_posterior(theta[:, None] + np.array(moves), x)
+    h = np.diag(unit)
+    up, down = value[:, 1 : 2 * p + 1 : 2], value[:, 2 : 2 * p + 2 : 2]
+    bend = np.zeros((len(theta), p, p))
+    bend[:, np.arange(p), np.arange(p)] = (up + down - 2 * value[:, :1]) / h**2
+    for k, (i, j) in enumerate(pairs):
+        at = 2 * p + 1 + 4 * k
+        cross = value[:, at] - value[:, at + 1] - value[:, at + 2] + value[:, at + 3]
+        bend[:, i, j] = bend[:, j, i] = cross / (4 * h[i] * h[j])
+    return (up - down) / (2 * h), bend

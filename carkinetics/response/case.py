@@ -1,0 +1,336 @@
+"""Who is analysed, with which outcome, which exposure and which adjustment: what every exposure-response analysis begins with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from carkinetics.dataset.table import Dataset
+from carkinetics.errors import ConfigError, DataError, did_you_mean
+from carkinetics.exposure.area import Floats
+from carkinetics.exposure.course import ExposureCourse
+from carkinetics.exposure.table import Exposure, metric_unit
+from carkinetics.fit.covariate import covariate_frame, covariate_values
+from carkinetics.response.inputs import usable_course, usable_exposure
+from carkinetics.response.outcome import parse_outcome
+from carkinetics.response.timing import (
+    at_landmark,
+    complete_on,
+    onset_column,
+    refuse_late_exposure,
+    refuse_late_window,
+)
+
+_LOG = re.compile(r"log\(\s*([\w.]+)\s*\)")
+_COMEDICATION = re.compile(r"toci|steroid|dexameth|anakinra|siltuximab|vasopressor")
+_WORDS = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class Question:
+    """An outcome, or the time to an event, on exposure.
+
+    Parameters
+    ----------
+    outcome : str
+        A comparison over the columns of the subjects, or a column; empty for a time to an event.
+    duration, event : str
+        Columns with days to the event or to censoring, and 1 or 0 for which; empty for an outcome.
+    on : str
+        A metric or its logarithm.
+    adjust : tuple of str
+        Texts over the columns of the subjects.
+    onset : str or None
+        Column with the day of an outcome; None to look for one, empty not to check.
+    landmark : float or None
+        Day from which on an event counts.
+    """
+
+    outcome: str = ""
+    duration: str = ""
+    event: str = ""
+    on: str = "log(cmax)"
+    adjust: tuple[str, ...] = ()
+    onset: str | None = None
+    landmark: float | None = None
+
+    @classmethod
+    def of(cls, *, adjust: str | Iterable[str] = (), **parts: object) -> Question:
+        """Check that the parts go together.
+
+        Parameters
+        ----------
+        adjust : str or iterable of str
+            One text or several.
+        **parts
+            The other fields.
+
+        Returns
+        -------
+        Question
+            As asked.
+
+        Raises
+        ------
+        ConfigError
+            If neither or both kinds of outcome are given, or a landmark for an outcome without a time.
+        """
+        texts = (adjust,) if isinstance(adjust, str) and adjust else tuple(adjust)
+        question = cls(adjust=texts, **parts)  # type: ignore[arg-type]
+        if bool(question.outcome) == bool(question.duration and question.event):
+            raise ConfigError("give either outcome, or duration and event")
+        if question.landmark is not None and question.outcome:
+            raise ConfigError(
+                "landmark counts the time of an event from a day on; an outcome without a time has none: leave out who had it by then"
+            )
+        return question
+
+    @property
+    def metric(self) -> str:
+        """The metric of exposure, without its logarithm."""
+        return split_predictor(self.on)[0]
+
+    @property
+    def log(self) -> bool:
+        """Whether its logarithm is taken."""
+        return split_predictor(self.on)[1]
+
+    @property
+    def label(self) -> str:
+        """The outcome in words."""
+        return self.outcome or f"{self.event} after {self.duration}"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """The subjects that can be analysed, in one order.
+
+    Parameters
+    ----------
+    question : Question
+        What was asked.
+    answer : pandas.DataFrame
+        Indexed by subject: ``outcome``, or the columns of duration (counted from the landmark) and event.
+    points : ndarray, shape (n,)
+        Exposure of each subject at point values, on the predictor's scale.
+    samples : ndarray, shape (n_draws, n), or None
+        Posterior draws of it.
+    others : pandas.DataFrame
+        What is adjusted for, indexed by subject.
+    excluded : pandas.DataFrame
+        ``subject, reason`` of everybody else.
+    limits : ndarray, shape (n, 2)
+        Interval of the exposures, in their unit.
+    unit : str
+        Of the exposure.
+    timing_checked : bool
+        Whether the days of exposure and outcome were compared.
+    on_the_path : tuple of str
+        What is adjusted for and is given because of the outcome: comedication.
+    course : ExposureCourse or None
+        Exposure that changes with time, of these subjects; ``points`` and ``samples`` are then its highest values.
+    """
+
+    question: Question
+    answer: pd.DataFrame
+    points: Floats
+    samples: Floats | None
+    others: pd.DataFrame
+    excluded: pd.DataFrame
+    limits: Floats
+    unit: str
+    timing_checked: bool = False
+    on_the_path: tuple[str, ...] = ()
+    course: ExposureCourse | None = None
+
+    def __len__(self) -> int:
+        return len(self.answer)
+
+    def chosen(self, draws: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64] | None]:
+        """Exposures to use, and which draws they are.
+
+        Parameters
+        ----------
+        draws : int
+            How many, of those that there are.
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        exposures : ndarray, shape (n_chosen, n)
+            Posterior draws; the point values alone where there are none.
+        which : ndarray of int or None
+            Rows of ``samples``.
+        """
+        if self.samples is None:
+            return self.points[None], None
+        rows = np.sort(rng.choice(len(self.samples), size=min(draws, len(self.samples)), replace=False))
+        return self.samples[rows], rows
+
+
+def split_predictor(on: str) -> tuple[str, bool]:
+    """Read a predictor.
+
+    Parameters
+    ----------
+    on : str
+        ``"log(metric)"`` or a metric.
+
+    Returns
+    -------
+    tuple of (str, bool)
+        The metric, and whether its logarithm is taken.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither.
+    """
+    match = _LOG.fullmatch(on.strip())
+    if match:
+        return match[1], True
+    if not re.fullmatch(r"[\w.]+", on.strip()):
+        raise ConfigError(f"on is {on!r}; expected a metric, such as 'cmax', or its logarithm, 'log(cmax)'")
+    return on.strip(), False
+
+
+def pose(exposure: Exposure | ExposureCourse, data: Dataset, question: Question, *, fewest: int) -> Case:
+    """Bring a question to a study: who can be analysed, with what; refuse an exposure that came after the outcome.
+
+    Parameters
+    ----------
+    exposure : Exposure or ExposureCourse
+        Metrics by subject, or exposure that changes with time.
+    data : Dataset
+        Outcome and adjustment, in the columns of its subjects.
+    question : Question
+        What is asked.
+    fewest : int
+        Subjects that the analysis needs.
+
+    Returns
+    -------
+    Case
+        Numbers.
+
+    Raises
+    ------
+    TimingError
+        If the exposure is complete only after the outcome.
+    ConfigError, DataError
+        If columns are missing or make no sense, or too few subjects are left.
+    """
+    subjects = covariate_frame(data).set_index(pd.Index(data.subject_ids, name="subject"), drop=False)
+    answer = _answer(subjects, question)
+    reasons = _reasons(subjects, answer, question)
+    if question.landmark is not None:
+        known = reasons == ""
+        rows = answer[known]
+        _, _, lost = at_landmark(rows[question.duration], rows[question.event], question.landmark)
+        reasons.loc[lost.index] = lost
+    metric, log = question.metric, question.log
+    if isinstance(exposure, ExposureCourse):
+        course, excluded = usable_course(exposure, metric, reasons)
+        case = _moving(course, metric)
+    else:
+        values, samples, excluded = usable_exposure(exposure, metric, reasons, positive=log)
+        limits = exposure.rows(metric).loc[values.index, ["lower", "upper"]].to_numpy(dtype=float)
+        case = Case(question, answer.loc[values.index], values.to_numpy(), samples, pd.DataFrame(), excluded, limits, exposure.unit(metric))  # fmt: skip
+    kept = case.answer.index
+    if len(kept) < fewest:
+        raise DataError(
+            f"{question.label} on {metric}: {len(kept)} subjects have both; expected at least {fewest}"
+        )
+    others = {text: covariate_values(subjects.loc[kept], text, "adjust") for text in question.adjust}
+    answer = answer.loc[kept]
+    checked = isinstance(exposure, ExposureCourse) or _check_timing(exposure, answer, subjects, question)
+    if question.landmark is not None:
+        answer = answer.assign(**{question.duration: answer[question.duration] - question.landmark})
+    points, samples = case.points, case.samples
+    if log:
+        points, samples = np.log(points), None if samples is None else np.log(samples)
+    return replace(
+        case, question=question, answer=answer, excluded=excluded, others=pd.DataFrame(others, index=kept), points=points, samples=samples, timing_checked=checked,
+        on_the_path=_comedication(data, question),
+    )  # fmt: skip
+
+
+def _moving(course: ExposureCourse, metric: str) -> Case:
+    """A course as a case: its highest value stands for the exposure where one number is needed."""
+    highest = course.values(metric).max(axis=-1)
+    frame = pd.DataFrame(index=pd.Index(course.subject_ids, name="subject"))
+    unit = metric_unit("auc_last" if metric == "auc" else "cmax", course.unit)
+    limits = np.quantile(highest, [0.05, 0.95], axis=0).T
+    return Case(
+        Question(),
+        frame,
+        np.median(highest, axis=0),
+        highest,
+        frame,
+        pd.DataFrame(),
+        limits,
+        unit,
+        course=course,
+    )
+
+
+def _answer(subjects: pd.DataFrame, question: Question) -> pd.DataFrame:
+    outcome = question.outcome.strip()
+    if outcome and outcome not in subjects:
+        return pd.DataFrame({"outcome": parse_outcome(outcome, subjects)})
+    for name in [outcome] if outcome else [question.duration, question.event]:
+        _expect(subjects, name)
+    if outcome:
+        return pd.DataFrame({"outcome": subjects[outcome]})
+    return subjects[[question.duration, question.event]]
+
+
+def _expect(subjects: pd.DataFrame, name: str) -> None:
+    if name not in subjects:
+        known = [str(column) for column in subjects.columns]
+        raise DataError(f"subjects has no column {name!r}{did_you_mean(name, known)}")
+
+
+def _reasons(subjects: pd.DataFrame, answer: pd.DataFrame, question: Question) -> pd.Series:
+    """Why a subject cannot be analysed, apart from its exposure; empty if it can."""
+    reasons = pd.Series("", index=subjects.index, dtype=object)
+    for name, column in answer.items():
+        words = f"outcome {question.outcome!r}" if question.outcome else str(name)
+        reasons[column.isna() & (reasons == "")] = f"{words} is missing"
+    for text in question.adjust:
+        for name in {*_WORDS.findall(text)} & {str(column) for column in subjects.columns}:
+            reasons[subjects[name].isna() & (reasons == "")] = f"{name}, to adjust for, is missing"
+    return reasons
+
+
+def _check_timing(
+    exposure: Exposure, answer: pd.DataFrame, subjects: pd.DataFrame, question: Question
+) -> bool:
+    """Refuse what came too late; whether there were days to compare."""
+    complete, metric = complete_on(exposure, question.metric, answer.index), question.metric
+    if question.duration:
+        time = answer[question.duration].astype(float)
+        refuse_late_window(complete, time, metric, question.duration, question.landmark)
+        return True
+    onset = onset_column(question.outcome, subjects) if question.onset is None else question.onset
+    if not onset:
+        return False
+    _expect(subjects, onset)
+    days = pd.to_numeric(subjects.loc[answer.index, onset]).astype(float).fillna(np.inf)
+    if answer["outcome"].nunique() <= 2:  # the onset of a grade that does not count is none
+        days = days.where(answer["outcome"].astype(bool), np.inf)
+    refuse_late_exposure(complete, days, metric, question.outcome)
+    return True
+
+
+def _comedication(data: Dataset, question: Question) -> tuple[str, ...]:
+    """Adjusted for, and an event of the data after the infusion, or named like what treats CRS."""
+    after = {str(name).lower() for name in data.events.loc[data.events["time"] > 0, "event"]}
+    words = {word for text in question.adjust for word in _WORDS.findall(text)}
+    return tuple(sorted(word for word in words if word.lower() in after or _COMEDICATION.match(word.lower())))

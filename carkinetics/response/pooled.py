@@ -1,0 +1,105 @@
+"""Coefficients drawn for many possible exposures and pooled: how two stages, and one, come to a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from carkinetics.fit.pareto import GOOD_K, choose
+from carkinetics.response.bayes import Regression, sample_regression
+
+Floats = NDArray[np.float64]
+POOLED = 4000
+
+
+@dataclass(frozen=True, eq=False)
+class PooledDraws:
+    """Draws of the coefficients over the exposures.
+
+    Parameters
+    ----------
+    draws : pandas.DataFrame
+        ``exposure_draw`` and the coefficients on their natural scales.
+    naive : pandas.DataFrame
+        The same for point values of the exposure: what an analysis says that takes them for known.
+    theta : ndarray, shape (n, n_parameters)
+        Free parameters of ``draws``.
+    rows : ndarray of int, shape (n_kept,)
+        Draws of the exposures that were kept, in the order of ``exposure_draw``.
+    efficiency : float
+        Least effective share of the proposals.
+    k : float
+        Pareto's k of the weights of the exposure draws; NaN where they had none.
+    """
+
+    draws: pd.DataFrame
+    naive: pd.DataFrame
+    theta: Floats
+    rows: NDArray[np.int64]
+    efficiency: float
+    k: float
+
+
+def pooled_draws(
+    regression: Regression, exposures: Floats, points: Floats, rng: np.random.Generator, *, kept: int | None = None
+) -> PooledDraws:  # fmt: skip
+    """Draw the coefficients for each draw of the exposures, and pool.
+
+    Parameters
+    ----------
+    regression : Regression
+        What relates outcome and exposure.
+    exposures : ndarray, shape (n_draws, n_rows)
+        Possible exposures.
+    points : ndarray, shape (n_rows,)
+        Their point values.
+    rng : numpy.random.Generator
+        Source of randomness.
+    kept : int, optional
+        Let the outcome speak on the exposures: keep so many draws of them, chosen by the outcome's marginal likelihood. All
+        draws count alike if not given.
+
+    Returns
+    -------
+    PooledDraws
+        About 4000 draws.
+    """
+    each = -(-POOLED // (kept or len(exposures)))
+    found = sample_regression(regression, exposures, each, rng)
+    rows, k = np.arange(len(exposures)), np.nan
+    if kept is not None:
+        rows, k = choose(found.log_evidence, kept, rng)
+    theta = found.theta[rows].reshape(-1, found.theta.shape[-1])
+    draws = regression.natural(theta)
+    draws.insert(0, "exposure_draw", np.repeat(np.arange(len(rows)), each))
+    known = len(exposures) == 1 and np.array_equal(exposures[0], points)
+    alone = found if known else sample_regression(regression, points[None], POOLED, rng)
+    naive = regression.natural(alone.theta[0])
+    return PooledDraws(draws, naive, theta, rows, float(found.efficiency.min()), k)
+
+
+def summary(values: pd.Series | Floats, interval: float) -> tuple[float, float, float]:
+    """Median and equal-tailed interval.
+
+    Parameters
+    ----------
+    values : pandas.Series or ndarray
+        Draws.
+    interval : float
+        Probability.
+
+    Returns
+    -------
+    tuple of float
+        Median, lower, upper.
+    """
+    found = np.quantile(np.asarray(values, dtype=float), [0.5, (1 - interval) / 2, (1 + interval) / 2])
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+def is_trusted(k: float) -> bool:
+    """Whether weights with Pareto's k may be used; NaN stands for none."""
+    return bool(np.isnan(k) or k <= GOOD_K)
