@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from carkinetics.response import exposure_response as exposure_response
     from carkinetics.response import fit_event as fit_event
     from carkinetics.response import fit_grade as fit_grade
+    from carkinetics.response import fit_joint as fit_joint
     from carkinetics.response import kaplan_meier as kaplan_meier
     from carkinetics.response import log_rank as log_rank
     from carkinetics.response import logistic as logistic
@@ -119,6 +120,7 @@ _HOME = {
     "quadrant_table": "response",
     "fit_event": "response",
     "fit_grade": "response",
+    "fit_joint": "response",
     "aalen_johansen": "response",
     "binomial_interval": "response",
     "cox": "response",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +100,7 @@ class NutsRun:
 def sample_nuts(
     pymc_model: Any, problem: Problem, found: Approximation, goal: Goal, *, draws: int | None, tune: int, chains: int,
     cores: int, seed: int, target_accept: float, coupling: Coupling | None, say: Callable[[str], None],
+    others: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> NutsRun:  # fmt: skip
     """Compile and run nutpie, for a number of draws or until a goal is reached.
 
@@ -117,6 +118,8 @@ def sample_nuts(
         To sample in coordinates in which population and subjects are less coupled.
     say : callable
         Is told what is being done.
+    others : mapping of str to ndarray, optional
+        Where variables start that the model has beside those of the problem.
 
     Returns
     -------
@@ -138,7 +141,9 @@ def sample_nuts(
     names = [variable.name for variable in moved.value_vars]
 
     def start(chain_seed: Any) -> NDArray[np.float64]:
-        point = starting_point(problem, found, np.random.default_rng(chain_seed))
+        rng = np.random.default_rng(chain_seed)
+        point = starting_point(problem, found, rng)
+        point |= {name: at + 0.1 * rng.standard_normal(np.shape(at)) for name, at in (others or {}).items()}
         if coupling:
             point |= coupling.standardise(point)
         return np.concatenate([np.ravel(point[name]) for name in names])

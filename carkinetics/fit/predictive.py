@@ -95,8 +95,7 @@ def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
         If ``n_draws`` is below 1.
     """
     posterior = _posterior(fit)
-    total = posterior.sizes["sample"]
-    chosen = np.arange(total) if n_draws is None else _choose(total, n_draws, seed)
+    chosen = choose_draws(fit, n_draws, seed)
     posterior = posterior.isel(sample=chosen)
 
     def values(name: str) -> Floats:
@@ -127,6 +126,23 @@ def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
         share=values(mixture.share_name) if mixture else np.zeros(len(chosen)),
         member=values(mixture.name) if mixture else np.zeros((len(chosen), 0)),
     )
+
+
+def choose_draws(fit: Fit, n_draws: int | None, seed: int) -> NDArray[np.intp]:
+    """Positions of the draws that `take_draws` takes, among those of all chains in turn.
+
+    Parameters
+    ----------
+    fit, n_draws, seed
+        As of `take_draws`.
+
+    Returns
+    -------
+    ndarray of int, shape (n_draws,)
+        Ascending, as long as there are enough.
+    """
+    total = _posterior(fit).sizes["sample"]
+    return np.arange(total) if n_draws is None else _choose(total, n_draws, seed)
 
 
 def _posterior(fit: Fit) -> xr.Dataset:

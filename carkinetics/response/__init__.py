@@ -7,6 +7,7 @@ from carkinetics.response.dose import DoseExposure, dose_exposure, equivalence_r
 from carkinetics.response.event import derive_event
 from carkinetics.response.grade import GradeModel, fit_grade
 from carkinetics.response.hazard import cox, parametric_survival
+from carkinetics.response.joint import JointModel, fit_joint
 from carkinetics.response.marker import antibody_status, marker_summary
 from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
@@ -22,6 +23,7 @@ __all__ = [
     "EventModel",
     "ExposureResponse",
     "GradeModel",
+    "JointModel",
     "aalen_johansen",
     "antibody_status",
     "binomial_interval",
@@ -36,6 +38,7 @@ __all__ = [
     "exposure_response_findings",
     "fit_event",
     "fit_grade",
+    "fit_joint",
     "kaplan_meier",
     "log_rank",
     "logistic",

@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-A predictor is centred and scaled to standard deviation 0.5 by its point values; its coefficient has a normal prior with mean 0
+A predictor is centred and scaled to standard deviation 0.5, by all draws of its values; its coefficient has a normal prior with mean 0
 and standard deviation 2.5 (Gelman 2008; normal, because under separation a Cauchy prior leaves a posterior without a mean,
 Ghosh 2018). Centre and scale are the same for every draw of the exposures, so the prior is.
 
@@ -13,6 +13,7 @@ likelihood of the outcome at these exposures: what a joint model needs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,8 +45,8 @@ class Scale:
 
     @classmethod
     def of(cls, values: Floats) -> Scale:
-        """From its values."""
-        return cls(float(values.mean()), float(2 * values.std(ddof=1)))
+        """From its values, shape (n,) or several draws of them: estimates that shrink would make it too small."""
+        return cls(float(values.mean()), float(2 * values.std(axis=-1, ddof=1).mean()))
 
     def __call__(self, values: Any) -> Any:
         """Values, or a tensor, on this scale."""
@@ -257,22 +258,21 @@ def sample_regression(
 
 def _start(regression: Regression, exposures: Floats) -> Floats:
     """The mode at the mean of the exposures."""
-    return _modes(regression, exposures.mean(axis=0, keepdims=True), regression.priors[None, :, 0])[0]
+    middle = exposures.mean(axis=0, keepdims=True)
+    return find_modes(
+        lambda theta: regression.log_posterior(theta, middle), regression, regression.priors[None, :, 0]
+    )[0]
 
 
 def _sample_block(
     regression: Regression, x: Floats, start: Floats, size: int, proposals: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats]:
-    mode, root = _modes(regression, x, np.repeat(start, len(x), axis=0))
-    p = mode.shape[1]
-    size_of = (
-        len(x),
-        proposals,
-    )  # its own for every draw of the exposures: shared ones would share their error
-    t = rng.standard_normal((*size_of, p)) * np.sqrt(T_DF / rng.chisquare(T_DF, size_of))[..., None]
-    theta = mode[:, None] + WIDER * np.einsum("kij,kmj->kmi", root, t)
-    log_density = _log_t(t, p) - np.linalg.slogdet(root)[1][:, None] - p * np.log(WIDER)
-    log_weight = regression.log_posterior(theta, x) - log_density
+    def density(theta: Floats) -> Floats:
+        return regression.log_posterior(theta, x)
+
+    mode, root = find_modes(density, regression, np.repeat(start, len(x), axis=0))
+    theta, log_density = propose(mode, root, proposals, rng)
+    log_weight = density(theta) - log_density
     evidence = logsumexp(log_weight, axis=1) - np.log(proposals)
     weight = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
     places = (rng.random(len(x))[:, None] + np.arange(size)) / size  # systematic: least noise
@@ -291,19 +291,67 @@ def _sample_block(
     )
 
 
-def _log_t(t: Floats, p: int) -> Floats:
-    """Log density of the multivariate t distribution."""
+def propose(mode: Floats, root: Floats, size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Draw from multivariate t distributions around modes.
+
+    Parameters
+    ----------
+    mode : ndarray, shape (k, p)
+        Centres.
+    root : ndarray, shape (k, p, p)
+        Square roots of covariances.
+    size : int
+        Draws around each.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    theta : ndarray, shape (k, size, p)
+        Draws, each centre its own: shared ones would share their error.
+    log_density : ndarray, shape (k, size)
+        Of the draws.
+    """
+    p = mode.shape[1]
+    stretch = np.sqrt(T_DF / rng.chisquare(T_DF, (len(mode), size)))[..., None]
+    t = rng.standard_normal((len(mode), size, p)) * stretch
+    theta = mode[:, None] + WIDER * np.einsum("kij,kmj->kmi", root, t)
     constant = gammaln((T_DF + p) / 2) - gammaln(T_DF / 2) - 0.5 * p * np.log(T_DF * np.pi)
-    return np.asarray(constant - 0.5 * (T_DF + p) * np.log1p((t**2).sum(axis=-1) / T_DF))
+    log_t = constant - 0.5 * (T_DF + p) * np.log1p((t**2).sum(axis=-1) / T_DF)
+    return theta, log_t - np.linalg.slogdet(root)[1][:, None] - p * np.log(WIDER)
 
 
-def _modes(regression: Regression, x: Floats, start: Floats) -> tuple[Floats, Floats]:
-    """Mode for every draw of the exposures and a square root of the covariance there, by damped Newton steps."""
-    theta = start.copy()
-    least = 1e-2 / regression.priors[:, 1].max() ** 2
-    value = regression.log_posterior(theta[:, None], x)[:, 0]
+def find_modes(
+    density: Callable[[Floats], Floats], regression: Regression, start: Floats
+) -> tuple[Floats, Floats]:
+    """Modes of several posteriors of one regression at once, by damped Newton steps.
+
+    Parameters
+    ----------
+    density : callable
+        Log densities, shape (k, m), of parameters of shape (k, m, p).
+    regression : Regression
+        Whose priors give the scales of the parameters.
+    start : ndarray, shape (k, p)
+        Where to begin.
+
+    Returns
+    -------
+    mode : ndarray, shape (k, p)
+        Of each.
+    root : ndarray, shape (k, p, p)
+        A square root of the covariance there.
+
+    Raises
+    ------
+    FitError
+        If one is not found.
+    """
+    theta, spread = start.copy(), regression.priors[:, 1]
+    least = 1e-2 / spread.max() ** 2
+    value = density(theta[:, None])[:, 0]
     for _ in range(NEWTON):
-        slope, bend = _derivatives(regression, theta, x)
+        slope, bend = _derivatives(density, spread, theta)
         eigenvalues, vectors = np.linalg.eigh(-bend)
         inverse = np.einsum("kij,kj,klj->kil", vectors, 1 / np.maximum(np.abs(eigenvalues), least), vectors)
         step = np.einsum("kij,kj->ki", inverse, slope)
@@ -312,28 +360,27 @@ def _modes(regression: Regression, x: Floats, start: Floats) -> tuple[Floats, Fl
         step *= np.minimum(1.0, 4.0 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-12))
         length = np.ones(len(theta))
         for _ in range(12):
-            tried = regression.log_posterior((theta + length[:, None] * step)[:, None], x)[:, 0]
+            tried = density((theta + length[:, None] * step)[:, None])[:, 0]
             worse = tried < value - 1e-10 * (1 + np.abs(value))
             if not worse.any():
                 break
             length[worse] /= 3
-        moved = np.where(worse, 0.0, length)
-        theta = theta + moved[:, None] * step
+        theta = theta + np.where(worse, 0.0, length)[:, None] * step
         value = np.where(worse, value, tried)
     raise FitError(
         f"{regression.family.name} regression: the mode of the posterior was not found in {NEWTON} steps"
     )
 
 
-def _derivatives(regression: Regression, theta: Floats, x: Floats) -> tuple[Floats, Floats]:
+def _derivatives(density: Callable[[Floats], Floats], spread: Floats, theta: Floats) -> tuple[Floats, Floats]:
     """Gradient (k, p) and Hessian (k, p, p) by central differences, all at once."""
     p = theta.shape[1]
     moves = [np.zeros(p)]
-    unit = np.eye(p) * STEP * np.maximum(regression.priors[:, 1] / SLOPE_SD, 1e-3)
+    unit = np.eye(p) * STEP * np.maximum(spread / SLOPE_SD, 1e-3)
     moves += [sign * unit[i] for i in range(p) for sign in (1, -1)]
     pairs = [(i, j) for i in range(p) for j in range(i)]
     moves += [a * unit[i] + b * unit[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
-    value = regression.log_posterior(theta[:, None] + np.array(moves), x)
+    value = density(theta[:, None] + np.array(moves))
     h = np.diag(unit)
     up, down = value[:, 1 : 2 * p + 1 : 2], value[:, 2 : 2 * p + 2 : 2]
     bend = np.zeros((len(theta), p, p))

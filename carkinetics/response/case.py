@@ -200,7 +200,14 @@ def split_predictor(on: str) -> tuple[str, bool]:
     return on.strip(), False
 
 
-def pose(exposure: Exposure | ExposureCourse, data: Dataset, question: Question, *, fewest: int) -> Case:
+def pose(
+    exposure: Exposure | ExposureCourse,
+    data: Dataset,
+    question: Question,
+    *,
+    fewest: int,
+    timing: bool = True,
+) -> Case:
     """Bring a question to a study: who can be analysed, with what; refuse an exposure that came after the outcome.
 
     Parameters
@@ -213,6 +220,8 @@ def pose(exposure: Exposure | ExposureCourse, data: Dataset, question: Question,
         What is asked.
     fewest : int
         Subjects that the analysis needs.
+    timing : bool
+        Whether an exposure that came after the outcome is refused; not where it is a latent property of a subject, as in a joint model.
 
     Returns
     -------
@@ -249,7 +258,9 @@ def pose(exposure: Exposure | ExposureCourse, data: Dataset, question: Question,
         )
     others = {text: covariate_values(subjects.loc[kept], text, "adjust") for text in question.adjust}
     answer = answer.loc[kept]
-    checked = isinstance(exposure, ExposureCourse) or _check_timing(exposure, answer, subjects, question)
+    checked = True
+    if timing and isinstance(exposure, Exposure):
+        checked = _check_timing(exposure, answer, subjects, question)
     if question.landmark is not None:
         answer = answer.assign(**{question.duration: answer[question.duration] - question.landmark})
     points, samples = case.points, case.samples

@@ -308,7 +308,7 @@ def regression_of(
         raise DataError(f"adjust: one of {', '.join(case.question.adjust)} is a combination of the others")
     unit = 1.0 if family.name != "continuous" else float(np.std(family.y)) or 1.0  # type: ignore[attr-defined]
     return Regression(
-        family, Scale.of(case.points), others if rows is None else others[rows], case.question.adjust, shape, slope_sd, unit,
+        family, Scale.of(case.points if case.samples is None else case.samples), others if rows is None else others[rows], case.question.adjust, shape, slope_sd, unit,
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from carkinetics.fit.pareto import GOOD_K, choose
 from carkinetics.response.bayes import Regression, sample_regression
 
 Floats = NDArray[np.float64]
@@ -44,8 +43,8 @@ class PooledDraws:
 
 
 def pooled_draws(
-    regression: Regression, exposures: Floats, points: Floats, rng: np.random.Generator, *, kept: int | None = None
-) -> PooledDraws:  # fmt: skip
+    regression: Regression, exposures: Floats, points: Floats, rng: np.random.Generator
+) -> PooledDraws:
     """Draw the coefficients for each draw of the exposures, and pool.
 
     Parameters
@@ -58,27 +57,22 @@ def pooled_draws(
         Their point values.
     rng : numpy.random.Generator
         Source of randomness.
-    kept : int, optional
-        Let the outcome speak on the exposures: keep so many draws of them, chosen by the outcome's marginal likelihood. All
-        draws count alike if not given.
 
     Returns
     -------
     PooledDraws
         About 4000 draws.
     """
-    each = -(-POOLED // (kept or len(exposures)))
+    each = -(-POOLED // len(exposures))
     found = sample_regression(regression, exposures, each, rng)
-    rows, k = np.arange(len(exposures)), np.nan
-    if kept is not None:
-        rows, k = choose(found.log_evidence, kept, rng)
-    theta = found.theta[rows].reshape(-1, found.theta.shape[-1])
+    rows = np.arange(len(exposures))
+    theta = found.theta.reshape(-1, found.theta.shape[-1])
     draws = regression.natural(theta)
     draws.insert(0, "exposure_draw", np.repeat(np.arange(len(rows)), each))
     known = len(exposures) == 1 and np.array_equal(exposures[0], points)
     alone = found if known else sample_regression(regression, points[None], POOLED, rng)
     naive = regression.natural(alone.theta[0])
-    return PooledDraws(draws, naive, theta, rows, float(found.efficiency.min()), k)
+    return PooledDraws(draws, naive, theta, rows, float(found.efficiency.min()), np.nan)
 
 
 def summary(values: pd.Series | Floats, interval: float) -> tuple[float, float, float]:
@@ -98,8 +92,3 @@ def summary(values: pd.Series | Floats, interval: float) -> tuple[float, float, 
     """
     found = np.quantile(np.asarray(values, dtype=float), [0.5, (1 - interval) / 2, (1 + interval) / 2])
     return float(found[0]), float(found[1]), float(found[2])
-
-
-def is_trusted(k: float) -> bool:
-    """Whether weights with Pareto's k may be used; NaN stands for none."""
-    return bool(np.isnan(k) or k <= GOOD_K)

@@ -166,7 +166,7 @@ def fit_event(
     if case.course is not None and which is not None:
         chosen = rows.exposures(case, which)
         points = np.median(chosen, axis=0)
-        regression = dataclasses.replace(regression, exposure=Scale.of(points))
+        regression = dataclasses.replace(regression, exposure=Scale.of(chosen))
     pooled = pooled_draws(regression, chosen, points, rng)
     given = "point values; their uncertainty is not carried"
     if which is not None:
