@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from carkinetics.dataset import read_nonmem as read_nonmem
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.exposure import Exposure as Exposure
+    from carkinetics.exposure import covariate_forest as covariate_forest
     from carkinetics.exposure import exposure_from as exposure_from
     from carkinetics.exposure import nca as nca
     from carkinetics.exposure import nca_by as nca_by
@@ -103,6 +104,7 @@ _HOME = {
     "held_out": "fit",
     "exposure_from": "exposure",
     "Exposure": "exposure",
+    "covariate_forest": "exposure",
     "derive_event": "response",
     "antibody_status": "response",
     "marker_summary": "response",

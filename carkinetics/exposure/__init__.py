@@ -1,9 +1,18 @@
 """How much: exposure metrics by subject, from the observations or from a fit."""
 
 from carkinetics.exposure.by_dose import nca_by
+from carkinetics.exposure.forest import CovariateForest, covariate_forest
 from carkinetics.exposure.nca import nca
 from carkinetics.exposure.posterior import exposure_from
 from carkinetics.exposure.quality import nca_findings
 from carkinetics.exposure.table import Exposure
 
-__all__ = ["Exposure", "exposure_from", "nca", "nca_by", "nca_findings"]
+__all__ = [
+    "CovariateForest",
+    "Exposure",
+    "covariate_forest",
+    "exposure_from",
+    "nca",
+    "nca_by",
+    "nca_findings",
+]

@@ -1,6 +1,7 @@
 """Pictures of any result; the only room that imports matplotlib."""
 
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
+from carkinetics.plot.forest import forest
 from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.model import model_course
 from carkinetics.plot.profile import profiles
@@ -13,6 +14,7 @@ from carkinetics.plot.vpc import vpc
 __all__ = [
     "dose_exposure",
     "exposure_response",
+    "forest",
     "gof",
     "individual_fits",
     "model_course",
