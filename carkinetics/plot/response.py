@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator, NullLocator, PercentFormatter
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator, PercentFormatter
 from scipy.special import ndtri
 
 from carkinetics.errors import ConfigError
@@ -20,8 +22,10 @@ from carkinetics.plot.style import (
     GREEN,
     GREY,
     ORANGE,
+    VERMILION,
     group_label,
     metric_label,
+    number,
     readable_unit,
     safe,
     styled,
@@ -31,6 +35,7 @@ from carkinetics.response.grade import GradeModel
 
 GRID = 100
 MOST_DOSE_TICKS = 6
+FEWEST_BOXED = 5  # quartiles of fewer are the subjects themselves
 QUANTILE_WORDS = {4: "quartile", 3: "third", 2: "half"}
 
 
@@ -167,9 +172,10 @@ def exposure_response(
     Returns
     -------
     matplotlib.axes.Axes
-        Curve with band, one tick per subject at 0 or 1, and observed proportions with Wilson intervals in
-        groups of equal numbers of subjects (quartiles; thirds or halves of fewer than 12). The distribution
-        by dose is the second Axes of the figure.
+        Curve with band, one tick per subject at 0 or 1, and observed proportions with Wilson intervals and numbers in
+        groups of equal numbers of subjects (quartiles; thirds or halves of fewer than 12), whose borders are dotted.
+        The distribution by dose is the second Axes of the figure: subjects, a box from 5 of them on (quartiles, and the
+        5th and 95th percentile), and at the right how many had the outcome.
 
     Raises
     ------
@@ -205,8 +211,12 @@ def exposure_response(
     _limit_exposure(ax, seen["exposure"].to_numpy(float), log)
     ax.set_ylabel(f"Subjects with {safe(settings['outcome'], 40)}")
     ax.set_title(f"{result.events} of {result.n} subjects with the outcome", loc="left", fontsize=9.5)
+    for panel in (ax, lower) if lower else (ax,):
+        for border in _borders(seen):
+            panel.axvline(border, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
     (lower or ax).set_xlabel(metric_label(str(settings["metric"]), str(settings["unit"])))
-    legend_right(ax)
+    shown = [*ax.get_legend_handles_labels()[0], *(lower.get_legend_handles_labels()[0] if lower else ())]
+    legend_right(ax, handles=shown)
     return ax
 
 
@@ -218,15 +228,28 @@ def _limit_exposure(ax: Axes, exposure: np.ndarray, log: bool) -> None:
     else:
         room = 0.05 * (exposure.max() - exposure.min())
         ax.set_xlim(exposure.min() - room, exposure.max() + room)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def _groups(seen: pd.DataFrame) -> list[pd.DataFrame]:
+    """Subjects in groups of equal numbers, by exposure."""
+    groups = 4 if len(seen) >= 12 else 3 if len(seen) >= 9 else 2
+    ordered = seen.sort_values("exposure", kind="stable")
+    return [ordered.iloc[part] for part in np.array_split(np.arange(len(ordered)), groups)]
+
+
+def _borders(seen: pd.DataFrame) -> list[float]:
+    """Exposures halfway between neighbouring groups."""
+    pairs = pairwise(block["exposure"] for block in _groups(seen))
+    return [float((below.max() + above.min()) / 2) for below, above in pairs]
 
 
 def _proportions(ax: Axes, seen: pd.DataFrame) -> None:
     """Observed proportion by group of exposure with Wilson's 95 % interval (Wilson EB. JASA 1927;22:209-212)."""
-    groups = 4 if len(seen) >= 12 else 3 if len(seen) >= 9 else 2
-    ordered = seen.sort_values("exposure", kind="stable")
-    label = f"observed by {QUANTILE_WORDS[groups]},\n95% CI, events/n"
-    for part in np.array_split(np.arange(len(ordered)), groups):
-        block = ordered.iloc[part]
+    groups = _groups(seen)
+    label = f"observed by {QUANTILE_WORDS[len(groups)]},\n95% CI, events/n"
+    halo = [Stroke(linewidth=2.5, foreground="white"), Normal()]
+    for block in groups:
         n, events = len(block), int(block["outcome"].sum())
         low, high = wilson(events, n)
         at, p = float(block["exposure"].median()), events / n
@@ -234,7 +257,15 @@ def _proportions(ax: Axes, seen: pd.DataFrame) -> None:
             at, p, [[max(p - low, 0.0)], [max(high - p, 0.0)]], fmt="s", color=ORANGE, markersize=6, capsize=3,
             ecolor=ORANGE, markeredgecolor=BLACK, markeredgewidth=0.5, zorder=5, label=label,
         )  # fmt: skip
-        ax.annotate(f"{events}/{n}", (at, p), (7, 5), textcoords="offset points", fontsize=8, zorder=6)
+        ax.annotate(
+            f"{events}/{n}",
+            (at, p),
+            (7, 5),
+            textcoords="offset points",
+            fontsize=8.5,
+            zorder=6,
+            path_effects=halo,
+        )
         label = "_nolegend_"
 
 
@@ -277,19 +308,35 @@ def _two_axes(seen: pd.DataFrame, dose: Mapping[str, object] | pd.Series) -> tup
             f"exposure_response: no dose for subject {seen.loc[given.isna(), 'subject'].iloc[0]}"
         )
     names = sorted(given.unique(), key=lambda x: (isinstance(x, str), x))
-    heights = (3.6, 0.35 + 0.3 * len(names))
+    heights = (3.6, 0.5 + 0.36 * len(names))
     (upper,), (lower,) = new_grid(2, 1, 7.4, sum(heights) + 0.6, sharex=True, height_ratios=heights)
     for height, name in enumerate(names):
-        exposure = seen.loc[given == name, "exposure"].to_numpy(float)
-        shift = 0.5 * (((np.arange(len(exposure)) * 0.618) % 1) - 0.5)  # golden ratio: spread without chance
-        lower.plot(exposure, height + shift, "o", color=BLUE, markersize=2.8, alpha=0.6, markeredgewidth=0)
-        q1, q2, q3 = np.quantile(exposure, [0.25, 0.5, 0.75])
-        lower.plot(
-            [q1, q3], [height] * 2, color=GREY, linewidth=7, alpha=0.35, solid_capstyle="butt", zorder=1
-        )
-        lower.plot(q2, height, "|", color=BLACK, markersize=9, markeredgewidth=1.6)
+        _dose_row(lower, seen[given == name], height)
     lower.set_yticks(range(len(names)), [group_label(name) for name in names])
     lower.set_ylim(-0.6, len(names) - 0.4)
     lower.set_ylabel("Dose")
     lower.grid(visible=False, axis="y")
+    lower.text(
+        1.02, len(names) - 0.4, "events/n", transform=lower.get_yaxis_transform(), fontsize=8.5, color=GREY
+    )
     return upper, lower
+
+
+def _dose_row(ax: Axes, block: pd.DataFrame, height: int) -> None:
+    """Subjects of one dose, those with the outcome filled, over a box where they are enough for one."""
+    exposure, outcome = block["exposure"].to_numpy(float), block["outcome"].to_numpy(bool)
+    if len(block) >= FEWEST_BOXED:
+        line = {"color": GREY, "linewidth": 1.0}
+        ax.boxplot(
+            [exposure], positions=[height], orientation="horizontal", widths=0.62, whis=(5, 95), showfliers=False,
+            manage_ticks=False, patch_artist=True, zorder=1, boxprops={"facecolor": "#F0F0F0", "edgecolor": GREY},
+            whiskerprops=line, capprops=line, medianprops={"color": BLACK, "linewidth": 1.6},
+        )  # fmt: skip
+    shift = 0.5 * (((np.arange(len(exposure)) * 0.618) % 1) - 0.5)  # golden ratio: spread without chance
+    for happened, colour, label in ((True, VERMILION, "with the outcome"), (False, BLUE, "without")):
+        ax.plot(
+            exposure[outcome == happened], height + shift[outcome == happened], "o", color=colour, markersize=3.4,
+            alpha=0.75, markeredgewidth=0, zorder=3, label=label if height == 0 else "_nolegend_",
+        )  # fmt: skip
+    counts = f"{int(outcome.sum())}/{len(block)}"
+    ax.text(1.02, height, counts, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)

@@ -138,10 +138,34 @@ def test_exposure_by_dose_lies_under_the_curve_on_the_same_axis(data, grade, ren
     drawn = sum(len(line.get_xdata()) for line in lower.get_lines() if line.get_marker() == "o")
     assert drawn == grade.n
     assert rendered(ax)
+    dose = grade.observed["subject"].map(data.first_dose())
+    counted = grade.observed.groupby(dose)["outcome"].agg(["sum", "size"])
+    texts = [text.get_text() for text in lower.texts]
+    assert [text for text in texts if text != "events/n"] == [f"{k}/{n}" for k, n in counted.to_numpy()]
+    boxes = [patch.get_path().get_extents() for patch in lower.patches]
+    for box, (_, block) in zip(boxes, grade.observed.groupby(dose), strict=True):
+        quartiles = np.quantile(block["exposure"], [0.25, 0.75])
+        assert [box.x0, box.x1] == pytest.approx(quartiles)
     with pytest.raises(ConfigError, match="second Axes"):
         exposure_response(grade, dose=data.first_dose(), ax=ax)
     with pytest.raises(ConfigError, match="no dose for subject S001"):
         exposure_response(grade, dose={"S002": 1.0})
+
+
+def test_dotted_borders_part_the_subjects_into_the_groups_that_are_counted(data, grade):
+    ax = exposure_response(grade, dose=data.first_dose())
+    upper, lower = (
+        sorted(float(line.get_xdata()[0]) for line in panel.get_lines() if line.get_linestyle() == "--"
+               and len(set(line.get_xdata())) == 1) for panel in ax.figure.axes
+    )  # fmt: skip
+    assert upper == lower
+    sizes = np.histogram(grade.observed["exposure"], [0, *upper, np.inf])[0]
+    assert sizes.tolist() == [8, 8, 7, 7]
+
+
+def test_a_dose_of_few_subjects_has_no_box(data, grade):
+    one = dict.fromkeys(data.subject_ids, 1.0) | dict.fromkeys(data.subject_ids[:4], 2.0)
+    assert len(exposure_response(grade, dose=one).figure.axes[1].patches) == 1
 
 
 def test_few_subjects_and_a_metric_on_its_own_scale(data, exposure, rendered):
