@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from carkinetics.response import log_rank as log_rank
     from carkinetics.response import logistic as logistic
     from carkinetics.response import marker_summary as marker_summary
+    from carkinetics.response import onset_timing as onset_timing
     from carkinetics.response import ordinal as ordinal
     from carkinetics.response import parametric_survival as parametric_survival
     from carkinetics.response import power_model as power_model
@@ -123,6 +124,7 @@ _HOME = {
     "kaplan_meier": "response",
     "log_rank": "response",
     "logistic": "response",
+    "onset_timing": "response",
     "ordinal": "response",
     "parametric_survival": "response",
     "power_model": "response",

@@ -4,6 +4,7 @@ from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.forest import forest
 from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.model import model_course
+from carkinetics.plot.onset import onset
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
@@ -18,6 +19,7 @@ __all__ = [
     "gof",
     "individual_fits",
     "model_course",
+    "onset",
     "prior_posterior",
     "profiles",
     "quadrants",

@@ -132,7 +132,7 @@ def _label(row: dict[str, object]) -> str:
     if row["covariate"] == BETWEEN:
         return "between subjects"
     if pd.isna(row["value"]):
-        return f"{name}: {safe(row['level'], 18)} vs {safe(row['reference'], 18)}"
+        return f"{name}: {safe(row['level'], 30)} vs {safe(row['reference'], 30)}"
     at = f"{name}: {_rounded(row['value'])} ({row['level']})"
     return at if pd.isna(row["reference"]) else f"{at} vs {_rounded(row['reference'])}"
 

@@ -8,6 +8,7 @@ from carkinetics.response.event import derive_event
 from carkinetics.response.grade import GradeModel, fit_grade
 from carkinetics.response.hazard import cox, parametric_survival
 from carkinetics.response.marker import antibody_status, marker_summary
+from carkinetics.response.onset import OnsetTiming, onset_timing
 from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
 from carkinetics.response.recist import derive_response
@@ -20,6 +21,7 @@ __all__ = [
     "DoseExposure",
     "ExposureResponse",
     "GradeModel",
+    "OnsetTiming",
     "aalen_johansen",
     "antibody_status",
     "binomial_interval",
@@ -39,6 +41,7 @@ __all__ = [
     "logistic_firth",
     "logistic_ml",
     "marker_summary",
+    "onset_timing",
     "ordinal",
     "parametric_survival",
     "power_model",
