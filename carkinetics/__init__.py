@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from carkinetics.response import power_model as power_model
     from carkinetics.response import proportions as proportions
     from carkinetics.response import quadrant_table as quadrant_table
+    from carkinetics.response import sample_size_for_proportionality as sample_size_for_proportionality
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
@@ -129,6 +130,7 @@ _HOME = {
     "parametric_survival": "response",
     "power_model": "response",
     "proportions": "response",
+    "sample_size_for_proportionality": "response",
     "survival_table": "response",
     "write_report": "report",
     "run_study": "batch",

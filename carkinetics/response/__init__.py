@@ -14,6 +14,7 @@ from carkinetics.response.proportion import binomial_interval, proportions
 from carkinetics.response.recist import derive_response
 from carkinetics.response.regression import logistic, ordinal
 from carkinetics.response.relate import ExposureResponse, exposure_response
+from carkinetics.response.sample_size import SampleSize, sample_size_for_proportionality
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
 
@@ -22,6 +23,7 @@ __all__ = [
     "ExposureResponse",
     "GradeModel",
     "OnsetTiming",
+    "SampleSize",
     "aalen_johansen",
     "antibody_status",
     "binomial_interval",
@@ -47,6 +49,7 @@ __all__ = [
     "power_model",
     "proportions",
     "quadrant_table",
+    "sample_size_for_proportionality",
     "survival_table",
     "toxicity_table",
     "worst_grade",
