@@ -22,6 +22,7 @@ from carkinetics.plot.style import (
     GREEN,
     GREY,
     ORANGE,
+    PALETTE,
     VERMILION,
     group_label,
     metric_label,
@@ -30,7 +31,7 @@ from carkinetics.plot.style import (
     safe,
     styled,
 )
-from carkinetics.response.dose import DoseExposure
+from carkinetics.response.dose import MEASUREMENT, DoseExposure
 from carkinetics.response.grade import GradeModel
 
 GRID = 100
@@ -55,41 +56,74 @@ def dose_exposure(result: DoseExposure, *, exposure: Exposure | None = None, ax:
     Returns
     -------
     matplotlib.axes.Axes
-        With points, regression line with band, and wedge of proportionality through its centre.
+        With points, regression line with band, and wedge of proportionality through its centre. With groups one
+        line, colour and (grey) wedge for each.
+
+    Raises
+    ------
+    ConfigError
+        If an exposure is given for a result of several measurements.
     """
     ax = new_axes(7.4) if ax is None else ax
     seen = result.observed
     dose, value = seen["dose"].to_numpy(float), seen["value"].to_numpy(float)
     wide = np.geomspace(dose.min() / 1.35, dose.max() * 1.35, GRID)
-    middle, low, high = _line(result, wide)
-    bars = np.empty((0, 2))
+    lines = _lines(result, wide)
+    bars = np.full((len(seen), 2), np.nan)
     if exposure is not None:
+        if result.settings.get("by") == MEASUREMENT:
+            raise ConfigError("dose_exposure: these are several measurements; leave exposure out")
         bars = exposure.rows(result.metric).reindex(seen["subject"])[["lower", "upper"]].to_numpy(float)
-    _prepare_dose(ax, result, wide, np.concatenate([value, bars.ravel(), low, high]))
-    _wedge(ax, result, wide)
+    _prepare_dose(
+        ax, result, wide, np.concatenate([value, bars.ravel(), *(np.ravel(line) for _, line, _ in lines)])
+    )
     interval = _interval_words(result)
-    ax.fill_between(wide, low, high, color=BLUE, alpha=0.22, linewidth=0, zorder=2, label=f"{interval} band")
-    ax.plot(wide, middle, color=BLUE, zorder=3, label="power model")
+    for k, (name, (middle, low, high), colour) in enumerate(lines):
+        _wedge(ax, result, wide, name, labelled=k == 0)
+        band = f"{interval} band" if not name else "_nolegend_"
+        ax.fill_between(
+            wide, low, high, color=colour, alpha=0.22 if not name else 0.13, linewidth=0, zorder=2, label=band
+        )
+        ax.plot(wide, middle, color=colour, zorder=3, label=_line_words(result, name))
     at = _side_by_side(dose)
-    if len(bars):
-        ax.vlines(at, bars[:, 0], bars[:, 1], color=GREY, linewidth=0.8, alpha=0.8, zorder=3)
-    point: dict[str, Any] = {
-        "color": BLACK,
-        "markersize": 4,
-        "alpha": 0.75,
-        "markeredgewidth": 0,
-        "zorder": 4,
-    }
-    ax.plot(at, value, "o", label="subject", **point)
+    ax.vlines(at, bars[:, 0], bars[:, 1], color=GREY, linewidth=0.8, alpha=0.8, zorder=3)
+    point: dict[str, Any] = {"markersize": 4, "alpha": 0.75, "markeredgewidth": 0, "zorder": 4}
+    for name, _, colour in lines:
+        own = (seen["group"] == name).to_numpy() if name else np.ones(len(seen), dtype=bool)
+        label = "_nolegend_" if name else "subject"
+        ax.plot(at[own], value[own], "o", color=colour if name else BLACK, label=label, **point)
     slope = result.table.set_index("quantity").loc["slope"]
+    common = "common slope" if result.groups is not None else "slope"
     ax.set_title(
-        f"slope {slope['value']:.2f} ({interval} {slope['lower']:.2f} to {slope['upper']:.2f}), n = {result.n}: "
+        f"{common} {slope['value']:.2f} ({interval} {slope['lower']:.2f} to {slope['upper']:.2f}), n = {result.n}: "
         + _verdict_words(result.verdict),
         loc="left",
         fontsize=9.5,
     )
     legend_right(ax)
     return ax
+
+
+def _lines(
+    result: DoseExposure, dose: np.ndarray
+) -> list[tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray], str]]:
+    """Name, line with its interval, and colour: of every group, or of all subjects."""
+    if result.groups is None or result.draws is None:
+        return [("", _line(result, dose), BLUE)]
+    names = result.groups["group"].tolist()
+    colours = [PALETTE[k % len(PALETTE)] for k in range(len(names))]
+    return [
+        (name, _line(result, dose, f"[{name}]"), colour) for name, colour in zip(names, colours, strict=True)
+    ]
+
+
+def _line_words(result: DoseExposure, name: str) -> str:
+    if result.groups is None:
+        return "power model"
+    row = result.groups.set_index("group").loc[name]
+    return (
+        f"{safe(name, 20)} (n = {row['n']}):\n{row['slope']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
+    )
 
 
 def _prepare_dose(ax: Axes, result: DoseExposure, wide: np.ndarray, shown: np.ndarray) -> None:
@@ -107,7 +141,9 @@ def _prepare_dose(ax: Axes, result: DoseExposure, wide: np.ndarray, shown: np.nd
         ax.xaxis.set_minor_locator(NullLocator())
     unit = str(result.settings["dose_unit"])
     ax.set_xlabel(f"Dose ({readable_unit(unit)})" if unit else "Dose")
-    ax.set_ylabel(metric_label(result.metric, str(result.settings["unit"])))
+    first, *others = str(result.settings["unit"]).split(", ")
+    label = metric_label(result.metric, first)
+    ax.set_ylabel(f"{label[:-1]}, {', '.join(map(readable_unit, others))})" if others else label)
 
 
 def _verdict_words(verdict: str) -> str:
@@ -119,12 +155,15 @@ def _interval_words(result: DoseExposure) -> str:
     return f"{share} {'CI' if result.draws is None else 'CrI'}"
 
 
-def _line(result: DoseExposure, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _line(result: DoseExposure, dose: np.ndarray, of: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Power model with the interval of its mean (on the log scale)."""
     table, x = result.table.set_index("quantity"), np.log(dose)
     if result.draws is not None:
         level = float(str(result.settings["interval"]).split("%")[0]) / 100
-        lines = result.draws["intercept"].to_numpy()[:, None] + result.draws["slope"].to_numpy()[:, None] * x
+        intercept, slopes = (
+            result.draws[f"{name}{of}"].to_numpy()[:, None] for name in ("intercept", "slope")
+        )
+        lines = intercept + slopes * x
         middle, low, high = np.quantile(lines, [0.5, (1 - level) / 2, (1 + level) / 2], axis=0)
         return np.exp(middle), np.exp(low), np.exp(high)
     slope = table.loc["slope"]
@@ -136,14 +175,25 @@ def _line(result: DoseExposure, dose: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.exp(middle), np.exp(middle - half), np.exp(middle + half)
 
 
-def _wedge(ax: Axes, result: DoseExposure, dose: np.ndarray) -> None:
-    """Lines through the centre of the data whose slopes count as proportional."""
+def _wedge(ax: Axes, result: DoseExposure, dose: np.ndarray, name: str, *, labelled: bool) -> None:
+    """Lines through the centre of the data, or of a group, whose slopes count as proportional."""
     region = result.table.set_index("quantity").loc["equivalence_region"]
-    centre = np.exp(np.log(result.observed["dose"].to_numpy(float)).mean())
-    height = _line(result, np.array([centre]))[0][0]
+    seen = result.observed[result.observed["group"] == name] if name else result.observed
+    centre = np.exp(np.log(seen["dose"].to_numpy(float)).mean())
+    height = _line(result, np.array([centre]), f"[{name}]" if name else "")[0][0]
     edges = [height * (dose / centre) ** float(region[side]) for side in ("lower", "upper")]
     label = f"proportional:\nslope {region['lower']:.2f} to {region['upper']:.2f}"
-    ax.fill_between(dose, edges[0], edges[1], color=GREEN, alpha=0.25, linewidth=0, zorder=1, label=label)
+    colour, alpha = (GREY, 0.3) if name else (GREEN, 0.25)  # green may be a group's
+    ax.fill_between(
+        dose,
+        edges[0],
+        edges[1],
+        color=colour,
+        alpha=alpha,
+        linewidth=0,
+        zorder=1,
+        label=label if labelled else "_nolegend_",
+    )
 
 
 def _side_by_side(dose: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ from carkinetics.response.sample_size import smallest_per_level
 from carkinetics.response.slopes import slopes_by_measurement, slopes_by_part
 
 POWER = 0.8  # of the number of subjects that a statement gives
+MEASUREMENT = "measurement"  # what groups are that are not a column
 POINT_DRAWS = 4000  # of the regression, where exposures are point values and groups are pooled
 
 
@@ -197,27 +198,15 @@ def dose_exposure(
         slope_verdict(rows["slope"][1], rows["slope"][2], region),
     )
     groups = None if draws is None or not seen.groups else _groups(seen, draws, interval, region)
-    settings = {
-        "model": "ln(metric) = intercept + slope * ln(dose)",
-        "method": _method(seen),
-        "interval": f"{100 * interval:g}% equal-tailed" + (", t" if draws is None else ""),
-        "level": interval,
-        "limits": limits,
-        "dose_ratio": seen.ratio,
+    settings = _settings(seen, rows, limits, interval) | {
         "reference_dose": reference,
-        "dose_unit": seen.dose_unit,
-        "unit": seen.unit,
         "seed": None if draws is None else seed,
-        "design_sd": _design_sd(seen, rows, interval),
-        **(
-            {"by": by or "measurement", "between_prior": f"half-normal, scale {between:g}"}
-            if seen.groups
-            else {}
-        ),
     }
+    if groups is not None:
+        settings |= {"by": by or MEASUREMENT, "between_prior": f"half-normal, scale {between:g}"}
     further = ""
     if groups is not None:
-        further += group_words(groups, rows["between_groups_sd"], by or "measurement", between)
+        further += group_words(groups, rows["between_groups_sd"], by or MEASUREMENT, between)
     if verdict == "cannot be shown":
         needed, words = _needed(seen, settings, region)
         settings["subjects_needed"], further = needed, further + words
@@ -237,6 +226,23 @@ def dose_exposure(
         settings=settings,
         groups=groups,
     )
+
+
+def _settings(
+    seen: Analysed, rows: Mapping[str, tuple[float, ...]], limits: tuple[float, float], interval: float
+) -> dict[str, Any]:
+    least_squares = seen.log_samples is None and not seen.groups
+    return {
+        "model": "ln(metric) = intercept + slope * ln(dose)",
+        "method": _method(seen),
+        "interval": f"{100 * interval:g}% equal-tailed" + (", t" if least_squares else ""),
+        "level": interval,
+        "limits": limits,
+        "dose_ratio": seen.ratio,
+        "dose_unit": seen.dose_unit,
+        "unit": seen.unit,
+        "design_sd": _design_sd(seen, rows, interval),
+    }
 
 
 def _draws(seen: Analysed, between: float, rng: np.random.Generator) -> pd.DataFrame | None:

@@ -96,6 +96,42 @@ def test_wedge_has_the_slopes_of_the_equivalence_region(data, exposure):
     assert spans == pytest.approx([region["upper"] - region["lower"]] * 2)
 
 
+def test_groups_have_lines_points_and_wedges_of_their_own(data, exposure, rendered):
+    product = np.resize(["A", "B"], len(data.subjects))
+    some = replace(data, subjects=data.subjects.assign(product=product))
+    result = relate_dose(exposure, some, "cmax", by="product")
+    ax = dose_exposure(result)
+    assert ax.get_title(loc="left").startswith("common slope")
+    for name, block in result.observed.groupby("group"):
+        row = result.groups.set_index("group").loc[name]
+        (line,) = [one for one in ax.get_lines() if str(one.get_label()).startswith(f"{name} (n = 15)")]
+        assert f"{row['slope']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})" in line.get_label()
+        slope = np.polyfit(np.log(line.get_xdata()), np.log(line.get_ydata()), 1)[0]
+        assert slope == pytest.approx(
+            row["slope"], abs=0.03
+        )  # medians of lines are not quite the median line
+        (points,) = [
+            one for one in ax.get_lines() if one.get_marker() == "o" and one.get_color() == line.get_color()
+        ]
+        np.testing.assert_allclose(points.get_ydata(), block["value"])
+    assert sum(str(c.get_label()).startswith("proportional") for c in ax.collections) == 1
+    assert rendered(ax)
+
+
+def test_two_assays_share_the_axes_with_both_units(data, exposure, rendered):
+    other = exposure.table.assign(
+        unit="cells*day/uL",
+        value=exposure.table["value"] / np.resize([30, 50, 90, 60, 20], len(exposure.table)),
+    )
+    both = {"qpcr": exposure, "flow": replace(exposure, table=other)}
+    result = relate_dose(both, data, "auc_0_28")
+    ax = dose_exposure(result)
+    assert ax.get_ylabel() == "AUC day 0–28 (copies × day/µg DNA, cells × day/µL)"
+    assert rendered(ax)
+    with pytest.raises(ConfigError, match="leave exposure out"):
+        dose_exposure(result, exposure=exposure)
+
+
 def test_exposure_with_draws_has_interval_bars_and_credible_band(around, data, rendered):
     fit = around(load_model("stein2019"), data, on_log_dose={"cmax": 0.8}, noise=0.1)
     drawn = exposure_from(fit, metrics=["cmax"])
