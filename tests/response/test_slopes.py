@@ -176,6 +176,28 @@ def test_with_boundless_spread_measurements_have_the_slopes_of_their_own_lines(r
     assert np.corrcoef(found.slopes.T)[0, 1] == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [2, 4])
+def test_intervals_cover_the_truth_of_simulated_studies(groups, rng):
+    studies, draws, level = 400, 400, 0.9
+    group = np.repeat(np.arange(groups), 9)
+    x = np.log(np.tile([1.0, 3.0, 10.0], 3 * groups))
+    tau = np.abs(rng.normal(0, 0.5, studies))
+    slopes = 1 + tau[:, None] * rng.standard_normal((studies, groups))
+    intercepts = rng.normal(0, 2, (studies, groups))
+    y = intercepts[:, group] + slopes[:, group] * x + 0.6 * rng.standard_normal((studies, len(x)))
+    found = slopes_by_part(x, np.repeat(y, draws, axis=0), group, 0.5, rng)
+    for drawn, truth in (
+        (found.slope, np.ones((studies, 1))),
+        (found.slopes, slopes),
+        (found.tau, tau[:, None]),
+    ):
+        low, high = np.quantile(drawn.reshape(studies, draws, -1), [0.05, 0.95], axis=1)
+        covered = ((low <= truth) & (truth <= high)).mean()
+        # Four standard errors of a share of the studies.
+        assert covered == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / studies))
+
+
 def test_copies_of_a_measurement_are_refused():
     line = X + SIGMA * np.cos(7 * np.arange(15))
     with pytest.raises(DataError, match="differ by one factor in all subjects"):
