@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from carkinetics.dataset import read_nonmem as read_nonmem
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.exposure import Exposure as Exposure
+    from carkinetics.exposure import covariate_forest as covariate_forest
     from carkinetics.exposure import exposure_course as exposure_course
     from carkinetics.exposure import exposure_from as exposure_from
     from carkinetics.exposure import nca as nca
@@ -65,11 +66,13 @@ if TYPE_CHECKING:
     from carkinetics.response import log_rank as log_rank
     from carkinetics.response import logistic as logistic
     from carkinetics.response import marker_summary as marker_summary
+    from carkinetics.response import onset_timing as onset_timing
     from carkinetics.response import ordinal as ordinal
     from carkinetics.response import parametric_survival as parametric_survival
     from carkinetics.response import power_model as power_model
     from carkinetics.response import proportions as proportions
     from carkinetics.response import quadrant_table as quadrant_table
+    from carkinetics.response import sample_size_for_proportionality as sample_size_for_proportionality
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
@@ -107,6 +110,7 @@ _HOME = {
     "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",
+    "covariate_forest": "exposure",
     "derive_event": "response",
     "antibody_status": "response",
     "marker_summary": "response",
@@ -127,10 +131,12 @@ _HOME = {
     "kaplan_meier": "response",
     "log_rank": "response",
     "logistic": "response",
+    "onset_timing": "response",
     "ordinal": "response",
     "parametric_survival": "response",
     "power_model": "response",
     "proportions": "response",
+    "sample_size_for_proportionality": "response",
     "survival_table": "response",
     "write_report": "report",
     "run_study": "batch",

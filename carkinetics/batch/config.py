@@ -117,6 +117,8 @@ _DOSE = {
     "limits": "a list of two numbers",
     "reference": "a number",
     "interval": "a number",
+    "by": "text",
+    "between": "a number",
 }
 _RESPONSE = {
     "outcome": "text",

@@ -76,9 +76,9 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
     for i, subject in enumerate(fit.data.subject_ids):
         if subject in excluded:
             continue
-        sampled = _Sampled.of(observations[observations["subject"] == subject], courses[i])
+        sampled = Sampled.of(observations[observations["subject"] == subject], courses[i])
         one = {name: np.ascontiguousarray(value[..., i]) for name, value in values.items()}
-        for metric, result in _metrics_of_one(fit, one, wanted, sampled).items():
+        for metric, result in metrics_of_one(fit, one, wanted, sampled).items():
             found[metric][..., i] = result
     return _exposure(fit, found, excluded)
 
@@ -105,8 +105,20 @@ def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class _Sampled:
-    """When a subject was sampled, the last quantified sample and the LLOQ (NaN if none), and what happened to it."""
+class Sampled:
+    """When a subject was sampled, and what happened to it.
+
+    Parameters
+    ----------
+    days : ndarray
+        Sampling days; empty for a subject that was never sampled.
+    last : float
+        Day of the last quantified sample; NaN if none.
+    lloq : float
+        NaN if none.
+    course : Course
+        Infusions and measured inputs.
+    """
 
     days: Array
     last: float
@@ -114,7 +126,21 @@ class _Sampled:
     course: Course
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, course: Course) -> _Sampled:
+    def of(cls, rows: pd.DataFrame, course: Course) -> Sampled:
+        """From the rows of a subject's observations.
+
+        Parameters
+        ----------
+        rows : pandas.DataFrame
+            Observations.
+        course : Course
+            What happened to the subject.
+
+        Returns
+        -------
+        Sampled
+            Of the samples after the infusion.
+        """
         rows = rows[rows["time"] >= 0]
         return cls(
             days=np.unique(rows["time"].to_numpy(float)),
@@ -124,10 +150,27 @@ class _Sampled:
         )
 
 
-def _metrics_of_one(
-    fit: Fit, values: Mapping[str, Array], wanted: list[str], sampled: _Sampled
+def metrics_of_one(
+    fit: Fit, values: Mapping[str, Array], wanted: list[str], sampled: Sampled
 ) -> dict[str, Array]:
-    """All metrics of one subject, for all draws; in chunks, to bound the memory."""
+    """All metrics of one subject, for all draws; in chunks, to bound the memory.
+
+    Parameters
+    ----------
+    fit : Fit
+        Whose model.
+    values : mapping of str to ndarray, shape (...)
+        Parameters and inputs.
+    wanted : list of str
+        Names of metrics.
+    sampled : Sampled
+        What some metrics need to know of the samples.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (...)
+        By metric; those that cannot be computed are absent.
+    """
     shape = np.shape(next(iter(values.values())))
     flat = {name: np.ravel(value) for name, value in values.items()}
     size = int(np.prod(shape, dtype=int))
@@ -138,7 +181,7 @@ def _metrics_of_one(
     return {metric: np.concatenate([part[metric] for part in parts]).reshape(shape) for metric in parts[0]}
 
 
-def _chunk(fit: Fit, values: dict[str, Array], wanted: list[str], sampled: _Sampled) -> dict[str, Array]:
+def _chunk(fit: Fit, values: dict[str, Array], wanted: list[str], sampled: Sampled) -> dict[str, Array]:
     model = fit.model
     found: dict[str, Array] = {}
     last, lloq, course = sampled.last, sampled.lloq, sampled.course
@@ -166,7 +209,7 @@ def _chunk(fit: Fit, values: dict[str, Array], wanted: list[str], sampled: _Samp
     return {metric: value for metric, value in found.items() if metric in wanted}
 
 
-def _last_sampled(fit: Fit, values: dict[str, Array], sampled: _Sampled) -> dict[str, Array]:
+def _last_sampled(fit: Fit, values: dict[str, Array], sampled: Sampled) -> dict[str, Array]:
     days, size = sampled.days, len(next(iter(values.values())))
     level = levels(fit.model, np.broadcast_to(days, (size, len(days))), values, sampled.course)
     above = level >= sampled.lloq

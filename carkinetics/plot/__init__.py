@@ -1,8 +1,10 @@
 """Pictures of any result; the only room that imports matplotlib."""
 
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
+from carkinetics.plot.forest import forest
 from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.model import model_course
+from carkinetics.plot.onset import onset
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
@@ -14,9 +16,11 @@ __all__ = [
     "dose_exposure",
     "event_curves",
     "exposure_response",
+    "forest",
     "gof",
     "individual_fits",
     "model_course",
+    "onset",
     "prior_posterior",
     "profiles",
     "quadrants",

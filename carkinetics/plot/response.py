@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator, NullLocator, PercentFormatter
+from matplotlib.patheffects import Normal, Stroke
+from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator, PercentFormatter
 from scipy.special import ndtri
 
 from carkinetics.errors import ConfigError
@@ -20,17 +22,21 @@ from carkinetics.plot.style import (
     GREEN,
     GREY,
     ORANGE,
+    PALETTE,
+    VERMILION,
     group_label,
     metric_label,
+    number,
     readable_unit,
     safe,
     styled,
 )
-from carkinetics.response.dose import DoseExposure
+from carkinetics.response.dose import MEASUREMENT, DoseExposure
 from carkinetics.response.grade import GradeModel
 
 GRID = 100
 MOST_DOSE_TICKS = 6
+FEWEST_BOXED = 5  # quartiles of fewer are the subjects themselves
 QUANTILE_WORDS = {4: "quartile", 3: "third", 2: "half"}
 
 
@@ -50,41 +56,74 @@ def dose_exposure(result: DoseExposure, *, exposure: Exposure | None = None, ax:
     Returns
     -------
     matplotlib.axes.Axes
-        With points, regression line with band, and wedge of proportionality through its centre.
+        With points, regression line with band, and wedge of proportionality through its centre. With groups one
+        line, colour and (grey) wedge for each.
+
+    Raises
+    ------
+    ConfigError
+        If an exposure is given for a result of several measurements.
     """
     ax = new_axes(7.4) if ax is None else ax
     seen = result.observed
     dose, value = seen["dose"].to_numpy(float), seen["value"].to_numpy(float)
     wide = np.geomspace(dose.min() / 1.35, dose.max() * 1.35, GRID)
-    middle, low, high = _line(result, wide)
-    bars = np.empty((0, 2))
+    lines = _lines(result, wide)
+    bars = np.full((len(seen), 2), np.nan)
     if exposure is not None:
+        if result.settings.get("by") == MEASUREMENT:
+            raise ConfigError("dose_exposure: these are several measurements; leave exposure out")
         bars = exposure.rows(result.metric).reindex(seen["subject"])[["lower", "upper"]].to_numpy(float)
-    _prepare_dose(ax, result, wide, np.concatenate([value, bars.ravel(), low, high]))
-    _wedge(ax, result, wide)
+    _prepare_dose(
+        ax, result, wide, np.concatenate([value, bars.ravel(), *(np.ravel(line) for _, line, _ in lines)])
+    )
     interval = _interval_words(result)
-    ax.fill_between(wide, low, high, color=BLUE, alpha=0.22, linewidth=0, zorder=2, label=f"{interval} band")
-    ax.plot(wide, middle, color=BLUE, zorder=3, label="power model")
+    for k, (name, (middle, low, high), colour) in enumerate(lines):
+        _wedge(ax, result, wide, name, labelled=k == 0)
+        band = f"{interval} band" if not name else "_nolegend_"
+        ax.fill_between(
+            wide, low, high, color=colour, alpha=0.22 if not name else 0.13, linewidth=0, zorder=2, label=band
+        )
+        ax.plot(wide, middle, color=colour, zorder=3, label=_line_words(result, name))
     at = _side_by_side(dose)
-    if len(bars):
-        ax.vlines(at, bars[:, 0], bars[:, 1], color=GREY, linewidth=0.8, alpha=0.8, zorder=3)
-    point: dict[str, Any] = {
-        "color": BLACK,
-        "markersize": 4,
-        "alpha": 0.75,
-        "markeredgewidth": 0,
-        "zorder": 4,
-    }
-    ax.plot(at, value, "o", label="subject", **point)
+    ax.vlines(at, bars[:, 0], bars[:, 1], color=GREY, linewidth=0.8, alpha=0.8, zorder=3)
+    point: dict[str, Any] = {"markersize": 4, "alpha": 0.75, "markeredgewidth": 0, "zorder": 4}
+    for name, _, colour in lines:
+        own = (seen["group"] == name).to_numpy() if name else np.ones(len(seen), dtype=bool)
+        label = "_nolegend_" if name else "subject"
+        ax.plot(at[own], value[own], "o", color=colour if name else BLACK, label=label, **point)
     slope = result.table.set_index("quantity").loc["slope"]
+    common = "common slope" if result.groups is not None else "slope"
     ax.set_title(
-        f"slope {slope['value']:.2f} ({interval} {slope['lower']:.2f} to {slope['upper']:.2f}), n = {result.n}: "
+        f"{common} {slope['value']:.2f} ({interval} {slope['lower']:.2f} to {slope['upper']:.2f}), n = {result.n}: "
         + _verdict_words(result.verdict),
         loc="left",
         fontsize=9.5,
     )
     legend_right(ax)
     return ax
+
+
+def _lines(
+    result: DoseExposure, dose: np.ndarray
+) -> list[tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray], str]]:
+    """Name, line with its interval, and colour: of every group, or of all subjects."""
+    if result.groups is None or result.draws is None:
+        return [("", _line(result, dose), BLUE)]
+    names = result.groups["group"].tolist()
+    colours = [PALETTE[k % len(PALETTE)] for k in range(len(names))]
+    return [
+        (name, _line(result, dose, f"[{name}]"), colour) for name, colour in zip(names, colours, strict=True)
+    ]
+
+
+def _line_words(result: DoseExposure, name: str) -> str:
+    if result.groups is None:
+        return "power model"
+    row = result.groups.set_index("group").loc[name]
+    return (
+        f"{safe(name, 20)} (n = {row['n']}):\n{row['slope']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
+    )
 
 
 def _prepare_dose(ax: Axes, result: DoseExposure, wide: np.ndarray, shown: np.ndarray) -> None:
@@ -102,7 +141,9 @@ def _prepare_dose(ax: Axes, result: DoseExposure, wide: np.ndarray, shown: np.nd
         ax.xaxis.set_minor_locator(NullLocator())
     unit = str(result.settings["dose_unit"])
     ax.set_xlabel(f"Dose ({readable_unit(unit)})" if unit else "Dose")
-    ax.set_ylabel(metric_label(result.metric, str(result.settings["unit"])))
+    first, *others = str(result.settings["unit"]).split(", ")
+    label = metric_label(result.metric, first)
+    ax.set_ylabel(f"{label[:-1]}, {', '.join(map(readable_unit, others))})" if others else label)
 
 
 def _verdict_words(verdict: str) -> str:
@@ -114,12 +155,15 @@ def _interval_words(result: DoseExposure) -> str:
     return f"{share} {'CI' if result.draws is None else 'CrI'}"
 
 
-def _line(result: DoseExposure, dose: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _line(result: DoseExposure, dose: np.ndarray, of: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Power model with the interval of its mean (on the log scale)."""
     table, x = result.table.set_index("quantity"), np.log(dose)
     if result.draws is not None:
         level = float(str(result.settings["interval"]).split("%")[0]) / 100
-        lines = result.draws["intercept"].to_numpy()[:, None] + result.draws["slope"].to_numpy()[:, None] * x
+        intercept, slopes = (
+            result.draws[f"{name}{of}"].to_numpy()[:, None] for name in ("intercept", "slope")
+        )
+        lines = intercept + slopes * x
         middle, low, high = np.quantile(lines, [0.5, (1 - level) / 2, (1 + level) / 2], axis=0)
         return np.exp(middle), np.exp(low), np.exp(high)
     slope = table.loc["slope"]
@@ -131,14 +175,25 @@ def _line(result: DoseExposure, dose: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.exp(middle), np.exp(middle - half), np.exp(middle + half)
 
 
-def _wedge(ax: Axes, result: DoseExposure, dose: np.ndarray) -> None:
-    """Lines through the centre of the data whose slopes count as proportional."""
+def _wedge(ax: Axes, result: DoseExposure, dose: np.ndarray, name: str, *, labelled: bool) -> None:
+    """Lines through the centre of the data, or of a group, whose slopes count as proportional."""
     region = result.table.set_index("quantity").loc["equivalence_region"]
-    centre = np.exp(np.log(result.observed["dose"].to_numpy(float)).mean())
-    height = _line(result, np.array([centre]))[0][0]
+    seen = result.observed[result.observed["group"] == name] if name else result.observed
+    centre = np.exp(np.log(seen["dose"].to_numpy(float)).mean())
+    height = _line(result, np.array([centre]), f"[{name}]" if name else "")[0][0]
     edges = [height * (dose / centre) ** float(region[side]) for side in ("lower", "upper")]
     label = f"proportional:\nslope {region['lower']:.2f} to {region['upper']:.2f}"
-    ax.fill_between(dose, edges[0], edges[1], color=GREEN, alpha=0.25, linewidth=0, zorder=1, label=label)
+    colour, alpha = (GREY, 0.3) if name else (GREEN, 0.25)  # green may be a group's
+    ax.fill_between(
+        dose,
+        edges[0],
+        edges[1],
+        color=colour,
+        alpha=alpha,
+        linewidth=0,
+        zorder=1,
+        label=label if labelled else "_nolegend_",
+    )
 
 
 def _side_by_side(dose: np.ndarray) -> np.ndarray:
@@ -167,9 +222,10 @@ def exposure_response(
     Returns
     -------
     matplotlib.axes.Axes
-        Curve with band, one tick per subject at 0 or 1, and observed proportions with Wilson intervals in
-        groups of equal numbers of subjects (quartiles; thirds or halves of fewer than 12). The distribution
-        by dose is the second Axes of the figure.
+        Curve with band, one tick per subject at 0 or 1, and observed proportions with Wilson intervals and numbers in
+        groups of equal numbers of subjects (quartiles; thirds or halves of fewer than 12), whose borders are dotted.
+        The distribution by dose is the second Axes of the figure: subjects, a box from 5 of them on (quartiles, and the
+        5th and 95th percentile), and at the right how many had the outcome.
 
     Raises
     ------
@@ -205,8 +261,12 @@ def exposure_response(
     _limit_exposure(ax, seen["exposure"].to_numpy(float), log)
     ax.set_ylabel(f"Subjects with {safe(settings['outcome'], 40)}")
     ax.set_title(f"{result.events} of {result.n} subjects with the outcome", loc="left", fontsize=9.5)
+    for panel in (ax, lower) if lower else (ax,):
+        for border in _borders(seen):
+            panel.axvline(border, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
     (lower or ax).set_xlabel(metric_label(str(settings["metric"]), str(settings["unit"])))
-    legend_right(ax)
+    shown = [*ax.get_legend_handles_labels()[0], *(lower.get_legend_handles_labels()[0] if lower else ())]
+    legend_right(ax, handles=shown)
     return ax
 
 
@@ -218,15 +278,28 @@ def _limit_exposure(ax: Axes, exposure: np.ndarray, log: bool) -> None:
     else:
         room = 0.05 * (exposure.max() - exposure.min())
         ax.set_xlim(exposure.min() - room, exposure.max() + room)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def _groups(seen: pd.DataFrame) -> list[pd.DataFrame]:
+    """Subjects in groups of equal numbers, by exposure."""
+    groups = 4 if len(seen) >= 12 else 3 if len(seen) >= 9 else 2
+    ordered = seen.sort_values("exposure", kind="stable")
+    return [ordered.iloc[part] for part in np.array_split(np.arange(len(ordered)), groups)]
+
+
+def _borders(seen: pd.DataFrame) -> list[float]:
+    """Exposures halfway between neighbouring groups."""
+    pairs = pairwise(block["exposure"] for block in _groups(seen))
+    return [float((below.max() + above.min()) / 2) for below, above in pairs]
 
 
 def _proportions(ax: Axes, seen: pd.DataFrame) -> None:
     """Observed proportion by group of exposure with Wilson's 95 % interval (Wilson EB. JASA 1927;22:209-212)."""
-    groups = 4 if len(seen) >= 12 else 3 if len(seen) >= 9 else 2
-    ordered = seen.sort_values("exposure", kind="stable")
-    label = f"observed by {QUANTILE_WORDS[groups]},\n95% CI, events/n"
-    for part in np.array_split(np.arange(len(ordered)), groups):
-        block = ordered.iloc[part]
+    groups = _groups(seen)
+    label = f"observed by {QUANTILE_WORDS[len(groups)]},\n95% CI, events/n"
+    halo = [Stroke(linewidth=2.5, foreground="white"), Normal()]
+    for block in groups:
         n, events = len(block), int(block["outcome"].sum())
         low, high = wilson(events, n)
         at, p = float(block["exposure"].median()), events / n
@@ -234,7 +307,15 @@ def _proportions(ax: Axes, seen: pd.DataFrame) -> None:
             at, p, [[max(p - low, 0.0)], [max(high - p, 0.0)]], fmt="s", color=ORANGE, markersize=6, capsize=3,
             ecolor=ORANGE, markeredgecolor=BLACK, markeredgewidth=0.5, zorder=5, label=label,
         )  # fmt: skip
-        ax.annotate(f"{events}/{n}", (at, p), (7, 5), textcoords="offset points", fontsize=8, zorder=6)
+        ax.annotate(
+            f"{events}/{n}",
+            (at, p),
+            (7, 5),
+            textcoords="offset points",
+            fontsize=8.5,
+            zorder=6,
+            path_effects=halo,
+        )
         label = "_nolegend_"
 
 
@@ -277,19 +358,35 @@ def _two_axes(seen: pd.DataFrame, dose: Mapping[str, object] | pd.Series) -> tup
             f"exposure_response: no dose for subject {seen.loc[given.isna(), 'subject'].iloc[0]}"
         )
     names = sorted(given.unique(), key=lambda x: (isinstance(x, str), x))
-    heights = (3.6, 0.35 + 0.3 * len(names))
+    heights = (3.6, 0.5 + 0.36 * len(names))
     (upper,), (lower,) = new_grid(2, 1, 7.4, sum(heights) + 0.6, sharex=True, height_ratios=heights)
     for height, name in enumerate(names):
-        exposure = seen.loc[given == name, "exposure"].to_numpy(float)
-        shift = 0.5 * (((np.arange(len(exposure)) * 0.618) % 1) - 0.5)  # golden ratio: spread without chance
-        lower.plot(exposure, height + shift, "o", color=BLUE, markersize=2.8, alpha=0.6, markeredgewidth=0)
-        q1, q2, q3 = np.quantile(exposure, [0.25, 0.5, 0.75])
-        lower.plot(
-            [q1, q3], [height] * 2, color=GREY, linewidth=7, alpha=0.35, solid_capstyle="butt", zorder=1
-        )
-        lower.plot(q2, height, "|", color=BLACK, markersize=9, markeredgewidth=1.6)
+        _dose_row(lower, seen[given == name], height)
     lower.set_yticks(range(len(names)), [group_label(name) for name in names])
     lower.set_ylim(-0.6, len(names) - 0.4)
     lower.set_ylabel("Dose")
     lower.grid(visible=False, axis="y")
+    lower.text(
+        1.02, len(names) - 0.4, "events/n", transform=lower.get_yaxis_transform(), fontsize=8.5, color=GREY
+    )
     return upper, lower
+
+
+def _dose_row(ax: Axes, block: pd.DataFrame, height: int) -> None:
+    """Subjects of one dose, those with the outcome filled, over a box where they are enough for one."""
+    exposure, outcome = block["exposure"].to_numpy(float), block["outcome"].to_numpy(bool)
+    if len(block) >= FEWEST_BOXED:
+        line = {"color": GREY, "linewidth": 1.0}
+        ax.boxplot(
+            [exposure], positions=[height], orientation="horizontal", widths=0.62, whis=(5, 95), showfliers=False,
+            manage_ticks=False, patch_artist=True, zorder=1, boxprops={"facecolor": "#F0F0F0", "edgecolor": GREY},
+            whiskerprops=line, capprops=line, medianprops={"color": BLACK, "linewidth": 1.6},
+        )  # fmt: skip
+    shift = 0.5 * (((np.arange(len(exposure)) * 0.618) % 1) - 0.5)  # golden ratio: spread without chance
+    for happened, colour, label in ((True, VERMILION, "with the outcome"), (False, BLUE, "without")):
+        ax.plot(
+            exposure[outcome == happened], height + shift[outcome == happened], "o", color=colour, markersize=3.4,
+            alpha=0.75, markeredgewidth=0, zorder=3, label=label if height == 0 else "_nolegend_",
+        )  # fmt: skip
+    counts = f"{int(outcome.sum())}/{len(block)}"
+    ax.text(1.02, height, counts, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)

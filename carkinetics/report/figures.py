@@ -248,7 +248,7 @@ def dose_exposure(result: DoseExposure, exposures: Iterable[Exposure], warning: 
     tuple of Block
         One picture.
     """
-    drawn = result.draws is not None
+    drawn = result.settings["method"].endswith("per posterior draw")
     analysed = next(
         (one for one in exposures if result.metric in one.metrics and (one.draws is not None) == drawn), None
     )

@@ -261,7 +261,7 @@ def dose_section(parts: Parts) -> Section | None:
     """How exposure rises with dose."""
     blocks: list[Block] = []
     for result in parts.doses:
-        warning = parts.warning_if_drawn(result.draws is not None)
+        warning = parts.warning_if_drawn(result.settings["method"].endswith("per posterior draw"))
         blocks += [
             Text(result.statement),
             *figures.dose_exposure(result, (*parts.modelled, *parts.observed), warning),

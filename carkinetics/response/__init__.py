@@ -9,11 +9,13 @@ from carkinetics.response.grade import GradeModel, fit_grade
 from carkinetics.response.hazard import cox, parametric_survival
 from carkinetics.response.joint import JointModel, fit_joint
 from carkinetics.response.marker import antibody_status, marker_summary
+from carkinetics.response.onset import OnsetTiming, onset_timing
 from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
 from carkinetics.response.recist import derive_response
 from carkinetics.response.regression import logistic, ordinal
 from carkinetics.response.relate import ExposureResponse, exposure_response
+from carkinetics.response.sample_size import SampleSize, sample_size_for_proportionality
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 from carkinetics.response.time_to_event import EventModel, fit_event
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
@@ -24,6 +26,8 @@ __all__ = [
     "ExposureResponse",
     "GradeModel",
     "JointModel",
+    "OnsetTiming",
+    "SampleSize",
     "aalen_johansen",
     "antibody_status",
     "binomial_interval",
@@ -45,11 +49,13 @@ __all__ = [
     "logistic_firth",
     "logistic_ml",
     "marker_summary",
+    "onset_timing",
     "ordinal",
     "parametric_survival",
     "power_model",
     "proportions",
     "quadrant_table",
+    "sample_size_for_proportionality",
     "survival_table",
     "toxicity_table",
     "worst_grade",

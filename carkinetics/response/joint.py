@@ -129,10 +129,22 @@ def fit_joint(
         A hierarchical fit of the kinetics: its model, data and draws.
     data : Dataset, optional
         Outcome and adjustment in the columns of its subjects; the fit's own if not given.
-    outcome, duration, event, on, adjust, family, shape, baseline, landmark
-        As of `fit_grade` and `fit_event`; with ``nuts`` the metric is ``cmax``, ``auc_0_X``, or a parameter of the model.
+    outcome : str
+        As of `fit_grade`.
+    duration, event : str
+        As of `fit_event`.
+    on : str
+        A metric or ``"log(metric)"``; with ``nuts`` it is ``cmax``, ``auc_0_X``, or a parameter of the model.
+    adjust : str or iterable of str
+        Columns or texts such as ``"log(base_sum)"``.
+    landmark : float, optional
+        As of `fit_event`.
     days : iterable of float, optional
         For ``on="log(level)"`` or ``"log(auc)"``: days of an exposure that changes with time.
+    family, shape : str
+        As of `fit_grade`.
+    baseline : str
+        As of `fit_event`.
     informs : {"exposure", "nothing"}
         What the outcome may speak on. ``"nothing"`` is the two-stage analysis.
     method : {"auto", "weights", "nuts"}

@@ -96,6 +96,42 @@ def test_wedge_has_the_slopes_of_the_equivalence_region(data, exposure):
     assert spans == pytest.approx([region["upper"] - region["lower"]] * 2)
 
 
+def test_groups_have_lines_points_and_wedges_of_their_own(data, exposure, rendered):
+    product = np.resize(["A", "B"], len(data.subjects))
+    some = replace(data, subjects=data.subjects.assign(product=product))
+    result = relate_dose(exposure, some, "cmax", by="product")
+    ax = dose_exposure(result)
+    assert ax.get_title(loc="left").startswith("common slope")
+    for name, block in result.observed.groupby("group"):
+        row = result.groups.set_index("group").loc[name]
+        (line,) = [one for one in ax.get_lines() if str(one.get_label()).startswith(f"{name} (n = 15)")]
+        assert f"{row['slope']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})" in line.get_label()
+        slope = np.polyfit(np.log(line.get_xdata()), np.log(line.get_ydata()), 1)[0]
+        assert slope == pytest.approx(
+            row["slope"], abs=0.03
+        )  # medians of lines are not quite the median line
+        (points,) = [
+            one for one in ax.get_lines() if one.get_marker() == "o" and one.get_color() == line.get_color()
+        ]
+        np.testing.assert_allclose(points.get_ydata(), block["value"])
+    assert sum(str(c.get_label()).startswith("proportional") for c in ax.collections) == 1
+    assert rendered(ax)
+
+
+def test_two_assays_share_the_axes_with_both_units(data, exposure, rendered):
+    other = exposure.table.assign(
+        unit="cells*day/uL",
+        value=exposure.table["value"] / np.resize([30, 50, 90, 60, 20], len(exposure.table)),
+    )
+    both = {"qpcr": exposure, "flow": replace(exposure, table=other)}
+    result = relate_dose(both, data, "auc_0_28")
+    ax = dose_exposure(result)
+    assert ax.get_ylabel() == "AUC day 0–28 (copies × day/µg DNA, cells × day/µL)"
+    assert rendered(ax)
+    with pytest.raises(ConfigError, match="leave exposure out"):
+        dose_exposure(result, exposure=exposure)
+
+
 def test_exposure_with_draws_has_interval_bars_and_credible_band(around, data, rendered):
     fit = around(load_model("stein2019"), data, on_log_dose={"cmax": 0.8}, noise=0.1)
     drawn = exposure_from(fit, metrics=["cmax"])
@@ -138,10 +174,34 @@ def test_exposure_by_dose_lies_under_the_curve_on_the_same_axis(data, grade, ren
     drawn = sum(len(line.get_xdata()) for line in lower.get_lines() if line.get_marker() == "o")
     assert drawn == grade.n
     assert rendered(ax)
+    dose = grade.observed["subject"].map(data.first_dose())
+    counted = grade.observed.groupby(dose)["outcome"].agg(["sum", "size"])
+    texts = [text.get_text() for text in lower.texts]
+    assert [text for text in texts if text != "events/n"] == [f"{k}/{n}" for k, n in counted.to_numpy()]
+    boxes = [patch.get_path().get_extents() for patch in lower.patches]
+    for box, (_, block) in zip(boxes, grade.observed.groupby(dose), strict=True):
+        quartiles = np.quantile(block["exposure"], [0.25, 0.75])
+        assert [box.x0, box.x1] == pytest.approx(quartiles)
     with pytest.raises(ConfigError, match="second Axes"):
         exposure_response(grade, dose=data.first_dose(), ax=ax)
     with pytest.raises(ConfigError, match="no dose for subject S001"):
         exposure_response(grade, dose={"S002": 1.0})
+
+
+def test_dotted_borders_part_the_subjects_into_the_groups_that_are_counted(data, grade):
+    ax = exposure_response(grade, dose=data.first_dose())
+    upper, lower = (
+        sorted(float(line.get_xdata()[0]) for line in panel.get_lines() if line.get_linestyle() == "--"
+               and len(set(line.get_xdata())) == 1) for panel in ax.figure.axes
+    )  # fmt: skip
+    assert upper == lower
+    sizes = np.histogram(grade.observed["exposure"], [0, *upper, np.inf])[0]
+    assert sizes.tolist() == [8, 8, 7, 7]
+
+
+def test_a_dose_of_few_subjects_has_no_box(data, grade):
+    one = dict.fromkeys(data.subject_ids, 1.0) | dict.fromkeys(data.subject_ids[:4], 2.0)
+    assert len(exposure_response(grade, dose=one).figure.axes[1].patches) == 1
 
 
 def test_few_subjects_and_a_metric_on_its_own_scale(data, exposure, rendered):

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from carkinetics.errors import ConfigError, DataError, UnitError
-from carkinetics.response import dose_exposure
+from carkinetics.response import dose_exposure, sample_size_for_proportionality
 
 # Acceptance F5.
 DOSE = [0.1] * 3 + [0.3] * 3 + [1.0] * 4 + [2.0] * 4
@@ -92,6 +92,32 @@ def test_a_flat_and_noisy_exposure_is_never_called_without_effect(make_study):
         "A slope of 0 is not ruled out; a rise of up to the upper limit is not ruled out either."
         in result.statement
     )
+
+
+@pytest.mark.parametrize("spread", [None, 0.0])
+def test_what_cannot_be_shown_says_how_many_subjects_it_would_take(make_study, spread):
+    noise = 0.4 * np.tile([1, -1], 7)
+    exposure, data = make_study(np.array(DOSE) * np.exp(noise), doses=DOSE, spread=spread, n_draws=20_000)
+    result = dose_exposure(exposure, data)
+    assert result.verdict == "cannot be shown"
+    needed = sample_size_for_proportionality(result)
+    assert (
+        f"It would take {needed.n:,} subjects at these 4 dose levels ({needed.per_level:,} at each)"
+        in result.statement
+    )
+    assert "a truly proportional exposure to be so with a probability of 80%" in result.statement
+    assert result.settings["subjects_needed"] == needed.n
+    # The residual SD of least squares; draws without kinetic spread give the same interval, so the same SD.
+    fitted = np.polyval(np.polyfit(np.log(DOSE), np.log(DOSE) + noise, 1), np.log(DOSE))
+    residual = np.sqrt(((np.log(DOSE) + noise - fitted) ** 2).sum() / 12)
+    assert result.settings["design_sd"] == pytest.approx(residual, rel=1e-9 if spread is None else 0.02)
+    assert needed.settings["doses"] == pytest.approx(sorted(set(DOSE)))
+
+
+def test_a_verdict_that_was_reached_asks_for_no_more_subjects(make_study):
+    result = dose_exposure(*make_study(np.exp(LOG_AUC), doses=DOSE))
+    assert "It would take" not in result.statement
+    assert "subjects_needed" not in result.settings
 
 
 def test_who_is_left_out_is_named_with_the_reason(make_study):
