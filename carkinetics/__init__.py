@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from carkinetics.response import aalen_johansen as aalen_johansen
     from carkinetics.response import antibody_status as antibody_status
     from carkinetics.response import binomial_interval as binomial_interval
+    from carkinetics.response import compare_markers as compare_markers
     from carkinetics.response import cox as cox
     from carkinetics.response import derive_event as derive_event
     from carkinetics.response import derive_response as derive_response
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from carkinetics.response import e_value as e_value
     from carkinetics.response import exposure_response as exposure_response
     from carkinetics.response import fit_grade as fit_grade
+    from carkinetics.response import fit_marker as fit_marker
     from carkinetics.response import kaplan_meier as kaplan_meier
     from carkinetics.response import log_rank as log_rank
     from carkinetics.response import logistic as logistic
@@ -106,6 +108,8 @@ _HOME = {
     "derive_event": "response",
     "antibody_status": "response",
     "marker_summary": "response",
+    "fit_marker": "response",
+    "compare_markers": "response",
     "dose_limiting": "response",
     "toxicity_table": "response",
     "worst_grade": "response",

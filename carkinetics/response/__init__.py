@@ -8,6 +8,7 @@ from carkinetics.response.event import derive_event
 from carkinetics.response.grade import GradeModel, fit_grade
 from carkinetics.response.hazard import cox, parametric_survival
 from carkinetics.response.marker import antibody_status, marker_summary
+from carkinetics.response.marker_fit import MarkerModel, compare_markers, fit_marker
 from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
 from carkinetics.response.recist import derive_response
@@ -20,9 +21,11 @@ __all__ = [
     "DoseExposure",
     "ExposureResponse",
     "GradeModel",
+    "MarkerModel",
     "aalen_johansen",
     "antibody_status",
     "binomial_interval",
+    "compare_markers",
     "cox",
     "derive_event",
     "derive_response",
@@ -33,6 +36,7 @@ __all__ = [
     "exposure_response",
     "exposure_response_findings",
     "fit_grade",
+    "fit_marker",
     "kaplan_meier",
     "log_rank",
     "logistic",
