@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from carkinetics.model import simulate as simulate
     from carkinetics.report import write_report as write_report
     from carkinetics.response import aalen_johansen as aalen_johansen
+    from carkinetics.response import antibody_effect as antibody_effect
     from carkinetics.response import antibody_status as antibody_status
     from carkinetics.response import binomial_interval as binomial_interval
     from carkinetics.response import compare_markers as compare_markers
@@ -107,6 +108,7 @@ _HOME = {
     "Exposure": "exposure",
     "derive_event": "response",
     "antibody_status": "response",
+    "antibody_effect": "response",
     "marker_summary": "response",
     "fit_marker": "response",
     "compare_markers": "response",

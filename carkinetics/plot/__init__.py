@@ -2,6 +2,7 @@
 
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.individual import individual_fits
+from carkinetics.plot.marker import marker, marker_lag
 from carkinetics.plot.model import model_course
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
@@ -15,6 +16,8 @@ __all__ = [
     "exposure_response",
     "gof",
     "individual_fits",
+    "marker",
+    "marker_lag",
     "model_course",
     "prior_posterior",
     "profiles",

@@ -1,5 +1,6 @@
 """So what: dose against exposure, and exposure against response and toxicity."""
 
+from carkinetics.response.antibody import AntibodyEffect, antibody_effect
 from carkinetics.response.binary import logistic_firth, logistic_ml
 from carkinetics.response.caution import exposure_response_findings
 from carkinetics.response.confounding import e_value, quadrant_table
@@ -18,11 +19,13 @@ from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
 
 __all__ = [
+    "AntibodyEffect",
     "DoseExposure",
     "ExposureResponse",
     "GradeModel",
     "MarkerModel",
     "aalen_johansen",
+    "antibody_effect",
     "antibody_status",
     "binomial_interval",
     "compare_markers",

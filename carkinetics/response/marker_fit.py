@@ -29,6 +29,7 @@ from carkinetics.response.turnover import N_KNOTS, loss_rate, place_knots, turno
 Floats = NDArray[np.float64]
 DRIVERS = {"level": "{unit}", "expansion": "{unit}/day"}
 TOCILIZUMAB = ("block", "drop", "ignore")
+BAND_DRAWS = 200  # of the kinetics, for the curve that is shown
 GRID = 0.05  # days, of the kinetic curve
 PEAK_GRID = 0.1
 BEYOND = 7.0  # days after the last sample of the cytokine, for a cytokine that is ahead of its driver
@@ -173,7 +174,7 @@ def fit_marker(
     )
     found = _Pooled(fits, kinetics, draws, seed, interval)
     settings = {
-        "assay": assay, "unit": unit, "car_unit": car_unit, "driver": driver, "half_life": half_life or "published, fixed",
+        "assay": assay, "car_assay": fit.settings["assay"], "unit": unit, "car_unit": car_unit, "driver": driver, "half_life": half_life or "published, fixed",
         "delay": "estimated" if delay is None else delay, "tocilizumab": tocilizumab if block or tocilizumab == "drop" else "no effect",
         "joined": f"on top of the kinetic fit: its curves as known at each of {len(fits)} posterior draws, pooled; no feedback of the "
         "cytokine on the kinetics",
@@ -181,8 +182,13 @@ def fit_marker(
         "pareto_k": [one.settings.get("pareto_k", np.nan) for one in fits], "poor": sum(_is_poor(one) for one in fits), "interval": f"{100 * interval:g}% equal-tailed",
     }  # fmt: skip
     table, subjects = found.table(model), found.subjects(chosen)
+    levels = fit.observations[
+        (fit.observations["assay"] == fit.settings["assay"])
+        & fit.observations["subject"].isin(subjects.index)
+    ]
+    observed = pd.concat([chosen.observations, levels], ignore_index=True)
     return MarkerModel(
-        table, subjects, found.curve(), chosen.observations, found.population, excluded, fits,
+        table, subjects, found.curve(), observed, found.population, excluded, fits,
         _statement(table, subjects, settings, interval), settings,
     )  # fmt: skip
 
@@ -312,12 +318,13 @@ def _priors(
 
 @dataclass(frozen=True, eq=False)
 class _Kinetics:
-    """Curves of draws of the kinetic posterior, shape (n_draws, n_subject, n_time)."""
+    """Curves of draws of the kinetic posterior, shape (n_draws, n_subject, n_time); ``band`` of more draws."""
 
     time: Floats
     peak_time: Floats
     level: Floats
     driver: Floats
+    band: Floats
 
     @classmethod
     def of(cls, fit: Fit, data: Dataset, driver: str, n_draws: int, seed: int) -> _Kinetics:
@@ -332,7 +339,10 @@ class _Kinetics:
             )
         moves = level if driver == "level" else np.maximum(np.gradient(level, time, axis=2), 0.0)
         every = round(PEAK_GRID / GRID)
-        return cls(time, time[::every], level[..., ::every], moves)
+        band = (
+            individual_curves(fit, time[::every], BAND_DRAWS, seed).sel(subject=data.subject_ids).to_numpy()
+        )
+        return cls(time, time[::every], level[..., ::every], moves, band)
 
     def datasets(self, data: Dataset, half: float) -> list[Dataset]:
         """The cytokine with one draw's curves as the subjects' inputs."""
@@ -356,7 +366,7 @@ class _Pooled:
         taken = [
             take_draws(one, len(course), seed) for one, course in zip(fits, courses, strict=True)
         ]  # the same ones
-        self.marker, self.level = np.concatenate(courses), kinetics.level
+        self.marker, self.band = np.concatenate(courses), kinetics.band
         car = np.repeat(self.time[kinetics.level.argmax(axis=2)], [len(course) for course in courses], axis=0)
         peak = self.time[self.marker.argmax(axis=2)]
         self.values = {
@@ -408,7 +418,7 @@ class _Pooled:
     def curve(self) -> pd.DataFrame:
         columns = {
             f"{name}{tail}": part.ravel()
-            for name, draws in (("marker", self.marker), ("car", self.level))
+            for name, draws in (("marker", self.marker), ("car", self.band))
             for tail, part in zip(("", "_lower", "_upper"), self.summary(draws), strict=True)
         }
         index = {"subject": np.repeat(self.ids, len(self.time)), "time": np.tile(self.time, len(self.ids))}

@@ -22,7 +22,8 @@ from carkinetics.model.prior import Prior
 from carkinetics.model.spec import Model
 
 Floats = NDArray[np.float64]
-N_KNOTS = 24
+N_KNOTS = 32
+HALVES = (0.1, 1.0)
 # Rates of loss in 1/day of Hardiansyah D, Ng CM. Clin Transl Sci 2019;12:343-349.
 LOSS = {"il6": 3.96, "il10": 4.68, "ifng": 1.51}
 _ALSO = {"ifn": "ifng", "ifngamma": "ifng", "interferongamma": "ifng", "interleukin6": "il6", "interleukin10": "il10"}  # fmt: skip
@@ -182,7 +183,7 @@ def place_knots(time: Floats, driver: Floats, half: float) -> tuple[Floats, Floa
     driver : ndarray, shape (..., n_time)
         At least 0.
     half : float
-        Level at which the effect of the driver is half of its largest.
+        Level at which the effect of the driver may be half of its largest; knots serve a tenth of it as well.
 
     Returns
     -------
@@ -192,7 +193,7 @@ def place_knots(time: Floats, driver: Floats, half: float) -> tuple[Floats, Floa
     flat = driver.reshape(-1, len(time))
     found = np.empty((2, len(flat), N_KNOTS))
     for i, one in enumerate(flat):
-        bending = np.sqrt(np.abs(np.gradient(np.gradient(one / (half + one), time), time)))
+        bending = np.max([_bending(one / (scale * half + one), time) for scale in HALVES], axis=0)
         # The constant part keeps a knot every few days where the curve is straight.
         density = bending + 0.15 * bending.mean() + 1e-9
         for _ in range(4):  # a jump is worth a knot in each cell of the grid and no more
@@ -202,3 +203,9 @@ def place_knots(time: Floats, driver: Floats, half: float) -> tuple[Floats, Floa
         found[:, i] = knots, np.interp(knots, time, one)
     shaped = found.reshape(2, *driver.shape[:-1], N_KNOTS)
     return shaped[0], shaped[1]
+
+
+def _bending(effect: Floats, time: Floats) -> Floats:
+    """Root of the curvature, to which knots for an even error stand in proportion; small effects count relatively."""
+    curved = np.abs(np.gradient(np.gradient(effect, time), time))
+    return np.asarray(np.sqrt(curved / (effect + 0.1 * effect.max() + 1e-300)))
