@@ -125,8 +125,8 @@ def fit_marker(
         samples after it out; ``"ignore"`` treats them as any others.
     priors : mapping, optional
         Priors of ``base`` (level without CAR-T cells), ``rise`` (largest, in multiples of it) and ``half`` (driver at half of it), or numbers that
-        fix them. If not given: log-normal around the median first sample, 20, and the median of the subjects' largest drivers, with
-        sigma 1, 2 and 1.5.
+        fix them. If not given: log-normal around the median first sample (BLQ as half of its limit), 20, and the median of the subjects' largest drivers, with
+        sigma 1.5, 2 and 1.5.
     error, blq : str
         Residual error and BLQ method, as in `carkinetics.fit_hierarchical`.
     kinetic_draws, draws : int
@@ -293,9 +293,9 @@ def _priors(
     data: Dataset, kinetics: _Kinetics, kout: Prior | float, delay: float | None, given: Mapping[str, Any]
 ) -> dict[str, Prior | float]:
     first = data.observations.sort_values("time", kind="stable").groupby("subject").first()
-    start = np.where(np.isfinite(first["upper"]), first["upper"], first["lower"])
+    start = np.where(is_censored(first), first["upper"] / 2, first["lower"])  # above the ULOQ: the ULOQ
     found: dict[str, Prior | float] = {
-        "base": Prior("lognormal", float(np.median(start[start > 0])), 1.0),
+        "base": Prior("lognormal", float(np.median(start[start > 0])), 1.5),
         "rise": Prior("lognormal", 20.0, 2.0),
         "half": Prior("lognormal", float(np.median(kinetics.driver.max(axis=2))), 1.5),
         "kout": kout,

@@ -66,7 +66,10 @@ def test_base_rise_and_lag_of_a_composed_model_come_back_and_its_driver_predicts
     model = truth("cytokine_saturable", "half", 5000)
     data = simulated(model)
     kinetics = around(ck.load_model("stein2019"), data.select(assay="qpcr"))
-    found = {driver: ck.fit_marker(kinetics, data, "il6", driver=driver) for driver in ("level", "expansion")}
+    found = {
+        driver: ck.fit_marker(kinetics, data, "il6", driver=driver, kinetic_draws=10)
+        for driver in ("level", "expansion")
+    }
     table, true = found["level"].table, data.subjects.filter(like="true_il6").astype(float)
     # The truth of the population in these subjects: the layer's rise is in pg/mL, here in multiples of the base.
     middle = np.exp(np.log(true).mean())
@@ -149,35 +152,43 @@ def ahead(data: ck.Dataset) -> ck.Dataset:
         inputs=given,
     )
     rows = pd.concat([data.observations, il6.observations], ignore_index=True)
-    return replace(data, observations=rows, assays=pd.concat([data.assays, il6.assays.assign(kind="marker")], ignore_index=True))  # fmt: skip
+    assays = pd.concat([data.assays, il6.assays.assign(kind="marker")], ignore_index=True)
+    return replace(data, observations=rows, assays=assays)
 
 
 @pytest.mark.slow
 def test_a_cytokine_that_is_ahead_has_a_negative_lag_also_where_both_limits_censor_it(around):
     model = ck.load_model("stein2019")
     plain = ck.simulate(
-        model, {"times": KINETIC_DAYS, "lloq": 50}, n=SUBJECTS, seed=3, sigma=0.3, omega=SPREAD
+        model,
+        {"times": KINETIC_DAYS, "lloq": 50},
+        n=SUBJECTS,
+        seed=3,
+        sigma=0.3,
+        omega=SPREAD,
+        typical={"tmax": 14.0},
     )
     data = with_limits(ahead(plain), 300.0)
-    found = ck.fit_marker(around(model, plain), data, "il6")
+    asked = {"kinetic_draws": 10, "interval": 0.99}  # four truths at once
+    found = ck.fit_marker(around(model, plain), data, "il6", **asked)
     share = found.subjects[["n_blq", "n_above"]].sum() / found.subjects["n"].sum()
-    assert (share > 0.1).all()
+    assert (share > 0.05).all()
     for name, value in (("delay", -3.0), ("base", 5.0), ("rise", 100.0), ("half", 5000.0)):
         assert covers(found.table, name, value), name
-    assert found.table.loc["lag", "upper"] < -2
+    assert found.table.loc["lag", "upper"] < -1
     assert "it peaks first" in found.statement
     # What is not known of the kinetics is part of the interval.
-    vague = ck.fit_marker(around(model, plain, noise=0.15), data, "il6")
+    vague = ck.fit_marker(around(model, plain, noise=0.15), data, "il6", **asked)
     width = [
         (t.loc["lag", "upper"] - t.loc["lag", "lower"], t.loc["lag", "missing"])
         for t in (found.table, vague.table)
     ]
     assert width[1] > width[0]
     # Two roads to one posterior.
-    exact = ck.fit_marker(around(model, plain), data, "il6", kinetic_draws=3, method="mcmc")
+    exact = ck.fit_marker(around(model, plain), data, "il6", kinetic_draws=3, interval=0.99, method="mcmc")
     for name in ("base", "delay", "sigma", "lag"):
         a, b = found.table.loc[name], exact.table.loc[name]
-        assert abs(a["value"] - b["value"]) < 0.35 * (b["upper"] - b["lower"]) + 0.05, name
+        assert abs(a["value"] - b["value"]) < 0.2 * (b["upper"] - b["lower"]) + 0.05, name
 
 
 def test_what_cannot_be_asked_is_refused(made_fit, alone):
