@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from carkinetics.response import exposure_response as exposure_response
     from carkinetics.response import fit_grade as fit_grade
     from carkinetics.response import fit_marker as fit_marker
+    from carkinetics.response import fit_tumour as fit_tumour
     from carkinetics.response import kaplan_meier as kaplan_meier
     from carkinetics.response import log_rank as log_rank
     from carkinetics.response import logistic as logistic
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from carkinetics.response import ordinal as ordinal
     from carkinetics.response import parametric_survival as parametric_survival
     from carkinetics.response import power_model as power_model
+    from carkinetics.response import progression_by_model as progression_by_model
     from carkinetics.response import proportions as proportions
     from carkinetics.response import quadrant_table as quadrant_table
     from carkinetics.response import survival_table as survival_table
@@ -116,6 +118,8 @@ _HOME = {
     "toxicity_table": "response",
     "worst_grade": "response",
     "derive_response": "response",
+    "fit_tumour": "response",
+    "progression_by_model": "response",
     "dose_exposure": "response",
     "exposure_response": "response",
     "e_value": "response",

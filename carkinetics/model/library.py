@@ -7,7 +7,7 @@ the near match.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -182,7 +182,7 @@ def model_from_text(
     return model
 
 
-def with_layer(model: Model, layer: str) -> Model:
+def with_layer(model: Model, layer: str, **parameters: Mapping[str, Any]) -> Model:
     """Put a layer on a model that was read already, with whatever was changed since.
 
     Parameters
@@ -191,6 +191,8 @@ def with_layer(model: Model, layer: str) -> Model:
         The base.
     layer : str
         Name of a shipped layer (see `layers`) whose needs the base meets by itself.
+    **parameters : mapping
+        What a file would say of the layer's parameters: ``tumour_half={"typical": 1000}``.
 
     Returns
     -------
@@ -208,7 +210,7 @@ def with_layer(model: Model, layer: str) -> Model:
     ['foldx', 'tmax', 'cmax', 'alpha', 'beta', 'ada_loss']
     """
     head = {"schema": 1, "name": f"{model.name}_{layer}", "title": f"{model.title}; with {layer}"}
-    text = tomli_w.dumps(head | {"base": "base.toml", "layer": [{"use": layer}]})
+    text = tomli_w.dumps(head | {"base": "base.toml", "layer": [{"use": layer}], "parameters": parameters})
     with TemporaryDirectory() as folder:
         Path(folder, "base.toml").write_text(model.text, encoding="utf-8")
         return model_from_text(text, f"{layer} on {model.name}", model.changes, folder)

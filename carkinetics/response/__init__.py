@@ -17,6 +17,7 @@ from carkinetics.response.regression import logistic, ordinal
 from carkinetics.response.relate import ExposureResponse, exposure_response
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
+from carkinetics.response.tumour import fit_tumour, progression_by_model
 
 __all__ = [
     "AntibodyEffect",
@@ -40,6 +41,7 @@ __all__ = [
     "exposure_response_findings",
     "fit_grade",
     "fit_marker",
+    "fit_tumour",
     "kaplan_meier",
     "log_rank",
     "logistic",
@@ -49,6 +51,7 @@ __all__ = [
     "ordinal",
     "parametric_survival",
     "power_model",
+    "progression_by_model",
     "proportions",
     "quadrant_table",
     "survival_table",
