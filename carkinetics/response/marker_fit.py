@@ -14,25 +14,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from carkinetics.dataset.table import Dataset, is_above, is_censored
+from carkinetics.dataset.table import Dataset, is_censored
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
 from carkinetics.fit import Fit, fit_hierarchical, loo
 from carkinetics.fit.compare import rank
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.fit.predictive import Draws, individual_curves, take_draws
 from carkinetics.model.prior import Prior
-from carkinetics.model.spec import Model
-from carkinetics.response.turnover import N_KNOTS, loss_rate, place_knots, turnover_model
+from carkinetics.response.marker_draws import KineticDraws, PooledDraws
+from carkinetics.response.turnover import loss_rate, turnover_model
 
-Floats = NDArray[np.float64]
 DRIVERS = {"level": "{unit}", "expansion": "{unit}/day"}
 TOCILIZUMAB = ("block", "drop", "ignore")
-BAND_DRAWS = 200  # of the kinetics, for the curve that is shown
-GRID = 0.05  # days, of the kinetic curve
-PEAK_GRID = 0.1
-BEYOND = 7.0  # days after the last sample of the cytokine, for a cytokine that is ahead of its driver
 UNTIL = {"ess": 100.0, "rhat": 1.05}  # of each of many fits whose draws are pooled
 
 
@@ -52,7 +45,7 @@ class MarkerModel:
     curve : pandas.DataFrame
         ``subject, time, marker, marker_lower, marker_upper, car, car_lower, car_upper``.
     observed : pandas.DataFrame
-        The cytokine's samples, as fitted.
+        Samples of the cytokine, as fitted, and of the CAR-T level, of the same subjects.
     draws : pandas.DataFrame
         ``kinetic_draw`` and the population's values at every pooled draw.
     excluded : pandas.DataFrame
@@ -153,6 +146,12 @@ def fit_marker(
     FitError
         If the fit is not a hierarchical one, or its curves cannot be computed.
 
+    Notes
+    -----
+    ``rise`` and ``half`` are told apart only where some subjects expand far above ``half``; ``fold`` and ``lag`` do not need that.
+    What is not known of a subject's kinetics counts as a difference in its ``delay``, so ``delay_omega`` is larger than the truth
+    where CAR-T samples are sparse. Subjects are taken as alike in all but ``base``, ``rise`` and ``delay``.
+
     References
     ----------
     .. [1] Hardiansyah D, Ng CM. Clin Transl Sci 2019;12:343-349 (turnover and half-lives).
@@ -160,7 +159,7 @@ def fit_marker(
     """
     _refuse(fit, driver, tocilizumab, method, kinetic_draws, draws, interval)
     chosen, excluded = _usable(fit, data, assay, tocilizumab)
-    kinetics = _Kinetics.of(fit, chosen, driver, kinetic_draws, seed)
+    kinetics = KineticDraws.of(fit, chosen, driver, kinetic_draws, seed)
     unit, car_unit = chosen.unit(assay), fit.model.output().unit
     given = _priors(chosen, kinetics, loss_rate(assay, half_life), delay, priors or {})
     block = tocilizumab == "block" and bool((chosen.events["event"] == "tocilizumab").any())
@@ -172,7 +171,7 @@ def fit_marker(
         fit_hierarchical(model, one, seed=seed + k, **asked)
         for k, one in enumerate(kinetics.datasets(chosen, half.centre if isinstance(half, Prior) else half))
     )
-    found = _Pooled(fits, kinetics, draws, seed, interval)
+    found = PooledDraws(fits, kinetics, draws, seed, interval)
     settings = {
         "assay": assay, "car_assay": fit.settings["assay"], "unit": unit, "car_unit": car_unit, "driver": driver, "half_life": half_life or "published, fixed",
         "delay": "estimated" if delay is None else delay, "tocilizumab": tocilizumab if block or tocilizumab == "drop" else "no effect",
@@ -290,7 +289,7 @@ def _usable(fit: Fit, data: Dataset, assay: str, tocilizumab: str) -> tuple[Data
 
 
 def _priors(
-    data: Dataset, kinetics: _Kinetics, kout: Prior | float, delay: float | None, given: Mapping[str, Any]
+    data: Dataset, kinetics: KineticDraws, kout: Prior | float, delay: float | None, given: Mapping[str, Any]
 ) -> dict[str, Prior | float]:
     first = data.observations.sort_values("time", kind="stable").groupby("subject").first()
     start = np.where(is_censored(first), first["upper"] / 2, first["lower"])  # above the ULOQ: the ULOQ
@@ -314,120 +313,6 @@ def _priors(
             )
         found[name] = prior
     return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Kinetics:
-    """Curves of draws of the kinetic posterior, shape (n_draws, n_subject, n_time); ``band`` of more draws."""
-
-    time: Floats
-    peak_time: Floats
-    level: Floats
-    driver: Floats
-    band: Floats
-
-    @classmethod
-    def of(cls, fit: Fit, data: Dataset, driver: str, n_draws: int, seed: int) -> _Kinetics:
-        last = np.ceil(float(data.observations["time"].max())) + BEYOND
-        time = np.arange(0.0, last + GRID / 2, GRID)
-        curves = individual_curves(fit, time, n_draws, seed).sel(subject=data.subject_ids)
-        level = curves.to_numpy()
-        if not np.isfinite(level).all():
-            bad = data.subject_ids[int(np.flatnonzero(~np.isfinite(level).all(axis=(0, 2)))[0])]
-            raise FitError(
-                f"fit_marker: the CAR-T level of subject {bad} cannot be computed at a posterior draw"
-            )
-        moves = level if driver == "level" else np.maximum(np.gradient(level, time, axis=2), 0.0)
-        every = round(PEAK_GRID / GRID)
-        band = (
-            individual_curves(fit, time[::every], BAND_DRAWS, seed).sel(subject=data.subject_ids).to_numpy()
-        )
-        return cls(time, time[::every], level[..., ::every], moves, band)
-
-    def datasets(self, data: Dataset, half: float) -> list[Dataset]:
-        """The cytokine with one draw's curves as the subjects' inputs."""
-        knots, levels = place_knots(self.time, self.driver, half)
-        found = []
-        for knot, level in zip(knots, levels, strict=True):
-            columns = {f"knot_{j}": knot[:, j] for j in range(N_KNOTS)}
-            columns |= {f"driver_{j}": level[:, j] for j in range(N_KNOTS)}
-            found.append(replace(data, subjects=data.subjects.assign(**columns)))
-        return found
-
-
-class _Pooled:
-    """Draws of all the cytokine's fits, together."""
-
-    def __init__(
-        self, fits: tuple[Fit, ...], kinetics: _Kinetics, draws: int, seed: int, interval: float
-    ) -> None:
-        self.interval, self.time, self.ids = interval, kinetics.peak_time, fits[0].data.subject_ids
-        courses = [individual_curves(one, self.time, draws, seed).to_numpy() for one in fits]
-        taken = [
-            take_draws(one, len(course), seed) for one, course in zip(fits, courses, strict=True)
-        ]  # the same ones
-        self.marker, self.band = np.concatenate(courses), kinetics.band
-        car = np.repeat(self.time[kinetics.level.argmax(axis=2)], [len(course) for course in courses], axis=0)
-        peak = self.time[self.marker.argmax(axis=2)]
-        self.values = {
-            "car_peak_day": car,
-            "peak_day": peak,
-            "lag": peak - car,
-            "peak": self.marker.max(axis=2),
-        }
-        self.values["fold"] = self.values["peak"] / np.concatenate([one.individual["base"] for one in taken])
-        parts = [_population(one, fits[0].model).assign(kinetic_draw=k) for k, one in enumerate(taken)]
-        middle = {name: np.median(self.values[name], axis=1) for name in ("lag", "fold")}
-        self.population = pd.concat(parts, ignore_index=True).assign(**middle)
-
-    def summary(self, draws: Floats) -> Floats:
-        return np.quantile(draws, [0.5, (1 - self.interval) / 2, (1 + self.interval) / 2], axis=0)
-
-    def table(self, model: Model) -> pd.DataFrame:
-        draws = self.population.drop(columns="kinetic_draw")
-        rows = {}
-        for name in draws:
-            values = draws[name].to_numpy()
-            groups = draws[name].groupby(self.population["kinetic_draw"])
-            between, within = groups.mean().var(ddof=1), groups.var(ddof=1).mean()
-            unit = (
-                model.parameters[name].unit if name in model.parameters else "day" if name == "lag" else "1"
-            )
-            rows[name] = (
-                *self.summary(values),
-                unit,
-                between / (between + within) if between + within > 0 else 0.0,
-            )
-        table = pd.DataFrame.from_dict(
-            rows, orient="index", columns=["value", "lower", "upper", "unit", "missing"]
-        )
-        return table.rename_axis("parameter")
-
-    def subjects(self, data: Dataset) -> pd.DataFrame:
-        rows = data.observations.assign(
-            below=is_censored(data.observations), above=is_above(data.observations)
-        )
-        counts = rows.groupby("subject").agg(
-            n=("time", "size"), n_blq=("below", "sum"), n_above=("above", "sum")
-        )
-        found = counts.reindex(self.ids, fill_value=0)
-        for name, draws in self.values.items():
-            found[name], found[f"{name}_lower"], found[f"{name}_upper"] = self.summary(draws)
-        return found.rename_axis("subject")
-
-    def curve(self) -> pd.DataFrame:
-        columns = {
-            f"{name}{tail}": part.ravel()
-            for name, draws in (("marker", self.marker), ("car", self.band))
-            for tail, part in zip(("", "_lower", "_upper"), self.summary(draws), strict=True)
-        }
-        index = {"subject": np.repeat(self.ids, len(self.time)), "time": np.tile(self.time, len(self.ids))}
-        return pd.DataFrame(index | columns)
-
-
-def _population(draws: Draws, model: Model) -> pd.DataFrame:
-    omegas = {f"{name}_omega": values for name, values in draws.omega.items()}
-    return pd.DataFrame({name: draws.typical[name] for name in model.free_parameters} | omegas | draws.sigmas)
 
 
 def _is_poor(fit: Fit) -> bool:
