@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     from carkinetics.model import simulate as simulate
     from carkinetics.report import write_report as write_report
     from carkinetics.response import aalen_johansen as aalen_johansen
+    from carkinetics.response import antibody_effect as antibody_effect
     from carkinetics.response import antibody_status as antibody_status
     from carkinetics.response import binomial_interval as binomial_interval
+    from carkinetics.response import compare_markers as compare_markers
     from carkinetics.response import cox as cox
     from carkinetics.response import derive_event as derive_event
     from carkinetics.response import derive_response as derive_response
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     from carkinetics.response import fit_event as fit_event
     from carkinetics.response import fit_grade as fit_grade
     from carkinetics.response import fit_joint as fit_joint
+    from carkinetics.response import fit_marker as fit_marker
+    from carkinetics.response import fit_tumour as fit_tumour
     from carkinetics.response import kaplan_meier as kaplan_meier
     from carkinetics.response import log_rank as log_rank
     from carkinetics.response import logistic as logistic
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from carkinetics.response import ordinal as ordinal
     from carkinetics.response import parametric_survival as parametric_survival
     from carkinetics.response import power_model as power_model
+    from carkinetics.response import progression_by_model as progression_by_model
     from carkinetics.response import proportions as proportions
     from carkinetics.response import quadrant_table as quadrant_table
     from carkinetics.response import sample_size_for_proportionality as sample_size_for_proportionality
@@ -113,11 +118,16 @@ _HOME = {
     "covariate_forest": "exposure",
     "derive_event": "response",
     "antibody_status": "response",
+    "antibody_effect": "response",
     "marker_summary": "response",
+    "fit_marker": "response",
+    "compare_markers": "response",
     "dose_limiting": "response",
     "toxicity_table": "response",
     "worst_grade": "response",
     "derive_response": "response",
+    "fit_tumour": "response",
+    "progression_by_model": "response",
     "dose_exposure": "response",
     "exposure_response": "response",
     "e_value": "response",

@@ -117,6 +117,22 @@ def compare(
         name: loo(fit, output=output, n_draws=n_draws, n_inner=n_inner, seed=seed)
         for name, fit in fits.items()
     }
+    return rank(each)
+
+
+def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Put models in order of how well they predict subjects that are left out.
+
+    Parameters
+    ----------
+    each : mapping of str to pandas.DataFrame
+        `loo` of the same subjects, by name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `compare` returns it.
+    """
     elpd = pd.DataFrame({name: table["elpd"] for name, table in each.items()})
     best, n = elpd.sum().idxmax(), len(elpd)
     behind = elpd.sub(elpd[best], axis=0)

@@ -7,11 +7,13 @@ the near match.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+import tomli_w
 
 from carkinetics.errors import ConfigError, ModelFileError, did_you_mean
 from carkinetics.model.compose import compose
@@ -178,3 +180,37 @@ def model_from_text(
     for call, arguments in changes:
         model = getattr(model, call)(**arguments)
     return model
+
+
+def with_layer(model: Model, layer: str, **parameters: Mapping[str, Any]) -> Model:
+    """Put a layer on a model that was read already, with whatever was changed since.
+
+    Parameters
+    ----------
+    model : Model
+        The base.
+    layer : str
+        Name of a shipped layer (see `layers`) whose needs the base meets by itself.
+    **parameters : mapping
+        What a file would say of the layer's parameters: ``tumour_half={"typical": 1000}``.
+
+    Returns
+    -------
+    Model
+        Named for both.
+
+    Raises
+    ------
+    ModelFileError
+        If the layer does not go on this model.
+
+    Examples
+    --------
+    >>> with_layer(load_model("stein2019").fix(fb=0.01), "ada_step").free_parameters
+    ['foldx', 'tmax', 'cmax', 'alpha', 'beta', 'ada_loss']
+    """
+    head = {"schema": 1, "name": f"{model.name}_{layer}", "title": f"{model.title}; with {layer}"}
+    text = tomli_w.dumps(head | {"base": "base.toml", "layer": [{"use": layer}], "parameters": parameters})
+    with TemporaryDirectory() as folder:
+        Path(folder, "base.toml").write_text(model.text, encoding="utf-8")
+        return model_from_text(text, f"{layer} on {model.name}", model.changes, folder)

@@ -3,6 +3,7 @@
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.forest import forest
 from carkinetics.plot.individual import individual_fits
+from carkinetics.plot.marker import marker, marker_lag
 from carkinetics.plot.model import model_course
 from carkinetics.plot.onset import onset
 from carkinetics.plot.profile import profiles
@@ -19,6 +20,8 @@ __all__ = [
     "forest",
     "gof",
     "individual_fits",
+    "marker",
+    "marker_lag",
     "model_course",
     "onset",
     "prior_posterior",

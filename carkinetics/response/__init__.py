@@ -1,5 +1,6 @@
 """So what: dose against exposure, and exposure against response and toxicity."""
 
+from carkinetics.response.antibody import AntibodyEffect, antibody_effect
 from carkinetics.response.binary import logistic_firth, logistic_ml
 from carkinetics.response.caution import exposure_response_findings
 from carkinetics.response.confounding import e_value, quadrant_table
@@ -9,6 +10,7 @@ from carkinetics.response.grade import GradeModel, fit_grade
 from carkinetics.response.hazard import cox, parametric_survival
 from carkinetics.response.joint import JointModel, fit_joint
 from carkinetics.response.marker import antibody_status, marker_summary
+from carkinetics.response.marker_fit import MarkerModel, compare_markers, fit_marker
 from carkinetics.response.onset import OnsetTiming, onset_timing
 from carkinetics.response.power import power_model
 from carkinetics.response.proportion import binomial_interval, proportions
@@ -19,18 +21,23 @@ from carkinetics.response.sample_size import SampleSize, sample_size_for_proport
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 from carkinetics.response.time_to_event import EventModel, fit_event
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
+from carkinetics.response.tumour import fit_tumour, progression_by_model
 
 __all__ = [
+    "AntibodyEffect",
     "DoseExposure",
     "EventModel",
     "ExposureResponse",
     "GradeModel",
     "JointModel",
+    "MarkerModel",
     "OnsetTiming",
     "SampleSize",
     "aalen_johansen",
+    "antibody_effect",
     "antibody_status",
     "binomial_interval",
+    "compare_markers",
     "cox",
     "derive_event",
     "derive_response",
@@ -43,6 +50,8 @@ __all__ = [
     "fit_event",
     "fit_grade",
     "fit_joint",
+    "fit_marker",
+    "fit_tumour",
     "kaplan_meier",
     "log_rank",
     "logistic",
@@ -53,6 +62,7 @@ __all__ = [
     "ordinal",
     "parametric_survival",
     "power_model",
+    "progression_by_model",
     "proportions",
     "quadrant_table",
     "sample_size_for_proportionality",

@@ -15,6 +15,8 @@ EARLIER = "exposure up to each moment (an earlier window such as auc_0_7, or exp
 JOINT = "a joint model of kinetics and outcome (fit_joint)"
 _WORDS = re.compile(r"[^\W\d]\w*")
 _GRADE = re.compile(r"_(max_)?(grade|onset)$|_grade_max$")
+AS_TIME = "the onset as a time (antibody_effect: a loss that begins then, at once or smoothly; infinite where none came)"
+CHANGING = "a covariate that changes at the onset"
 
 
 class TimingError(ConfigError):
@@ -179,3 +181,48 @@ def at_landmark(time: pd.Series, event: pd.Series, day: float) -> tuple[pd.Serie
         event[~left] == 1, f"event by the landmark, day {day:g}", f"not followed to the landmark, day {day:g}"
     )
     return time[left] - day, event[left], pd.Series(reason, index=time.index[~left], dtype=object)
+
+
+def refuse_ever_status(status: pd.Series, what: str, outcome: str) -> None:
+    """Refuse a mark that says whether something ever happened to a subject, where the day is needed.
+
+    Parameters
+    ----------
+    status : pandas.Series
+        By subject: days pass; truth values, 0 and 1 alone, and words are refused.
+    what, outcome : str
+        For the message, such as ``"antibodies"`` and ``"persistence"``.
+
+    Raises
+    ------
+    TimingError
+        With the reason and the ways that are sound.
+
+    Notes
+    -----
+    Immortal time: who was ever positive was followed at least until then, so that the group begins with the best part of its
+    own outcome.
+
+    References
+    ----------
+    .. [1] Suissa S. Am J Epidemiol 2008;167:492-499.
+
+    Examples
+    --------
+    >>> refuse_ever_status(pd.Series([14.0, float("inf")]), "antibodies", "persistence")
+    >>> refuse_ever_status(pd.Series(["induced", "negative"]), "antibodies", "persistence")
+    Traceback (most recent call last):
+        ...
+    carkinetics.response.timing.TimingError: antibodies against persistence: 'induced' says whether ...
+    """
+    known = status.dropna()
+    words = known[[isinstance(value, str | bool | np.bool_) for value in known]]
+    if words.empty and len(known) > 1 and known.isin([0, 1]).all():
+        words = known
+    if len(words):
+        raise TimingError(
+            f"{what} against {outcome}: {words.iloc[0]!r} says whether {what} ever came and not when. Whoever was ever positive had to be "
+            "followed until then, so that time is credited to the group in which nothing could happen (immortal time), and longer follow-up "
+            f"alone makes more subjects positive. Three sound ways: {AS_TIME}, {CHANGING}, or a landmark (status as known on one day, and only "
+            "those still followed then)"
+        )
