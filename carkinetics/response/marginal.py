@@ -79,8 +79,6 @@ def sample_marginal(
     FitError
         If the mode is not found.
     """
-    from arviz_stats.base import array_stats  # takes two seconds to import
-
     average = weights.mean(axis=1, keepdims=True)
 
     def density(theta: Floats) -> Floats:
@@ -92,7 +90,7 @@ def sample_marginal(
         _log_posterior(regression, exposures, subject, weights, proposed[0]) - log_density[0][:, None]
     )
     of_theta, of_population = logsumexp(log_weight, axis=1), logsumexp(log_weight, axis=0)
-    k = max(float(array_stats.psislw(-one)[1]) for one in (of_theta, of_population))
+    k = max(_pareto_k(one) for one in (of_theta, of_population))
     share = np.exp(of_theta - logsumexp(of_theta))
     flat = np.exp(log_weight - logsumexp(log_weight)).ravel()
     picked = rng.choice(flat.size, size=POOLED, p=flat / flat.sum())
@@ -100,6 +98,14 @@ def sample_marginal(
     some = rng.choice(POOLED, size=min(500, POOLED), replace=False)
     drawn = _draw_exposures(regression, exposures, subject, weights, theta[some], rows[some], rng)
     return MarginalDraws(theta, rows, drawn, float(1 / (share**2).sum() / PROPOSALS), k)
+
+
+def _pareto_k(log_weight: Floats) -> float:
+    from arviz_stats.base import array_stats  # takes two seconds to import
+
+    if np.ptp(log_weight) < 1e-6:
+        return -np.inf  # equal weights have no tail
+    return float(array_stats.psislw(-log_weight)[1])  # arviz takes minus the log weights, as of LOO
 
 
 def _by_subject(
