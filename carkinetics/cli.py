@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -249,22 +249,42 @@ def exposure(fit: FitPath, metric: Metrics = None, output: Output = None, as_jso
 @app.command()
 def respond(
     fit: FitPath,
-    outcome: Annotated[str, typer.Option(help="Such as 'crs_grade >= 3'.")],
+    outcome: Annotated[str, typer.Option(help="Such as 'crs_grade >= 3', or a column with grades.")] = "",
+    duration: Annotated[
+        str, typer.Option(help="Instead of an outcome: column with days to an event or to censoring.")
+    ] = "",
+    event: Annotated[str, typer.Option(help="Column with 1 for the event, 0 for censoring.")] = "",
     on: Annotated[str, typer.Option(help="Metric, or its logarithm: 'log(cmax)'.")] = "log(cmax)",
+    adjust: Annotated[
+        list[str] | None,
+        typer.Option(help="Column or text to adjust for, such as 'log(base_sum)'; may be repeated."),
+    ] = None,
+    landmark: Annotated[float | None, typer.Option(help="Day from which on an event counts.")] = None,
+    joint: Annotated[bool, typer.Option("--joint", help="Let the outcome speak on the exposures.")] = False,
     seed: Seed = 0,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
-    """Relate an outcome to exposure, carrying the uncertainty of a saved fit; exit 2 if it did not converge."""
+    """Relate an outcome or an event to exposure, carrying the uncertainty of a saved fit; exit 2 if it did not converge."""
     _expect_seed(seed)
     found = ck.load_fit(fit)
+    asked: dict[str, Any] = {"on": on, "adjust": adjust or [], "seed": seed}
+    timed: dict[str, Any] = {"duration": duration, "event": event, "landmark": landmark}
     bare = on.strip()
     metric = bare[len("log(") : -1].strip() if bare.startswith("log(") and bare.endswith(")") else bare
-    result = ck.fit_grade(
-        ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, on=on, seed=seed
-    )
+    result: Any
+    if joint:
+        result = ck.fit_joint(found, outcome=outcome, **timed, **asked)
+    elif duration or event:
+        result = ck.fit_event(
+            ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, **timed, **asked
+        )
+    else:
+        result = ck.fit_grade(ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, **asked)
     answer(result.table, output, as_json)
     note(result.statement)
+    if joint and not result.converged:
+        raise typer.Exit(NOT_CONVERGED)
     _finish(ck.diagnose(found), str(fit))
 
 

@@ -35,8 +35,8 @@ def write_report(
     ----------
     path : str or pathlib.Path
         The file; its folder is made. It appears whole or not at all.
-    *parts : Dataset, Fit, Exposure, DoseExposure, GradeModel, EventModel or ExposureResponse
-        In any order. The first population fit is shown in full, of any further one the estimates. The table of
+    *parts : Dataset, Fit, Exposure, and any other result
+        Of dose, outcome, event, joint, marker or antibody analyses, forests and onsets, in any order. The first population fit is shown in full, of any further one the estimates. The table of
         `cross_check` is a part too.
     title : str
         Heading of the page.

@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from carkinetics import plot
 from carkinetics.dataset import Dataset
 from carkinetics.errors import ConfigError
-from carkinetics.exposure import Exposure
+from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import subject_groups
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
 from carkinetics.fit.vpc import vpc as compute_vpc
 from carkinetics.report.blocks import Block, listing, number
 from carkinetics.report.images import picture
-from carkinetics.response import DoseExposure, EventModel, GradeModel
+from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming
 
 PER_PAGE = 20
 # A visual predictive check by dose needs enough subjects in each group to have percentiles.
@@ -298,3 +298,68 @@ def event_curves(model: EventModel, warning: str) -> tuple[Block, ...]:
     ax = plot.event_curves(model)
     caption = f"{model.settings['outcome']} by {model.settings['metric']}, {model.events} events in {model.n} subjects."
     return (picture(_figure(ax), model.statement, caption, warning=warning),)
+
+
+def marker(model: MarkerModel, warning: str) -> tuple[Block, ...]:
+    """A cytokine beside the expansion, and the lag between their peaks.
+
+    Parameters
+    ----------
+    model : MarkerModel
+        The fit.
+    warning : str
+        Stands above the pictures.
+
+    Returns
+    -------
+    tuple of Block
+        Two pictures.
+    """
+    assay = model.settings["assay"]
+    beside = f"{assay} and CAR-T level in some subjects, observed and fitted."
+    lag = f"Days from the CAR-T peak to the peak of {assay}, by subject."
+    return (
+        picture(_figure(plot.marker(model)), beside, beside, warning=warning),
+        picture(_figure(plot.marker_lag(model)), lag, lag, warning=warning),
+    )
+
+
+def onset(timing: OnsetTiming, fit: Fit, data: Dataset, warning: str) -> tuple[Block, ...]:
+    """Onsets of an event on the expansion curves.
+
+    Parameters
+    ----------
+    timing : OnsetTiming
+        From `carkinetics.onset_timing`.
+    fit, data : Fit, Dataset
+        Whose curves, and who had the event.
+    warning : str
+        Stands above the picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    axes = plot.onset(fit, data, timing.settings["onset"], timing.settings["grade"])
+    caption = "Onset on each subject's curve, and against the day of its own peak."
+    return (picture(_figure(axes), timing.statement, caption, warning=warning),)
+
+
+def forest(result: CovariateForest, warning: str) -> tuple[Block, ...]:
+    """Exposure at the ends of covariates.
+
+    Parameters
+    ----------
+    result : CovariateForest
+        From `carkinetics.covariate_forest`.
+    warning : str
+        Stands above the picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture.
+    """
+    caption = "Exposure of a typical subject at the ends of each covariate, relative to the reference."
+    return (picture(_figure(plot.forest(result)), result.statement, caption, warning=warning),)

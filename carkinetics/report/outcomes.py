@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, number, span
-from carkinetics.report.parts import Parts
-from carkinetics.response import EventModel, ExposureResponse, GradeModel
+from carkinetics.report.parts import NOT_CONVERGED, Parts
+from carkinetics.response import EventModel, ExposureResponse, GradeModel, JointModel
 
-Outcome = GradeModel | EventModel | ExposureResponse
+Outcome = GradeModel | EventModel | ExposureResponse | JointModel
 
 
 def response_section(parts: Parts) -> Section | None:
     """How outcomes go with exposure."""
     blocks: list[Block] = []
-    for model in parts.outcomes:
+    for timing in parts.onsets:
+        blocks.append(Text(timing.statement))
+        if parts.fit is not None and parts.data is not None:
+            blocks += figures.onset(timing, parts.fit, parts.data, parts.warning)
+    for part in parts.outcomes:
+        model = part.outcome if isinstance(part, JointModel) else part
         drawn = isinstance(model, ExposureResponse) or str(model.settings["exposure"]).startswith("posterior")
         warning = parts.warning_if_drawn(drawn)
-        blocks.append(Text(f"{model.settings['outcome']} on {model.settings['on']}: {model.statement}"))
+        if isinstance(part, JointModel) and not part.converged:
+            warning = NOT_CONVERGED
+        blocks.append(Text(f"{model.settings['outcome']} on {model.settings['on']}: {part.statement}"))
         if isinstance(model, GradeModel) and model.settings["family"] == "binary":
             blocks += figures.exposure_response(model, parts.data, warning)
         if isinstance(model, EventModel) and not model.settings["changes_with_time"]:
@@ -24,7 +31,7 @@ def response_section(parts: Parts) -> Section | None:
         blocks.append(_pooled(model, warning) if isinstance(model, ExposureResponse) else _coefficients(model, warning))  # fmt: skip
         if isinstance(model, GradeModel) and len(model.per_cut):
             blocks.append(_cuts(model, warning))
-    if blocks:
+    if parts.outcomes:
         blocks.append(_tried(parts.outcomes))
     return Section("response", "Exposure and response", tuple(blocks)) if blocks else None
 
@@ -94,8 +101,9 @@ def _tried(models: tuple[Outcome, ...]) -> Table:
     return Table("All pairs of exposure and outcome", head, tuple(rows), note, "", "lllrl")
 
 
-def _effect(model: Outcome) -> tuple[float, float, str]:
+def _effect(part: Outcome) -> tuple[float, float, str]:
     """Interval of the effect, 1 for none, and its text."""
+    model = part.outcome if isinstance(part, JointModel) else part
     if isinstance(model, ExposureResponse):
         row = model.table.loc[model.settings["on"]]
         low, value, high = row["ratio_lower"], row["ratio"], row["ratio_upper"]

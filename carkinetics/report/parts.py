@@ -10,12 +10,35 @@ import pandas as pd
 
 from carkinetics.dataset import Dataset
 from carkinetics.errors import ConfigError
-from carkinetics.exposure import Exposure
+from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.fit import Fit, diagnose
 from carkinetics.fit.measured import measured_outputs
-from carkinetics.response import DoseExposure, EventModel, ExposureResponse, GradeModel
+from carkinetics.response import (
+    AntibodyEffect,
+    DoseExposure,
+    EventModel,
+    ExposureResponse,
+    GradeModel,
+    JointModel,
+    MarkerModel,
+    OnsetTiming,
+)
 
 NOT_CONVERGED = "not converged: do not use these numbers"
+
+
+OUTCOMES = (GradeModel, EventModel, ExposureResponse, JointModel)
+KINDS = (
+    Dataset,
+    Fit,
+    Exposure,
+    CovariateForest,
+    DoseExposure,
+    *OUTCOMES,
+    OnsetTiming,
+    MarkerModel,
+    AntibodyEffect,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +59,16 @@ class Parts:
         From a fit.
     doses : tuple of DoseExposure
         Dose → exposure.
-    outcomes : tuple of GradeModel, EventModel or ExposureResponse
+    forests : tuple of CovariateForest
+        Covariates → exposure.
+    outcomes : tuple of GradeModel, EventModel, ExposureResponse or JointModel
         Exposure → outcome.
+    onsets : tuple of OnsetTiming
+        Onset of an event against each subject's peak.
+    markers : tuple of MarkerModel
+        Expansion → cytokine.
+    antibodies : tuple of AntibodyEffect
+        Antibodies → persistence.
     checks : tuple of pandas.DataFrame
         From `carkinetics.fit.cross_check`.
     findings : pandas.DataFrame or None
@@ -50,7 +81,11 @@ class Parts:
     observed: tuple[Exposure, ...] = ()
     modelled: tuple[Exposure, ...] = ()
     doses: tuple[DoseExposure, ...] = ()
-    outcomes: tuple[GradeModel | EventModel | ExposureResponse, ...] = ()
+    forests: tuple[CovariateForest, ...] = ()
+    outcomes: tuple[GradeModel | EventModel | ExposureResponse | JointModel, ...] = ()
+    onsets: tuple[OnsetTiming, ...] = ()
+    markers: tuple[MarkerModel, ...] = ()
+    antibodies: tuple[AntibodyEffect, ...] = ()
     checks: tuple[pd.DataFrame, ...] = ()
     findings: pd.DataFrame | None = field(default=None)
 
@@ -89,7 +124,7 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     Parameters
     ----------
     parts : iterable
-        Any of Dataset, Fit, Exposure, DoseExposure, GradeModel, EventModel, ExposureResponse.
+        Results of the verbs, see `KINDS`.
     findings : pandas.DataFrame or None
         Further remarks: ``severity, rule, where, message``.
 
@@ -105,12 +140,10 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     """
     checks = tuple(part for part in parts if isinstance(part, pd.DataFrame) and "other_sampler" in part.attrs)
     given = [part for part in parts if not any(part is one for one in checks)]
-    analysed = (GradeModel, EventModel, ExposureResponse)
-    known = (Dataset, Fit, Exposure, DoseExposure, *analysed)
     for part in given:
-        if not isinstance(part, known):
+        if not isinstance(part, KINDS):
             raise ConfigError(
-                f"write_report: a part is {type(part).__name__}; expected {', '.join(kind.__name__ for kind in known)}"
+                f"write_report: a part is {type(part).__name__}; expected {', '.join(kind.__name__ for kind in KINDS)}"
             )
     datasets = [part for part in given if isinstance(part, Dataset)]
     fits = [part for part in given if isinstance(part, Fit)]
@@ -127,7 +160,11 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         observed=tuple(one for one in exposures if one.settings.get("engine") == "nca"),
         modelled=tuple(one for one in exposures if one.settings.get("engine") != "nca"),
         doses=tuple(part for part in given if isinstance(part, DoseExposure)),
-        outcomes=tuple(part for part in given if isinstance(part, analysed)),
+        forests=tuple(part for part in given if isinstance(part, CovariateForest)),
+        outcomes=tuple(part for part in given if isinstance(part, OUTCOMES)),
+        onsets=tuple(part for part in given if isinstance(part, OnsetTiming)),
+        markers=tuple(part for part in given if isinstance(part, MarkerModel)),
+        antibodies=tuple(part for part in given if isinstance(part, AntibodyEffect)),
         checks=checks,
         findings=findings,
     )

@@ -21,6 +21,7 @@ from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.equations import model_equations
 from carkinetics.report.exposures import group_table, subject_table
+from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
@@ -260,6 +261,8 @@ def exposure_section(parts: Parts) -> Section | None:
 def dose_section(parts: Parts) -> Section | None:
     """How exposure rises with dose."""
     blocks: list[Block] = []
+    for one in parts.forests:
+        blocks += figures.forest(one, parts.warning)
     for result in parts.doses:
         warning = parts.warning_if_drawn(result.settings["method"].endswith("per posterior draw"))
         blocks += [
@@ -353,6 +356,7 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     exposure_section,
     dose_section,
     response_section,
+    marker_section,
     warning_section,
 )
 

@@ -31,6 +31,8 @@ SLOPE_SD = 2.5
 STEP = 1e-3  # of finite differences, on coefficients of standardised predictors
 NEWTON, GRADIENT = 60, 1e-4
 T_DF, WIDER = 5.0, 1.15  # heavier and wider tails than the posterior's
+# Rounds of proposals, each twice as many as the last, until they are worth so many draws; fewer than the least are refused.
+ROUNDS, ENOUGH, LEAST = 5, 50, 8
 FEWEST_PROPOSALS, PROPOSALS_PER_DRAW = 100, 2
 BLOCK = 2e7  # numbers at a time
 SHAPES = ("linear", "emax")
@@ -203,13 +205,13 @@ class Posterior:
         Free parameters.
     log_evidence : ndarray, shape (n_draws,)
         Log marginal likelihood of the outcome at each draw of the exposures.
-    efficiency : ndarray, shape (n_draws,)
-        Effective sample size of the proposals, as a share of their number.
+    ess : ndarray, shape (n_draws,)
+        Effective sample size of the proposals.
     """
 
     theta: Floats
     log_evidence: Floats
-    efficiency: Floats
+    ess: Floats
 
 
 def sample_regression(
@@ -248,10 +250,10 @@ def sample_regression(
     ]
     parts = (np.concatenate(part) for part in zip(*blocks, strict=True))
     found = Posterior(*parts)
-    if found.efficiency.min() < 0.02:
+    if found.ess.min() < LEAST:
         raise FitError(
-            f"{regression.family.name} regression: the draws of the coefficients are worth {100 * found.efficiency.min():.1f} % of their number; "
-            "expected 2 % or more: are there fewer subjects than coefficients can be told from?"
+            f"{regression.family.name} regression: its posterior could not be drawn from (effective sample size {found.ess.min():.1f} at one of the "
+            "exposures): are there fewer subjects than coefficients can be told from?"
         )
     return found
 
@@ -271,8 +273,8 @@ def _sample_block(
         return regression.log_posterior(theta, x)
 
     mode, root = find_modes(density, regression, np.repeat(start, len(x), axis=0))
-    theta, log_density = propose(mode, root, proposals, rng)
-    log_weight = density(theta) - log_density
+    theta, log_weight = weigh_proposals(density, mode, root, proposals, rng)
+    proposals = theta.shape[1]
     evidence = logsumexp(log_weight, axis=1) - np.log(proposals)
     weight = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
     places = (rng.random(len(x))[:, None] + np.arange(size)) / size  # systematic: least noise
@@ -287,38 +289,70 @@ def _sample_block(
     return (
         np.take_along_axis(theta, picked[..., None], axis=1),
         np.asarray(evidence),
-        1 / (weight**2).sum(axis=1) / proposals,
+        1 / (weight**2).sum(axis=1),
     )
 
 
-def propose(mode: Floats, root: Floats, size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Draw from multivariate t distributions around modes.
+def weigh_proposals(
+    density: Callable[[Floats], Floats], mode: Floats, root: Floats, size: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Proposals around modes with their importance weights; where these are poor, more around where the weight is.
 
     Parameters
     ----------
+    density : callable
+        Log densities, shape (k, m), of parameters of shape (k, m, p).
     mode : ndarray, shape (k, p)
         Centres.
     root : ndarray, shape (k, p, p)
         Square roots of covariances.
     size : int
-        Draws around each.
+        Proposals around each.
     rng : numpy.random.Generator
         Source of randomness.
 
     Returns
     -------
-    theta : ndarray, shape (k, size, p)
-        Draws, each centre its own: shared ones would share their error.
-    log_density : ndarray, shape (k, size)
-        Of the draws.
+    theta : ndarray, shape (k, m, p)
+        Proposals, each centre its own: shared ones would share their error.
+    log_weight : ndarray, shape (k, m)
+        Log density less that of the mixture of all proposals (Veach E, Guibas LJ. SIGGRAPH 1995:419-428).
     """
-    p = mode.shape[1]
+    centres = [(mode, root)]
+    drawn: list[Floats] = []
+    values: list[Floats] = []
+    for _ in range(ROUNDS):
+        drawn.append(_draw_t(*centres[-1], size * 2 ** len(drawn), rng))
+        values.append(density(drawn[-1]))
+        theta, value = np.concatenate(drawn, axis=1), np.concatenate(values, axis=1)
+        share = np.array([part.shape[1] for part in drawn])[:, None, None] / theta.shape[1]
+        each = np.stack([_log_t(theta, *centre) for centre in centres])
+        log_weight = value - logsumexp(each, axis=0, b=share)
+        weight = np.exp(log_weight - logsumexp(log_weight, axis=1, keepdims=True))
+        if (1 / (weight**2).sum(axis=1)).min() > ENOUGH:
+            break
+        mean = np.einsum("km,kmi->ki", weight, theta)
+        away = theta - mean[:, None]
+        spread = np.einsum("km,kmi,kmj->kij", weight, away, away)
+        ridge = 1e-3 * np.einsum("kij,klj->kil", root, root)
+        centres.append((mean, np.linalg.cholesky(spread + ridge)))
+    return theta, log_weight
+
+
+def _draw_t(mode: Floats, root: Floats, size: int, rng: np.random.Generator) -> Floats:
+    """Draws of multivariate t distributions, shape (k, size, p)."""
     stretch = np.sqrt(T_DF / rng.chisquare(T_DF, (len(mode), size)))[..., None]
-    t = rng.standard_normal((len(mode), size, p)) * stretch
-    theta = mode[:, None] + WIDER * np.einsum("kij,kmj->kmi", root, t)
+    t = rng.standard_normal((len(mode), size, mode.shape[1])) * stretch
+    return np.asarray(mode[:, None] + WIDER * np.einsum("kij,kmj->kmi", root, t))
+
+
+def _log_t(theta: Floats, mode: Floats, root: Floats) -> Floats:
+    """Their log densities, shape (k, m)."""
+    p = mode.shape[1]
+    t = np.einsum("kij,kmj->kmi", np.linalg.inv(root), theta - mode[:, None]) / WIDER
     constant = gammaln((T_DF + p) / 2) - gammaln(T_DF / 2) - 0.5 * p * np.log(T_DF * np.pi)
     log_t = constant - 0.5 * (T_DF + p) * np.log1p((t**2).sum(axis=-1) / T_DF)
-    return theta, log_t - np.linalg.slogdet(root)[1][:, None] - p * np.log(WIDER)
+    return np.asarray(log_t - np.linalg.slogdet(root)[1][:, None] - p * np.log(WIDER))
 
 
 def find_modes(

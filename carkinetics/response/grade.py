@@ -354,7 +354,7 @@ def grade_model(
     settings = settings | {
         "outcome": question.outcome, "on": question.on, "metric": question.metric, "unit": case.unit, "family": family.name,
         "shape": regression.shape, "model": MODELS[family.name], "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path), "onset": question.onset,
-        "interval": f"{label[:-4]} equal-tailed", "efficiency": round(pooled.efficiency, 3),
+        "interval": f"{label[:-4]} equal-tailed", "ess": round(pooled.ess, 1),
     }  # fmt: skip
     return GradeModel(
         table=table, draws=pooled.draws, curve=_curve(regression, pooled, case, interval), observed=observed, n=len(y), events=events,

@@ -263,7 +263,7 @@ def _exposures(
 def _as_pooled(regression: Regression, joint: MarginalDraws, two_stage: PooledDraws) -> PooledDraws:
     draws = regression.natural(joint.theta)
     draws.insert(0, "exposure_draw", joint.rows)
-    return PooledDraws(draws, two_stage.naive, joint.theta, joint.rows, joint.efficiency, joint.k)
+    return PooledDraws(draws, two_stage.naive, joint.theta, joint.rows, joint.ess, joint.k)
 
 
 def _moved(case: Case, rows: RowsAtRisk | None, before: Floats, after: Floats) -> pd.DataFrame:

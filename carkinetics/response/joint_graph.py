@@ -180,4 +180,9 @@ def sample_joint(
     kept = np.linspace(0, len(theta) - 1, min(POOLED, len(theta))).astype(int)
     draws = regression.natural(theta[kept])
     draws.insert(0, "exposure_draw", kept)
-    return PooledDraws(draws, start.naive, theta[kept], kept, 1.0, np.nan), exposures[kept], run.tree, record
+    return (
+        PooledDraws(draws, start.naive, theta[kept], kept, quality.ess, np.nan),
+        exposures[kept],
+        run.tree,
+        record,
+    )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.response.bayes import BLOCK, Regression, find_modes, propose
+from carkinetics.response.bayes import BLOCK, Regression, find_modes, weigh_proposals
 from carkinetics.response.pooled import POOLED
 
 Floats = NDArray[np.float64]
@@ -33,8 +33,8 @@ class MarginalDraws:
         Draws of the population.
     exposures : ndarray, shape (n_some, n_rows)
         Exposures of the regression's rows, of some of the draws.
-    efficiency : float
-        Effective share of the proposals.
+    ess : float
+        Effective sample size of the proposals.
     k : float
         Pareto's k of the weights, the worse of those of coefficients and of populations.
     """
@@ -42,7 +42,7 @@ class MarginalDraws:
     theta: Floats
     rows: NDArray[np.int64]
     exposures: Floats
-    efficiency: float
+    ess: float
     k: float
 
     @property
@@ -85,7 +85,9 @@ def sample_marginal(
         return _log_posterior(regression, exposures, subject, average, theta[0])[None, :, 0]
 
     mode, root = find_modes(density, regression, regression.priors[None, :, 0])
-    proposed, log_density = propose(mode, root, PROPOSALS, rng)
+    # Where to propose is found at the average of all populations, where it costs little; then each is weighed.
+    proposed, at_average = weigh_proposals(density, mode, root, PROPOSALS, rng)
+    log_density = density(proposed) - at_average
     log_weight = (
         _log_posterior(regression, exposures, subject, weights, proposed[0]) - log_density[0][:, None]
     )
@@ -97,7 +99,7 @@ def sample_marginal(
     theta, rows = proposed[0][picked // weights.shape[1]], picked % weights.shape[1]
     some = rng.choice(POOLED, size=min(500, POOLED), replace=False)
     drawn = _draw_exposures(regression, exposures, subject, weights, theta[some], rows[some], rng)
-    return MarginalDraws(theta, rows, drawn, float(1 / (share**2).sum() / PROPOSALS), k)
+    return MarginalDraws(theta, rows, drawn, float(1 / (share**2).sum()), k)
 
 
 def _pareto_k(log_weight: Floats) -> float:

@@ -28,8 +28,8 @@ class PooledDraws:
         Free parameters of ``draws``.
     rows : ndarray of int, shape (n_kept,)
         Draws of the exposures that were kept, in the order of ``exposure_draw``.
-    efficiency : float
-        Least effective share of the proposals.
+    ess : float
+        Least effective sample size of the proposals at a draw of the exposures.
     k : float
         Pareto's k of the weights of the exposure draws; NaN where they had none.
     """
@@ -38,7 +38,7 @@ class PooledDraws:
     naive: pd.DataFrame
     theta: Floats
     rows: NDArray[np.int64]
-    efficiency: float
+    ess: float
     k: float
 
 
@@ -72,7 +72,7 @@ def pooled_draws(
     known = len(exposures) == 1 and np.array_equal(exposures[0], points)
     alone = found if known else sample_regression(regression, points[None], POOLED, rng)
     naive = regression.natural(alone.theta[0])
-    return PooledDraws(draws, naive, theta, rows, float(found.efficiency.min()), np.nan)
+    return PooledDraws(draws, naive, theta, rows, float(found.ess.min()), np.nan)
 
 
 def summary(values: pd.Series | Floats, interval: float) -> tuple[float, float, float]:

@@ -330,7 +330,7 @@ def event_model(
         "outcome": question.label, "duration": question.duration, "event": question.event, "on": question.on, "metric": question.metric,
         "unit": case.unit, "model": f"proportional hazards, {regression.family.name}", "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path),
         "landmark": question.landmark, "changes_with_time": case.course is not None,
-        "interval": f"{100 * interval:g}% equal-tailed", "efficiency": round(pooled.efficiency, 3),
+        "interval": f"{100 * interval:g}% equal-tailed", "ess": round(pooled.ess, 1),
     }  # fmt: skip
     moving = case.course is not None
     curve = pd.DataFrame() if moving else _survival(case, regression, pooled, interval, duration.max())
