@@ -114,6 +114,12 @@ class Regression:
             ]
         )
 
+    @cached_property
+    def steps(self) -> Floats:
+        """Steps of finite differences, shape (n,): all parameters are of order 1, but those in the unit of a number."""
+        in_unit = [name not in ("residual_sd", "log_ec50") for name in self.parameters]
+        return STEP * np.where(in_unit, self.unit, 1.0)
+
     def predictor(self, theta: list[Any], x: Any, xp: Any = NUMPY) -> Any:
         """Linear predictor of the rows, without intercept.
 
@@ -385,7 +391,7 @@ def find_modes(
     least = 1e-2 / spread.max() ** 2
     value = density(theta[:, None])[:, 0]
     for _ in range(NEWTON):
-        slope, bend = _derivatives(density, spread, theta)
+        slope, bend = _derivatives(density, regression.steps, theta)
         eigenvalues, vectors = np.linalg.eigh(-bend)
         inverse = np.einsum("kij,kj,klj->kil", vectors, 1 / np.maximum(np.abs(eigenvalues), least), vectors)
         step = np.einsum("kij,kj->ki", inverse, slope)
@@ -406,16 +412,15 @@ def find_modes(
     )
 
 
-def _derivatives(density: Callable[[Floats], Floats], spread: Floats, theta: Floats) -> tuple[Floats, Floats]:
+def _derivatives(density: Callable[[Floats], Floats], h: Floats, theta: Floats) -> tuple[Floats, Floats]:
     """Gradient (k, p) and Hessian (k, p, p) by central differences, all at once."""
     p = theta.shape[1]
     moves = [np.zeros(p)]
-    unit = np.eye(p) * STEP * np.maximum(spread / SLOPE_SD, 1e-3)
+    unit = np.diag(h)
     moves += [sign * unit[i] for i in range(p) for sign in (1, -1)]
     pairs = [(i, j) for i in range(p) for j in range(i)]
     moves += [a * unit[i] + b * unit[j] for i, j in pairs for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
     value = density(theta[:, None] + np.array(moves))
-    h = np.diag(unit)
     up, down = value[:, 1 : 2 * p + 1 : 2], value[:, 2 : 2 * p + 2 : 2]
     bend = np.zeros((len(theta), p, p))
     bend[:, np.arange(p), np.arange(p)] = (up + down - 2 * value[:, :1]) / h**2

@@ -22,12 +22,14 @@ from carkinetics.response.timing import (
     at_landmark,
     complete_on,
     onset_column,
+    refuse_ever_status,
     refuse_late_exposure,
     refuse_late_window,
 )
 
 _LOG = re.compile(r"log\(\s*([\w.]+)\s*\)")
 _COMEDICATION = re.compile(r"toci|steroid|dexameth|anakinra|siltuximab|vasopressor")
+_ANTIBODIES = re.compile(r"ada(_|$)|anti_?drug|antibod")
 _WORDS = re.compile(r"[^\W\d]\w*")
 
 
@@ -238,6 +240,7 @@ def pose(
     subjects = covariate_frame(data).set_index(pd.Index(data.subject_ids, name="subject"), drop=False)
     answer = _answer(subjects, question)
     reasons = _reasons(subjects, answer, question)
+    _refuse_ever(subjects, question)
     if question.landmark is not None:
         known = reasons == ""
         rows = answer[known]
@@ -318,6 +321,14 @@ def _reasons(subjects: pd.DataFrame, answer: pd.DataFrame, question: Question) -
         for name in {*_WORDS.findall(text)} & {str(column) for column in subjects.columns}:
             reasons[subjects[name].isna() & (reasons == "")] = f"{name}, to adjust for, is missing"
     return reasons
+
+
+def _refuse_ever(subjects: pd.DataFrame, question: Question) -> None:
+    """Refuse to adjust the time to an event for whether antibodies ever came."""
+    for text in question.adjust if question.duration else ():
+        for name in _WORDS.findall(text):
+            if name in subjects and _ANTIBODIES.match(name.lower()):
+                refuse_ever_status(subjects[name], name, question.label)
 
 
 def _check_timing(

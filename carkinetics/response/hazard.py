@@ -49,6 +49,7 @@ def cox(
     duration: str,
     event: str,
     on: str | Iterable[str],
+    start: str = "",
     ties: str = "efron",
     level: float = 0.95,
 ) -> pd.DataFrame:
@@ -62,8 +63,11 @@ def cox(
         Columns with the time to the event or to censoring, and 1 or 0 for which of the two.
     on : str or iterable of str
         Predictors. Text becomes an indicator of every level but the first.
+    start : str
+        Column with the time from which a row is at risk, before ``duration``: several rows per subject for a predictor that changes with
+        time, or late entry. All rows are at risk from the beginning if not given.
     ties : {"efron", "breslow", "exact"}
-        Treatment of equal times; exact takes time for discrete.
+        Treatment of equal times; exact takes time for discrete, and no ``start``.
     level : float
         Probability of the intervals.
 
@@ -90,10 +94,13 @@ def cox(
     if ties not in TIES:
         raise ConfigError(f"ties is {ties!r}{did_you_mean(str(ties), TIES)}")
     time, kind, design = _inputs(table, duration, event, on)
+    entry = _entry(table, start, time, ties) if start else None
     scaled, back = (part[:, 1:] for part in standardised(with_intercept(design)))
     back = back[1:]
     model = (
-        _exact_model(time, kind, scaled) if ties == "exact" else _partial_likelihood(time, kind, scaled, ties)
+        _exact_model(time, kind, scaled)
+        if ties == "exact"
+        else _partial_likelihood(time, kind, scaled, ties, entry)
     )
     zero = np.zeros(scaled.shape[1])
     found = optimize.minimize(lambda b: -model.loglike(b), zero, jac=lambda b: -np.asarray(model.score(b)), method="BFGS",
@@ -117,10 +124,25 @@ def cox(
     return result
 
 
-def _partial_likelihood(time: Floats, event: Floats, design: Floats, ties: str) -> Any:
+def _entry(table: pd.DataFrame, start: str, time: Floats, ties: str) -> Floats:
+    """Times from which rows are at risk."""
+    if ties == "exact":
+        raise ConfigError("start: the exact treatment of ties has none; use 'efron'")
+    entry = pd.to_numeric(usable_rows(table, [start], [])[start], errors="coerce").to_numpy(float)
+    wrong = ~(entry < time)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"row {table.index[row]!r}: {start} is {entry[row]:g}; expected a number before its end, {time[row]:g}"
+        )
+    # A row is at risk after its start, so not for an event at that very time; statsmodels takes it in.
+    return np.asarray(np.nextafter(entry, np.inf))
+
+
+def _partial_likelihood(time: Floats, event: Floats, design: Floats, ties: str, entry: Floats | None) -> Any:
     from statsmodels.duration.hazard_regression import PHReg
 
-    return PHReg(time, design, status=event, ties=ties)
+    return PHReg(time, design, status=event, ties=ties, entry=entry)
 
 
 def _exact_model(time: Floats, event: Floats, design: Floats) -> Any:

@@ -1,6 +1,8 @@
 """Response of a tumour by RECIST 1.1: from sizes of lesions to a response at every visit and the best one.
 
-Rules and their numbers: Eisenhauer EA et al. Eur J Cancer 2009;45:228-247, tables 1 to 3.
+Rules and their numbers: Eisenhauer EA et al. Eur J Cancer 2009;45:228-247, tables 1 to 3. Pleural mesothelioma grows as a rind; by the
+modified criteria of Byrne MJ, Nowak AK. Ann Oncol 2004;15:257-260 its thickness perpendicular to the chest wall, in two positions at
+three levels, is measured and added to the other targets; growth by 20 % over the nadir is progression, however small in mm.
 """
 
 from __future__ import annotations
@@ -10,26 +12,32 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from carkinetics.errors import DataError, did_you_mean
+from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.response.best import CR, NE, NON, PD, PR, SD, best_so_far
 
-TARGET, NODE, NONTARGET, NEW = "target", "node", "nontarget", "new"
-KINDS = (TARGET, NODE, NONTARGET, NEW)
+TARGET, NODE, PLEURAL, NONTARGET, NEW = "target", "node", "pleural", "nontarget", "new"
+KINDS = (TARGET, NODE, PLEURAL, NONTARGET, NEW)
+MEASURED = (TARGET, NODE, PLEURAL)
+RECIST, MODIFIED = "recist 1.1", "mesothelioma"
+CRITERIA = (RECIST, MODIFIED)
 PRESENT, ABSENT, PROGRESSED, NOT_ASSESSED = "present", "absent", "progressed", "not assessed"
 TOO_SMALL, EQUIVOCAL = "too small to measure", "equivocal"
 STATUSES = {
-    TARGET: ("measured", TOO_SMALL, ABSENT, NOT_ASSESSED), NODE: ("measured", TOO_SMALL, ABSENT, NOT_ASSESSED),
+    **dict.fromkeys(MEASURED, ("measured", TOO_SMALL, ABSENT, NOT_ASSESSED)),
     NONTARGET: (PRESENT, ABSENT, PROGRESSED, NOT_ASSESSED), NEW: (PRESENT, EQUIVOCAL, ABSENT),
 }  # fmt: skip
 COLUMNS = ("subject", "day", "lesion", "kind", "size_mm", "status")
 
-PARTIAL, GROWTH, GROWTH_MM, NORMAL_NODE_MM, SMALL_MM = 0.7, 1.2, 5.0, 10.0, 5.0
+PARTIAL, GROWTH, NORMAL_NODE_MM, SMALL_MM = 0.7, 1.2, 10.0, 5.0
+GROWTH_MM = {RECIST: 5.0, MODIFIED: 0.0}
+MOST_PLEURAL = 6
 _EXACT = 1e-9  # -30 % exactly counts, whatever a sum of decimals is
 
 
 def derive_response(
-    lesions: pd.DataFrame, *, confirm: bool = False, confirm_days: float = 28.0, minimum_sd_days: float = 42.0
-) -> pd.DataFrame:
+    lesions: pd.DataFrame, *, criteria: str = RECIST, confirm: bool = False, confirm_days: float = 28.0,
+    minimum_sd_days: float = 42.0,
+) -> pd.DataFrame:  # fmt: skip
     """Response at every visit, and the best overall response, by RECIST 1.1.
 
     Parameters
@@ -40,7 +48,11 @@ def derive_response(
         ``status``: of a target ``measured`` (or nothing), ``too small to measure`` (counts 5 mm), ``absent`` or ``not
         assessed``; of a non-target ``present``, ``absent``, ``progressed`` (unequivocally) or ``not assessed``; of a new lesion
         ``present`` (or nothing) or ``equivocal``, which is not yet progression. The last visit at or before day 0 is the
-        baseline; the first visit where there is none.
+        baseline; the first visit where there is none. A ``pleural`` lesion is one measurement of thickness, up to six of a
+        subject, and is known to the modified criteria only.
+    criteria : {"recist 1.1", "mesothelioma"}
+        RECIST 1.1, or its modification for pleural mesothelioma: pleural thickness counts as a target, and no least growth in mm is
+        asked for. These criteria want a partial response confirmed after 4 weeks: ``confirm=True``.
     confirm : bool
         Whether CR and PR count only if the next evaluable visit, ``confirm_days`` or more later, confirms them (table 3).
     confirm_days : float
@@ -57,11 +69,19 @@ def derive_response(
 
     Raises
     ------
+    ConfigError
+        If the criteria are others.
     DataError
         If columns are missing, or a lesion makes no sense: says which row.
     """
+    if criteria not in CRITERIA:
+        raise ConfigError(f"criteria is {criteria!r}{did_you_mean(str(criteria), CRITERIA)}")
     rows = _checked(lesions)
-    visits = [_one_subject(str(subject), part) for subject, part in rows.groupby("subject", sort=False)]
+    _check_pleural(rows, criteria)
+    visits = [
+        _one_subject(str(subject), part, GROWTH_MM[criteria])
+        for subject, part in rows.groupby("subject", sort=False)
+    ]
     table = pd.concat(visits, ignore_index=True)
     best = [
         best_so_far(part["day"].to_numpy() - part.attrs["baseline"], part["response"].tolist(), confirm=confirm,
@@ -105,7 +125,7 @@ def _checked(lesions: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         raise DataError("lesions has no rows")
     # A target is what was measured, whatever else is said of it: sizes from here on are complete or NaN.
-    measured = rows["kind"].isin([TARGET, NODE])
+    measured = rows["kind"].isin(MEASURED)
     rows.loc[measured & (rows["status"] == ABSENT), "size_mm"] = 0.0
     small = measured & (rows["status"] == TOO_SMALL)
     rows.loc[small, "size_mm"] = rows.loc[small, "size_mm"].fillna(SMALL_MM)
@@ -113,6 +133,24 @@ def _checked(lesions: pd.DataFrame) -> pd.DataFrame:
     _refuse(rows, measured & rows["size_mm"].isna() & (rows["status"] != NOT_ASSESSED), "size_mm", "a size in mm, or the "
             "status 'not assessed'")  # fmt: skip
     return rows
+
+
+def _check_pleural(rows: pd.DataFrame, criteria: str) -> None:
+    pleural = rows["kind"] == PLEURAL
+    if criteria == RECIST:
+        _refuse(rows, pleural, "kind", f"a longest diameter; thickness goes with criteria={MODIFIED!r}")
+    many = (
+        rows[pleural]
+        .groupby(["subject", "day"])["lesion"]
+        .transform("size")
+        .reindex(rows.index, fill_value=0)
+    )
+    _refuse(
+        rows,
+        many > MOST_PLEURAL,
+        "lesion",
+        f"at most {MOST_PLEURAL} measurements of pleural thickness at a visit",
+    )
 
 
 def _refuse(rows: pd.DataFrame, wrong: pd.Series, column: str, right: str, known: Iterable[str] = ()) -> None:
@@ -125,13 +163,13 @@ def _refuse(rows: pd.DataFrame, wrong: pd.Series, column: str, right: str, known
         )
 
 
-def _one_subject(subject: str, rows: pd.DataFrame) -> pd.DataFrame:
+def _one_subject(subject: str, rows: pd.DataFrame, growth_mm: float) -> pd.DataFrame:
     days = np.sort(rows["day"].unique())
     before = days[days <= 0]
     baseline = float(before[-1] if before.size else days[0])
     first = rows[rows["day"] == baseline]
     nodes = first.loc[first["kind"] == NODE, "lesion"].tolist()
-    targets = first[first["kind"].isin([TARGET, NODE])].set_index("lesion")["size_mm"]
+    targets = first[first["kind"].isin(MEASURED)].set_index("lesion")["size_mm"]
     if targets.isna().any():
         lesion = targets.index[targets.isna()][0]
         raise DataError(
@@ -144,7 +182,7 @@ def _one_subject(subject: str, rows: pd.DataFrame) -> pd.DataFrame:
         )
     late = rows[
         (rows["day"] > baseline)
-        & rows["kind"].isin([TARGET, NODE, NONTARGET])
+        & rows["kind"].isin([*MEASURED, NONTARGET])
         & ~rows["lesion"].isin(first["lesion"])
     ]
     if len(late):
@@ -156,7 +194,7 @@ def _one_subject(subject: str, rows: pd.DataFrame) -> pd.DataFrame:
     for day in days[days > baseline]:
         visit = rows[rows["day"] == day].set_index("lesion")
         sizes = visit["size_mm"].reindex(targets.index)
-        target = _target(sizes, nodes, float(targets.sum()), nadir, cleared)
+        target = _target(sizes, nodes, float(targets.sum()), nadir, cleared, growth_mm)
         nontarget = _nontarget(visit["status"].reindex(others).fillna(NOT_ASSESSED).tolist())
         new = new or bool(((visit["kind"] == NEW) & visit["status"].isin(["", PRESENT])).any())
         total = float(sizes.sum()) if len(targets) and sizes.notna().all() else np.nan
@@ -184,12 +222,14 @@ def _one_subject(subject: str, rows: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _target(sizes: pd.Series, nodes: list[str], baseline: float, nadir: float, cleared: bool) -> str:
+def _target(
+    sizes: pd.Series, nodes: list[str], baseline: float, nadir: float, cleared: bool, growth_mm: float
+) -> str:
     """Response of the target lesions at a visit; empty if there are none."""
     if sizes.empty:
         return ""
     total = float(sizes.sum())  # of those assessed: what is missing can only add to it
-    grown = total >= GROWTH * nadir - _EXACT and total - nadir >= GROWTH_MM - _EXACT
+    grown = total >= GROWTH * nadir - _EXACT and total - nadir >= growth_mm - _EXACT and total > nadir
     back = cleared and bool(
         (sizes.drop(nodes) > 0).any()
     )  # what reappears after a complete response has progressed

@@ -4,6 +4,7 @@ from scipy.special import expit
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.response import fit_grade, logistic_ml
+from carkinetics.response.timing import TimingError
 
 # Acceptance F1: 16 patients, AUC0-28 in copies*day/ug and response.
 AUC = 1e3 * np.array([20, 35, 50, 60, 80, 100, 120, 150, 190, 220, 260, 300, 360, 420, 500, 600])
@@ -167,3 +168,87 @@ def test_too_little_data_is_refused(make_study):
         fit_grade(*make_study([1.0, 2.0], response=[0, 1]), **CALL)
     with pytest.raises(DataError, match="a slope needs two values"):
         fit_grade(*make_study([5.0] * 4, response=[0, 1, 1, 0]), **CALL)
+
+
+GRADES = np.array([0, 0, 1, 0, 1, 1, 0, 1, 2, 1, 1, 2, 1, 2, 3, 2])
+
+
+def test_a_grade_is_proportional_odds_with_a_logistic_regression_of_every_cut(make_study):
+    """Acceptance F4 with much data and wide priors: maximum likelihood 2.81849."""
+    cmax = np.exp([8.2, 8.6, 8.9, 9.1, 9.3, 9.6, 9.8, 10, 10.1, 10.3, 10.5, 10.6, 10.8, 11, 11.2, 11.5])
+    study = make_study(np.tile(cmax, 40), metric="cmax", grade=np.tile(GRADES, 40))
+    model = fit_grade(*study, outcome="grade", on="log(cmax)", prior_slope_sd=100, prior_intercept_sd=100)
+    assert model.settings["family"] == "ordinal"
+    assert row(model, "slope")[0] == pytest.approx(2.81849, abs=0.05)
+    assert row(model, "cut[1]")[0] == pytest.approx(25.79123, rel=0.02)
+    assert model.per_cut["cut"].tolist() == [">= 1", ">= 2", ">= 3"]
+    assert set(model.curve["grade"]) == {"1", "2", "3"}
+    assert model.statement.startswith("480 of 640 subjects are above the lowest grade")
+
+
+def test_odds_that_are_not_proportional_are_said(make_study):
+    from carkinetics.response import exposure_response_findings
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=600)
+    high = rng.random(600) < expit(2.5 * x)
+    grade = np.where(high, 2, (rng.random(600) < 0.5).astype(int))
+    model = fit_grade(*make_study(np.exp(x), grade=grade), outcome="grade", on="log(auc_0_28)")
+    assert not model.per_cut["agrees"].all()
+    found = exposure_response_findings(model).set_index("rule")
+    assert found.loc["odds-not-proportional", "severity"] == "warning"
+
+
+def test_numbers_and_counts_have_their_own_regressions(make_study):
+    rng = np.random.default_rng(5)
+    x = rng.normal(10, 1, 300)
+    change = -20 - 6 * (x - 10) + rng.normal(0, 15, 300)
+    counts = rng.poisson(np.exp(0.5 + 0.4 * (x - 10)) * rng.gamma(2, 0.5, 300))
+    study = make_study(np.exp(x), change=change, counts=counts)
+    number = fit_grade(*study, outcome="change", on="log(auc_0_28)")
+    slope, intercept = np.polyfit(x, change, 1)
+    assert row(number, "slope")[0] == pytest.approx(slope, abs=0.15)
+    assert row(number, "difference_per_doubling")[0] == pytest.approx(slope * np.log(2), abs=0.15)
+    assert row(number, "residual_sd")[0] == pytest.approx(np.std(change - slope * x - intercept), rel=0.03)
+    count = fit_grade(*study, outcome="counts", on="log(auc_0_28)", family="count")
+    low, high = row(count, "ratio_per_doubling")[1:]
+    assert low < 2**0.4 < high
+    with pytest.raises(DataError, match="a count is a whole number"):
+        fit_grade(*study, outcome="change", on="log(auc_0_28)", family="count")
+
+
+def test_adjusting_undoes_confounding_and_comedication_is_marked(make_study):
+    from carkinetics.response import exposure_response_findings
+
+    rng = np.random.default_rng(6)
+    burden = rng.normal(size=400)
+    x = burden + 0.5 * rng.normal(size=400)  # burden drives expansion and outcome; exposure does nothing
+    y = (rng.random(400) < expit(1.5 * burden)).astype(int)
+    study = make_study(np.exp(x), response=y, burden=burden, tocilizumab=rng.integers(0, 2, 400))
+    plain = fit_grade(*study, **CALL)
+    adjusted = fit_grade(*study, **CALL, adjust="burden")
+    assert row(plain, "slope")[1] > 0.5
+    assert row(adjusted, "slope")[1] < 0 < row(adjusted, "slope")[2]
+    rules = exposure_response_findings(fit_grade(*study, **CALL, adjust=["burden", "tocilizumab"]))
+    assert "tocilizumab" in rules.set_index("rule").loc["on-the-path", "message"]
+    assert "unadjusted" not in set(rules["rule"])
+
+
+def test_an_emax_curve_levels_off(make_study):
+    rng = np.random.default_rng(8)
+    x = rng.normal(0, 2, 800)
+    y = (rng.random(800) < expit(-2 + 4 / (1 + np.exp(-(x + 1))))).astype(int)
+    model = fit_grade(*make_study(np.exp(x), response=y), **CALL, shape="emax")
+    for name, true in (("slope", 4.0), ("ec50", np.exp(-1.0)), ("intercept", -2.0)):
+        low, high = row(model, name)[1:]
+        assert low < true < high, name
+    with pytest.raises(ConfigError, match="sigmoid of log exposure"):
+        fit_grade(*make_study(np.exp(x), response=y), outcome="response == 1", on="auc_0_28", shape="emax")
+
+
+def test_an_onset_before_the_exposure_is_complete_is_refused_unless_told_otherwise(make_study):
+    onset = np.where(RESPONSE == 1, 12.0, np.nan)
+    study = make_study(AUC, crs_grade=RESPONSE * 3, crs_day=onset)
+    with pytest.raises(TimingError, match="in 8 of the 8 subjects with the outcome"):
+        fit_grade(*study, outcome="crs_grade >= 3", on="log(auc_0_28)")
+    assert fit_grade(*study, outcome="crs_grade >= 3", on="log(auc_0_28)", onset="").n == 16

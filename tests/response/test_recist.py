@@ -207,3 +207,38 @@ def test_what_is_missing_for_an_event_is_said():
         derive_event("os", HISTORY.assign(death="soon"))
     with pytest.raises(DataError, match="subjects needs a column 'infusion'"):
         derive_event("os", HISTORY.drop(columns="infusion"))
+
+
+def pleural(*visits: list[float]) -> pd.DataFrame:
+    """Thickness at six places of one subject on days 0, 42, 84, ..."""
+    rows = [
+        ("p", 42 * k, f"level {i}", "pleural", size, "")
+        for k, sizes in enumerate(visits)
+        for i, size in enumerate(sizes)
+    ]
+    return pd.DataFrame(rows, columns=["subject", "day", "lesion", "kind", "size_mm", "status"])
+
+
+def test_pleural_thickness_counts_by_the_modified_criteria_only():
+    # Sums 72, 50.4 (-30 % exactly), 50.4, then 60.48: +20 % over the nadir.
+    table = pleural([12.0] * 6, [8.4] * 6, [8.4] * 6, [10.08] * 6)
+    found = derive_response(table, criteria="mesothelioma", confirm=True)
+    assert found["sum_mm"].tolist() == pytest.approx([50.4, 50.4, 60.48])
+    assert found["response"].tolist() == ["PR", "PR", "PD"]
+    assert found["best"].tolist()[-1] == "PR"
+    with pytest.raises(DataError, match="thickness goes with criteria='mesothelioma'"):
+        derive_response(table)
+    with pytest.raises(DataError, match="at most 6 measurements"):
+        derive_response(pleural([5.0] * 7), criteria="mesothelioma")
+    with pytest.raises(ConfigError, match="did you mean 'mesothelioma'"):
+        derive_response(table, criteria="mesotheliom")
+
+
+def test_a_thin_rind_progresses_by_a_fifth_without_five_millimetres():
+    table = pleural([3.0] * 6, [3.7] * 6)  # +23 %, 4.2 mm
+    assert derive_response(table, criteria="mesothelioma")["response"].tolist() == ["PD"]
+    as_targets = table.assign(kind="target")
+    assert derive_response(as_targets)["response"].tolist() == ["SD"]
+    assert derive_response(pleural([0.0] * 6, [0.0] * 6), criteria="mesothelioma")["response"].tolist() != [
+        "PD"
+    ]

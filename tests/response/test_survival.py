@@ -175,3 +175,27 @@ def test_predictors_that_put_events_in_order_have_no_estimate():
     for ties in ("efron", "exact"):
         with pytest.raises(FitError, match="coefficient of x has no finite estimate"):
             cox(table, duration="day", event="event", on="x", ties=ties)
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_rows_cut_in_time_are_the_subjects_they_were_cut_from(ties: str):
+    """Two roads: a subject at risk from 0 to its end, or in stretches that follow each other."""
+    duration, event = COLUMNS["duration"], COLUMNS["event"]
+    whole = cox(GEHAN, **COLUMNS, on="is_control", ties=ties)
+    cuts = [0.0, 3.5, 8.0, 15.0]
+    rows = []
+    for _, row in GEHAN.iterrows():
+        ends = [cut for cut in cuts[1:] if cut < row[duration]] + [row[duration]]
+        for begin, end in zip([0.0, *ends], ends, strict=False):
+            last = end == row[duration]
+            rows.append({**row, "begin": begin, duration: end, event: row[event] if last else 0})
+    cut = cox(pd.DataFrame(rows), **COLUMNS, on="is_control", start="begin", ties=ties)
+    np.testing.assert_allclose(cut[["coef", "se"]], whole[["coef", "se"]], rtol=1e-6)
+
+
+def test_a_row_that_begins_at_its_end_is_refused():
+    table = GEHAN.assign(begin=GEHAN[COLUMNS["duration"]])
+    with pytest.raises(DataError, match="expected a number before its end"):
+        cox(table, **COLUMNS, on="is_control", start="begin")
+    with pytest.raises(ConfigError, match="use 'efron'"):
+        cox(table.assign(begin=0), **COLUMNS, on="is_control", start="begin", ties="exact")

@@ -169,3 +169,30 @@ def test_no_event_and_times_that_are_none_are_refused(make_study):
     course = course_of(np.ones((2, N, 2)) * VALUES[:, None], np.array([0.0, 10.0]))
     with pytest.raises(ConfigError, match="needs none"):
         fit_event(course, study[1], duration="day", event="event", on="log(level)", landmark=7)
+
+
+def test_whether_antibodies_ever_came_is_refused_and_their_day_is_not(make_study):
+    days = {"day": np.minimum(TIMES + 7, 200), "event": (TIMES < 193).astype(int)}
+    ever = np.where(np.arange(N) % 2, "induced", "negative")
+    with pytest.raises(TimingError, match="immortal time"):
+        fit_event(*make_study(VALUES, metric="auc_0_7", **days, ada_status=ever), **ASKED, landmark=7, adjust="ada_status == 'induced'")  # fmt: skip
+
+
+def test_an_outcome_with_an_onset_is_an_event_within_its_window(make_study):
+    """Grades below the asked one, and onsets after the window, are censored; a missing day is refused."""
+    grade = np.arange(N) % 4
+    onset = np.where(grade > 0, 3.0 + np.arange(N) % 30, np.nan)
+    study = make_study(VALUES, metric="auc_0_7", crs_grade=grade, crs_day=onset)
+    course = course_of(np.broadcast_to(VALUES[:, None], (3, N, 3)).copy(), np.array([0.0, 5, 20]))
+    asked = {"outcome": "crs_grade >= 2", "onset": "crs_day", "on": "log(level)"}
+    model = fit_event(course, study[1], **asked, window=28)
+    expected = (grade >= 2) & (onset <= 28)
+    assert model.events == expected.sum()
+    assert model.observed["duration"].to_numpy() == pytest.approx(np.where(expected, onset, 28))
+    broken = make_study(
+        VALUES, metric="auc_0_7", crs_grade=grade, crs_day=np.where(grade == 3, np.nan, onset)
+    )
+    with pytest.raises(DataError, match="without a day in crs_day"):
+        fit_event(course, broken[1], **asked)
+    with pytest.raises(ConfigError, match="give either"):
+        fit_event(course, study[1], duration="crs_day", event="crs_grade", **asked)
