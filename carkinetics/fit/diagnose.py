@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.special import logit
 
 from carkinetics.findings import Finding, findings_table
+from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.result import Fit
 
@@ -338,7 +339,22 @@ def _swapped_rates(fit: Fit) -> Iterator[Finding]:
         )
 
 
+def _before_the_infusion(fit: Fit) -> Iterator[Finding]:
+    """A CAR-T level is zero then; a cytokine or a tumour is not, but the model begins with the infusion."""
+    for one in measured_outputs(fit)[1:]:
+        rows = fit.data.observations
+        early = rows[(rows["assay"] == one.assay) & (rows["time"] < 0)]
+        if len(early):
+            yield Finding(
+                "warning",
+                "before-infusion",
+                f"assay {one.assay}",
+                f"{len(early)} samples of {early['subject'].nunique()} subjects from before day 0 are not in the fit, which begins with the "
+                "infusion; give them day 0 if they are its baseline",
+            )
+
+
 RULES = (
     _approximation, _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _rarely_moved, _failed_solves,
-    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates,
+    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates, _before_the_infusion,
 )  # fmt: skip

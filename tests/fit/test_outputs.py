@@ -1,6 +1,7 @@
 """A fit of two outputs, CAR-T level and tumour size, goes through everything that follows a fit."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,6 +92,14 @@ def test_exposure_is_that_of_the_first_output(fit):
     cmax = found[found["metric"] == "cmax"].set_index("subject")["value"]
     seen = observed.table[observed.table["metric"] == "cmax"].set_index("subject")["value"]
     assert (np.abs(np.log(cmax / seen)) < 1.5).all()
+
+
+def test_samples_from_before_the_infusion_are_not_lost_in_silence(fit):
+    rows = fit.data.observations
+    early = rows.assign(time=rows["time"].where((rows["assay"] != "tumour") | (rows["time"] > 0), -7.0))
+    found = diagnose(replace(fit, data=replace(fit.data, observations=early))).set_index("rule")
+    assert "before-infusion" not in diagnose(fit)["rule"].tolist()
+    assert found.loc["before-infusion", "message"].startswith("6 samples of 6 subjects from before day 0")
 
 
 def test_pictures_name_what_they_show(fit):
