@@ -63,7 +63,7 @@ def run_trial(seed: int) -> list[dict[str, object]]:
     }
     rows = []
     for kind, outcome in asked.items():
-        found = ck.fit_joint(fit, **outcome, method="weights", seed=seed)
+        found = ck.fit_joint(fit, **outcome, method="weights", draws=200, seed=seed)
         joint, cut = (table.set_index("parameter").loc["slope"] for table in (found.table, found.two_stage))
         ends = {
             "naive": cut[["naive", "naive_lower", "naive_upper"]],
@@ -113,12 +113,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
     asked = parser.parse_args()
-    with ProcessPoolExecutor(asked.jobs) as pool:
-        rows = [row for trial in pool.map(run_trial, range(asked.trials)) for row in trial]
     ROWS.parent.mkdir(exist_ok=True)
-    table = pd.DataFrame(rows)
-    table.to_csv(ROWS, index=False, lineterminator="\n")
-    PAGE.write_text(page(coverage_table(table)), encoding="utf-8")
+    rows: list[dict[str, object]] = []
+    with ProcessPoolExecutor(asked.jobs) as pool:
+        for trial in pool.map(run_trial, range(asked.trials)):
+            rows += trial
+            pd.DataFrame(rows).to_csv(ROWS, index=False, lineterminator="\n")
+    PAGE.write_text(page(coverage_table(pd.DataFrame(rows))), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -125,12 +125,18 @@ def exposure_course(
     """
     if fit.method != "hierarchical":
         raise ConfigError("exposure_course needs a hierarchical fit: exposure is a distribution")
-    grid = np.unique(np.concatenate([[0.0], np.asarray(list(days), dtype=float)]))
-    if not np.isfinite(grid).all() or grid[0] < 0 or len(grid) < 2:
+    try:
+        given = np.asarray(list(days), dtype=float)
+    except (TypeError, ValueError):
+        raise ConfigError(f"days is {days!r}; expected numbers above 0") from None
+    if given.ndim != 1 or not given.size or not np.isfinite(given).all() or given.min() < 0:
         raise ConfigError("days: expected numbers above 0")
+    if (np.diff(given) <= 0).any():
+        raise ConfigError("days: expected them in ascending order, each once")
+    grid = np.unique([0.0, *given])
     rows = fitted_rows(fit)
     lowest = float(rows["lloq"].median()) if floor is None else float(floor)
-    if not lowest > 0:
+    if not 0 < lowest < np.inf:
         raise ConfigError(
             "the data name no LLOQ; give floor, the lowest level that is told apart from nothing"
         )

@@ -50,11 +50,16 @@ def _coefficients(model: GradeModel | EventModel, warning: str) -> Table:
     settings = model.settings
     note = (
         f"Model: {settings['model']}. Prior: {settings['prior']}. Exposure: {settings['exposure']}. Interval: "
-        f"{settings['interval']}. {model.events} events in {model.n} subjects. Point values: the same regression with "
+        f"{settings['interval']}. {_counted(model)}. Point values: the same regression with "
         "exposures taken as known."
     )
     head = ("Coefficient", "Median", "Interval", "At point values", "Unit")
     return Table(f"{str(settings['model']).capitalize()} regression of {settings['outcome']}", head, rows, note, warning, "lrrrl")  # fmt: skip
+
+
+def _counted(model: GradeModel | EventModel) -> str:
+    counted = model.settings.get("family") in ("continuous", "count")
+    return f"{model.n} subjects" if counted else f"{model.events} events in {model.n} subjects"
 
 
 def _pooled(model: ExposureResponse, warning: str) -> Table:

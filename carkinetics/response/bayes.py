@@ -8,7 +8,7 @@ Ghosh 2018). Centre and scale are the same for every draw of the exposures, so t
 
 For every draw of the exposures the posterior of the coefficients is drawn from by importance sampling: proposals of a t
 distribution around the mode, found by Newton's method for all draws together. The mean weight is the marginal
-likelihood of the outcome at these exposures: what a joint model needs.
+likelihood of the outcome at these exposures.
 """
 
 from __future__ import annotations
@@ -387,25 +387,27 @@ def find_modes(
     FitError
         If one is not found.
     """
-    theta, spread = start.copy(), regression.priors[:, 1]
-    least = 1e-2 / spread.max() ** 2
+    # On scaled parameters: those of a number as outcome are in its unit.
+    theta, scale = start.copy(), regression.steps / STEP
+    least = 1e-2 / (regression.priors[:, 1] / scale).max() ** 2
     value = density(theta[:, None])[:, 0]
     for _ in range(NEWTON):
         slope, bend = _derivatives(density, regression.steps, theta)
+        slope, bend = slope * scale, bend * scale[:, None] * scale
         eigenvalues, vectors = np.linalg.eigh(-bend)
         inverse = np.einsum("kij,kj,klj->kil", vectors, 1 / np.maximum(np.abs(eigenvalues), least), vectors)
         step = np.einsum("kij,kj->ki", inverse, slope)
         if (np.abs(slope * np.sqrt(np.einsum("kii->ki", inverse))) < GRADIENT).all():
-            return theta, np.linalg.cholesky(inverse)
+            return theta, scale[:, None] * np.linalg.cholesky(inverse)
         step *= np.minimum(1.0, 4.0 / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-12))
         length = np.ones(len(theta))
         for _ in range(12):
-            tried = density((theta + length[:, None] * step)[:, None])[:, 0]
+            tried = density((theta + length[:, None] * step * scale)[:, None])[:, 0]
             worse = tried < value - 1e-10 * (1 + np.abs(value))
             if not worse.any():
                 break
             length[worse] /= 3
-        theta = theta + np.where(worse, 0.0, length)[:, None] * step
+        theta = theta + np.where(worse, 0.0, length)[:, None] * step * scale
         value = np.where(worse, value, tried)
     raise FitError(
         f"{regression.family.name} regression: the mode of the posterior was not found in {NEWTON} steps"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -27,9 +28,24 @@ from carkinetics.response.timing import (
     refuse_late_window,
 )
 
-_LOG = re.compile(r"log\(\s*([\w.]+)\s*\)")
+LOG = re.compile(r"log\(\s*([\w.]+)\s*\)")
 _COMEDICATION = re.compile(r"toci|steroid|dexameth|anakinra|siltuximab|vasopressor")
 _ANTIBODIES = re.compile(r"ada(_|$)|anti_?drug|antibod")
+# Names of coefficients and columns of results.
+_TAKEN = frozenset(
+    (
+        "intercept",
+        "slope",
+        "ec50",
+        "log_ec50",
+        "rate",
+        "shape",
+        "dispersion",
+        "residual_sd",
+        "exposure_draw",
+        "outcome",
+    )
+)
 _WORDS = re.compile(r"[^\W\d]\w*")
 
 
@@ -82,10 +98,20 @@ class Question:
         ConfigError
             If neither or both kinds of outcome are given, or a landmark for an outcome without a time.
         """
-        texts = (adjust,) if isinstance(adjust, str) and adjust else tuple(adjust)
-        question = cls(adjust=texts, **parts)  # type: ignore[arg-type]
-        if bool(question.outcome) == bool(question.duration and question.event):
+        texts = ([adjust] if adjust else []) if isinstance(adjust, str) else list(adjust or ())
+        question = cls(adjust=tuple(dict.fromkeys(texts)), **parts)  # type: ignore[arg-type]
+        timed = bool(question.duration and question.event)
+        if bool(question.outcome.strip()) == timed or (
+            question.outcome and (question.duration or question.event)
+        ):
             raise ConfigError("give either outcome, or duration and event")
+        for text in question.adjust:
+            if text in _TAKEN or text.startswith(("cut[", "rate[")):
+                raise ConfigError(f"adjust: {text} is the name of a coefficient; rename the column")
+        if question.landmark is not None and not (
+            isinstance(question.landmark, numbers.Real) and np.isfinite(question.landmark)
+        ):
+            raise ConfigError(f"landmark is {question.landmark!r}; expected a day")
         if question.landmark is not None and question.outcome:
             raise ConfigError(
                 "landmark counts the time of an event from a day on; an outcome without a time has none: leave out who had it by then"
@@ -194,7 +220,7 @@ def split_predictor(on: str) -> tuple[str, bool]:
     ConfigError
         If it is neither.
     """
-    match = _LOG.fullmatch(on.strip())
+    match = LOG.fullmatch(on.strip())
     if match:
         return match[1], True
     if not re.fullmatch(r"[\w.]+", on.strip()):
@@ -209,6 +235,7 @@ def pose(
     *,
     fewest: int,
     timing: bool = True,
+    moving: bool = False,
 ) -> Case:
     """Bring a question to a study: who can be analysed, with what; refuse an exposure that came after the outcome.
 
@@ -224,6 +251,8 @@ def pose(
         Subjects that the analysis needs.
     timing : bool
         Whether an exposure that came after the outcome is refused; not where it is a latent property of a subject, as in a joint model.
+    moving : bool
+        Whether exposure may change with time.
 
     Returns
     -------
@@ -237,6 +266,12 @@ def pose(
     ConfigError, DataError
         If columns are missing or make no sense, or too few subjects are left.
     """
+    if isinstance(exposure, ExposureCourse):
+        _check_course(question, moving)
+    elif not isinstance(exposure, Exposure):
+        raise ConfigError(
+            f"exposure is a {type(exposure).__name__}; expected exposures, from exposure_from or nca"
+        )
     subjects = covariate_frame(data).set_index(pd.Index(data.subject_ids, name="subject"), drop=False)
     answer = _answer(subjects, question)
     reasons = _reasons(subjects, answer, question)
@@ -261,7 +296,7 @@ def pose(
         )
     others = {text: covariate_values(subjects.loc[kept], text, "adjust") for text in question.adjust}
     answer = answer.loc[kept]
-    checked = True
+    checked = isinstance(exposure, ExposureCourse)
     if timing and isinstance(exposure, Exposure):
         checked = _check_timing(exposure, answer, subjects, question)
     if question.landmark is not None:
@@ -302,7 +337,48 @@ def _answer(subjects: pd.DataFrame, question: Question) -> pd.DataFrame:
         _expect(subjects, name)
     if outcome:
         return pd.DataFrame({"outcome": subjects[outcome]})
-    return subjects[[question.duration, question.event]]
+    names = (question.duration, question.event)
+    return pd.DataFrame({name: numeric(subjects, name) for name in names})
+
+
+def numeric(subjects: pd.DataFrame, name: str) -> pd.Series:
+    """A column of subjects as numbers.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        Indexed by subject.
+    name : str
+        Of the column.
+
+    Returns
+    -------
+    pandas.Series
+        Missing where it is.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, or it holds something else: says whose.
+    """
+    _expect(subjects, name)
+    column = subjects[name]
+    found = pd.to_numeric(column, errors="coerce").astype(float)
+    wrong = found.isna() & column.notna()
+    if wrong.any():
+        raise DataError(f"subject {column.index[wrong][0]}: {name} is {column[wrong].iloc[0]!r}; expected a number")  # fmt: skip
+    return found
+
+
+def _check_course(question: Question, moving: bool) -> None:
+    if not moving or question.outcome:
+        raise ConfigError(
+            "exposure that changes with time goes with fit_event, or with fit_joint and a duration; this analysis needs one number per subject"
+        )
+    if question.landmark is not None:
+        raise ConfigError(
+            "landmark: exposure that changes with time needs none; it never looks into the future"
+        )
 
 
 def _expect(subjects: pd.DataFrame, name: str) -> None:
@@ -343,12 +419,26 @@ def _check_timing(
     onset = onset_column(question.outcome, subjects) if question.onset is None else question.onset
     if not onset:
         return False
-    _expect(subjects, onset)
-    days = pd.to_numeric(subjects.loc[answer.index, onset]).astype(float).fillna(np.inf)
-    if answer["outcome"].nunique() <= 2:  # the onset of a grade that does not count is none
-        days = days.where(answer["outcome"].astype(bool), np.inf)
-    refuse_late_exposure(complete, days, metric, question.outcome)
+    days, had = numeric(subjects, onset).loc[answer.index], _had(answer["outcome"])
+    unknown = days.isna() & had
+    if unknown.any():
+        raise DataError(
+            f"subject {unknown.index[unknown][0]}: {question.outcome} without a day in {onset} ({int(unknown.sum())} of {int(had.sum())} "
+            "with the outcome); fill them in, or onset='' does not check"
+        )
+    refuse_late_exposure(complete, days.where(had, np.inf), metric, question.outcome)
     return True
+
+
+def _had(outcome: pd.Series) -> pd.Series:
+    """Who had the outcome, or more than the lowest grade: the onset of one that does not count is none."""
+    if isinstance(outcome.dtype, pd.CategoricalDtype):
+        codes = pd.Series(outcome.cat.codes, index=outcome.index)
+        return codes > codes.min()
+    try:
+        return outcome.astype(float) > 0
+    except (TypeError, ValueError):
+        return pd.Series(True, index=outcome.index)
 
 
 def _comedication(data: Dataset, question: Question) -> tuple[str, ...]:

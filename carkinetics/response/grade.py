@@ -8,6 +8,7 @@ the slope, it does not steepen it. `carkinetics.fit_joint` lets the outcome spea
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,8 +173,7 @@ def fit_grade(
         if rows is None
         else f"posterior draws, {len(rows)} of {len(case.samples if case.samples is not None else ())}"
     )
-    prior = prior_words(prior_slope_sd, prior_intercept_sd)
-    settings = {"exposure": given, "prior": prior, "interval": interval, "seed": seed}
+    settings = {"exposure": given, "prior": prior_words(regression), "interval": interval, "seed": seed}
     return grade_model(case, regression, pooled, settings)
 
 
@@ -194,6 +194,9 @@ def refuse_settings(interval: float, draws: int, seed: int, slope_sd: float, int
     ConfigError
         If one does not.
     """
+    for name, value in (("draws", draws), ("seed", seed)):
+        if not isinstance(value, numbers.Integral):
+            raise ConfigError(f"{name} is {value!r}; expected a whole number")
     if not 0 < interval < 1 or draws < 1 or not (slope_sd > 0 and intercept_sd > 0):
         raise ConfigError(
             "expected an interval between 0 and 1, at least 1 draw and prior standard deviations above 0"
@@ -202,9 +205,13 @@ def refuse_settings(interval: float, draws: int, seed: int, slope_sd: float, int
         raise ConfigError(f"seed is {seed}; expected a number from 0")
 
 
-def prior_words(slope_sd: float, intercept_sd: float) -> str:
+def prior_words(regression: Regression) -> str:
     """The priors in words."""
-    return f"normal, SD {slope_sd:g} (slopes) and {intercept_sd:g} (intercept) on predictors scaled to SD 0.5"
+    each = ", ".join(
+        f"{name} {mean:.3g} (SD {sd:.3g})"
+        for name, (mean, sd) in zip(regression.parameters, regression.priors, strict=True)
+    )
+    return f"normal on the free scale, predictors scaled to SD 0.5: {each}"
 
 
 def kind_of(case: Case, family: str, intercept_sd: float) -> Family:
@@ -229,7 +236,7 @@ def kind_of(case: Case, family: str, intercept_sd: float) -> Family:
     DataError
         If the outcome is not of that kind.
     """
-    column, label = case.answer["outcome"], case.question.outcome
+    column, label = case.answer["outcome"].infer_objects(), case.question.outcome
     ordered = isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered
     if not (is_numeric_dtype(column) or is_bool_dtype(column) or ordered):
         raise DataError(
@@ -238,13 +245,20 @@ def kind_of(case: Case, family: str, intercept_sd: float) -> Family:
     found = _guess(column) if family == "auto" else family
     if found == "ordinal":
         shown = column.cat.remove_unused_categories() if ordered else column.astype(float).astype("category")
-        levels = tuple(f"{level:g}" if isinstance(level, float) else str(level) for level in shown.cat.categories)  # fmt: skip
+        names = [f"{level:g}" if isinstance(level, float) else str(level) for level in shown.cat.categories]
+        if len(set(names)) < len(names):
+            names = [repr(level) for level in shown.cat.categories]
+        levels = tuple(names)
         if len(levels) < 2:
             raise DataError(
                 f"{label} is {levels[0]} in all {len(column)} subjects; there is nothing to explain"
             )
         return Ordinal(shown.cat.codes.to_numpy(np.int64), levels, intercept_sd)
     y = (column.cat.codes if ordered else column).to_numpy(float)
+    if not np.isfinite(y).all():
+        raise DataError(f"{label} holds {y[~np.isfinite(y)][0]:g}; expected finite numbers")
+    if found in ("continuous", "count") and len(np.unique(y)) < 2:
+        raise DataError(f"{label} is {y[0]:g} in all {len(y)} subjects; there is nothing to explain")
     if found == "binary":
         if not np.isin(y, [0.0, 1.0]).all():
             raise DataError(
@@ -304,7 +318,10 @@ def regression_of(
                 f"{name} is {values[0]:g} in all {len(values)} subjects; a slope needs two values"
             )
     others = case.others.to_numpy(float)
-    if others.size and np.linalg.matrix_rank(np.column_stack([np.ones(len(others)), others])) <= others.shape[1]:  # fmt: skip
+    others_scaled = (others - others.mean(axis=0)) / others.std(axis=0) if others.size else others
+    if others.shape[1] > len(others) - 2:
+        raise DataError(f"adjust: {others.shape[1]} columns for {len(others)} subjects are too many")
+    if others.size and np.linalg.matrix_rank(others_scaled) < others.shape[1]:  # fmt: skip
         raise DataError(f"adjust: one of {', '.join(case.question.adjust)} is a combination of the others")
     unit = 1.0 if family.name != "continuous" else float(np.std(family.y)) or 1.0  # type: ignore[attr-defined]
     return Regression(
@@ -398,7 +415,9 @@ def coefficient_rows(
     if regression.shape == "emax":
         add("slope", scale, lambda draws: draws["slope"])
         add("ec50", case.unit, lambda draws: draws["ec50"])
-        add(f"{effect}_at_most", "1", lambda draws: plain(draws["slope"]))
+        add(
+            f"{effect}_at_most", "1" if effect != "difference" else scale, lambda draws: plain(draws["slope"])
+        )
     else:
         step = float(np.log(2)) if question.log else float(case.points.std(ddof=1))
         add("slope", f"{scale} per {per}", lambda draws: draws["slope"])

@@ -9,6 +9,7 @@ posterior of both is that of the product of their likelihoods. It is drawn from 
 
 Exposure is here a latent property of the subject (what its curve would be), not what was sampled until the event; an event before the
 window's end does not shorten it. The slope rests on the kinetic model for this, as on a dropout that the measured course explains.
+Where exposure depends on parameters without a random effect, ``weights`` takes them from the draw that the subject's own come from.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from carkinetics.exposure.posterior import exposure_from
 from carkinetics.fit.conditional import conditional_weights
 from carkinetics.fit.predictive import choose_draws
 from carkinetics.fit.result import Fit
-from carkinetics.response.bayes import Regression, Scale
+from carkinetics.response.bayes import SHAPES, Regression, Scale
 from carkinetics.response.case import Case, Question, pose
 from carkinetics.response.grade import (
+    FAMILIES,
     GradeModel,
     grade_model,
     kind_of,
@@ -53,7 +55,7 @@ from carkinetics.response.time_to_event import (
 
 METHODS = ("auto", "weights", "nuts")
 INFORMS = ("exposure", "nothing")
-MINIMUM_SUBJECTS = 5
+MINIMUM_SUBJECTS, FEWEST_DRAWS = 5, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +176,7 @@ def fit_joint(
     DataError
         If the outcome cannot be analysed.
     FitError
-        If NUTS could not start.
+        If the posterior could not be drawn from, or NUTS could not start.
 
     References
     ----------
@@ -186,9 +188,17 @@ def fit_joint(
         ("method", method, METHODS),
         ("informs", informs, INFORMS),
         ("baseline", baseline, BASELINES),
+        ("family", family, FAMILIES),
+        ("shape", shape, SHAPES),
     ):
         if value not in known:
             raise ConfigError(f"{name} is {value!r}{did_you_mean(value, known)}")
+    if fit.method != "hierarchical":
+        raise ConfigError("fit_joint needs a hierarchical fit: exposure is a distribution")
+    if draws < FEWEST_DRAWS:
+        raise ConfigError(f"draws is {draws}; expected at least {FEWEST_DRAWS}")
+    if duration and shape != "linear":
+        raise ConfigError("shape='emax' goes with an outcome; the hazard of an event is linear")
     question = Question.of(
         outcome=outcome, duration=duration, event=event, on=on, adjust=adjust, onset="", landmark=landmark
     )
@@ -197,9 +207,14 @@ def fit_joint(
         if days is not None
         else exposure_from(fit, metrics=[question.metric])
     )
-    if fit.method != "hierarchical":
-        raise ConfigError("fit_joint needs a hierarchical fit: exposure is a distribution")
-    case = pose(exposure, fit.data if data is None else data, question, fewest=MINIMUM_SUBJECTS, timing=False)
+    case = pose(
+        exposure,
+        fit.data if data is None else data,
+        question,
+        fewest=MINIMUM_SUBJECTS,
+        timing=False,
+        moving=True,
+    )
     rng = np.random.default_rng(seed)
     rows = rows_at_risk(case) if question.duration else None
     regression = (
@@ -211,7 +226,7 @@ def fit_joint(
     chosen, points, regression = _exposures(case, rows, regression, which)
     two_stage = pooled_draws(regression, chosen, points, rng)
     settings = {
-        "exposure": f"posterior draws, {len(chosen)}", "prior": prior_words(prior_slope_sd, prior_intercept_sd), "interval": interval,
+        "exposure": f"posterior draws, {len(chosen)}", "prior": prior_words(regression), "interval": interval,
         "seed": seed,
     }  # fmt: skip
 
@@ -227,7 +242,13 @@ def fit_joint(
             ids = pd.Index(fit.data.subject_ids).get_indexer(case.answer.index)
             joint = sample_marginal(regression, chosen, subject, conditional_weights(fit, which)[ids], rng)
             found, after = _as_pooled(regression, joint, two_stage), joint.exposures
-            record |= {"method": "weights", "pareto_k": round(joint.k, 3), "converged": joint.trusted}
+            record |= {
+                "method": "weights",
+                "pareto_k": round(joint.k, 3),
+                "ess": round(joint.ess, 1),
+                "exposure_ess": round(joint.exposure_ess, 1),
+                "converged": joint.trusted,
+            }
         if record["method"] != "weights" or (method == "auto" and not record["converged"]):
             from carkinetics.response.joint_graph import sample_joint  # imports PyMC
 

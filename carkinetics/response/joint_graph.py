@@ -29,8 +29,9 @@ from carkinetics.response.pooled import POOLED, PooledDraws
 from carkinetics.response.time_to_event import RowsAtRisk
 
 TO_FREE = {"log": pt.log, "logit": lambda p: pt.log(p) - pt.log1p(-p), "identity": lambda x: x}
-NODES = 8  # of Gauss-Legendre quadrature, in each of the pieces of a window
-PIECES = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0])
+NODES = 5  # of Gauss-Legendre quadrature, in each of the pieces of a window
+PIECES = np.array([0.0, 0.2, 0.5, 1.0])
+DENSE = np.array([2.0, 4, 6, 8, 10, 12, 14, 17, 20, 25])  # days between which a curve peaks
 PEAK_DAYS = np.concatenate([np.arange(0, 40, 0.25), np.arange(40, 121, 2.0)])
 TUNE, CHAINS = 500, 4
 
@@ -83,21 +84,20 @@ def _exposure(problem: Problem, model: Any, case: Case, rows: RowsAtRisk | None,
         assert rows is not None
         level = _levels(problem, model, case.course.days)[at]
         if metric == "auc":
-            steps = np.diff(case.course.days)
-            area = pt.cumsum((level[:, 1:] + level[:, :-1]) / 2 * steps, axis=1)
-            level = pt.concatenate([pt.zeros((len(at), 1)), area], axis=1)
+            pieces = _areas(problem, model, case.course.days)[at]
+            level = pt.concatenate([pt.zeros((len(at), 1)), pt.cumsum(pieces, axis=1)], axis=1)
         value = pt.maximum(level, case.course.floor)[rows.subject, rows.day]
         return pt.log(value) if log else value
     end = window_end(metric)
     if end is not None:
-        nodes, weights = np.polynomial.legendre.leggauss(NODES)
-        start, width = end * PIECES[:-1, None], end * np.diff(PIECES)[:, None]
-        days = (start + width * (nodes + 1) / 2).ravel()
-        value = pt.dot(_levels(problem, model, days)[at], (width * weights / 2).ravel())
-    elif metric in problem.varying:
-        value = model[metric][at]
+        cuts = np.unique([*DENSE[end > DENSE], *(end * PIECES)])
+        value = pt.sum(_areas(problem, model, cuts)[at], axis=1)
     elif metric == "cmax":
         value = pt.max(_levels(problem, model, PEAK_DAYS)[at], axis=1)
+        if "cmax" in problem.varying:  # a point of the curve, at a kink that the days would miss
+            value = pt.maximum(value, model["cmax"][at])
+    elif metric in problem.varying:
+        value = model[metric][at]
     else:
         raise ConfigError(
             f"on is {case.question.on!r}: in one model with the outcome, exposure is cmax, auc_0_X or a parameter that differs between subjects "
@@ -105,6 +105,14 @@ def _exposure(problem: Problem, model: Any, case: Case, rows: RowsAtRisk | None,
         )
     value = pt.log(value) if log else value
     return value if rows is None else value[rows.subject]
+
+
+def _areas(problem: Problem, model: Any, cuts: Floats) -> Any:
+    """Areas between days of all subjects by Gauss-Legendre quadrature, shape (n_subjects, n_cuts - 1)."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    start, width = cuts[:-1, None], np.diff(cuts)[:, None]
+    level = _levels(problem, model, (start + width * (nodes + 1) / 2).ravel())
+    return pt.sum(level.reshape((problem.n_subjects, len(width), NODES)) * (width * weights / 2), axis=2)
 
 
 def _levels(problem: Problem, model: Any, days: Floats) -> Any:

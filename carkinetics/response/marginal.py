@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.response.bayes import BLOCK, Regression, find_modes, weigh_proposals
+from carkinetics.response.bayes import BLOCK, ENOUGH, LEAST, Regression, find_modes, weigh_proposals
 from carkinetics.response.pooled import POOLED
 
 Floats = NDArray[np.float64]
@@ -37,6 +37,8 @@ class MarginalDraws:
         Effective sample size of the proposals.
     k : float
         Pareto's k of the weights, the worse of those of coefficients and of populations.
+    exposure_ess : float
+        Effective sample size of a subject's exposures given a population: the least over subjects of its mean.
     """
 
     theta: Floats
@@ -44,11 +46,12 @@ class MarginalDraws:
     exposures: Floats
     ess: float
     k: float
+    exposure_ess: float
 
     @property
     def trusted(self) -> bool:
         """Whether the weights may be used."""
-        return bool(self.k <= GOOD_K)
+        return bool(self.k <= GOOD_K and self.ess >= ENOUGH and self.exposure_ess >= LEAST)
 
 
 def sample_marginal(
@@ -85,12 +88,16 @@ def sample_marginal(
         return _log_posterior(regression, exposures, subject, average, theta[0])[None, :, 0]
 
     mode, root = find_modes(density, regression, regression.priors[None, :, 0])
-    # Where to propose is found at the average of all populations, where it costs little; then each is weighed.
-    proposed, at_average = weigh_proposals(density, mode, root, PROPOSALS, rng)
-    log_density = density(proposed) - at_average
-    log_weight = (
-        _log_posterior(regression, exposures, subject, weights, proposed[0]) - log_density[0][:, None]
-    )
+    each: list[Floats] = []
+
+    def over_populations(theta: Floats) -> Floats:
+        each.append(_log_posterior(regression, exposures, subject, weights, theta[0]))
+        return np.asarray(logsumexp(each[-1], axis=1))[None]
+
+    # The mode is that of the average population, where it costs little; proposals are weighed at every one.
+    proposed, found = weigh_proposals(over_populations, mode, root, PROPOSALS, rng)
+    at_each = np.concatenate(each)
+    log_weight = at_each - logsumexp(at_each, axis=1, keepdims=True) + found[0][:, None]
     of_theta, of_population = logsumexp(log_weight, axis=1), logsumexp(log_weight, axis=0)
     k = max(_pareto_k(one) for one in (of_theta, of_population))
     share = np.exp(of_theta - logsumexp(of_theta))
@@ -99,7 +106,8 @@ def sample_marginal(
     theta, rows = proposed[0][picked // weights.shape[1]], picked % weights.shape[1]
     some = rng.choice(POOLED, size=min(500, POOLED), replace=False)
     drawn = _draw_exposures(regression, exposures, subject, weights, theta[some], rows[some], rng)
-    return MarginalDraws(theta, rows, drawn, float(1 / (share**2).sum()), k)
+    exposure_ess = float((1 / (weights**2).sum(axis=2)).mean(axis=1).min())
+    return MarginalDraws(theta, rows, drawn, float(1 / (share**2).sum()), k, exposure_ess)
 
 
 def _pareto_k(log_weight: Floats) -> float:

@@ -61,7 +61,7 @@ def pooled_draws(
     Returns
     -------
     PooledDraws
-        About 4000 draws.
+        About 4000 draws, one at least for each of the exposures.
     """
     each = -(-POOLED // len(exposures))
     found = sample_regression(regression, exposures, each, rng)

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from carkinetics.dataset.table import Dataset
-from carkinetics.errors import DataError
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure.table import Exposure
 from carkinetics.response.binary import is_separated
-from carkinetics.response.case import Question, pose
+from carkinetics.response.case import LOG, Case, Question, pose
+from carkinetics.response.family import WIDE, Family
+from carkinetics.response.grade import kind_of, refuse_settings
 from carkinetics.response.hazard import cox
 from carkinetics.response.pooling import pool
 from carkinetics.response.regression import logistic, ordinal
@@ -110,17 +111,23 @@ def exposure_response(
     ----------
     .. [1] Rubin DB. Multiple imputation for nonresponse in surveys. Wiley 1987.
     """
+    refuse_settings(level, draws, seed, 1.0, 1.0)
     question = Question.of(
         outcome=outcome, duration=duration, event=event, on=on, adjust=adjust, onset=onset, landmark=landmark
     )
     case = pose(exposure, data, question, fewest=FEWEST)
     rng = np.random.default_rng(seed)
     chosen, rows = case.chosen(draws, rng)
+    if on in question.adjust:
+        raise ConfigError(f"adjust: {on} is the exposure itself")
     terms = [on, *question.adjust]
-    naive, *each = (
-        _regression(case.answer.assign(**{on: row}, **case.others), outcome, duration, event, terms, level)
-        for row in [case.points, *chosen]
+    kind, tables = (
+        _kind(case),
+        [case.answer.assign(**{on: row}, **case.others) for row in [case.points, *chosen]],
     )
+    # Decided once: estimates with and without a penalty are not to be pooled.
+    firth = kind is not None and kind.name == "binary" and _separates(tables, terms, kind)
+    naive, *each = (_regression(table, question, kind, firth, terms, level) for table in tables)
     table = _table(naive, each, len(case), level, terms, naive.attrs["model"])
     settings = {
         "model": naive.attrs["model"], "outcome": question.label, "on": on, "metric": question.metric, "adjust": list(question.adjust), "on_the_path": list(case.on_the_path),
@@ -132,31 +139,37 @@ def exposure_response(
 
 
 def _regression(
-    table: pd.DataFrame, outcome: str, duration: str, event: str, on: list[str], level: float
+    table: pd.DataFrame, question: Question, kind: Family | None, firth: bool, on: list[str], level: float
 ) -> pd.DataFrame:
-    if duration:
-        found = cox(table, duration=duration, event=event, on=on, level=level)
+    if kind is None:
+        found = cox(table, duration=question.duration, event=question.event, on=on, level=level)
         found.attrs["model"] = "Cox"
         return found
-    column = table["outcome"]
-    grades = column.nunique()
-    if grades > 2 or (isinstance(column.dtype, pd.CategoricalDtype) and grades > 1):
+    table = table.assign(outcome=kind.y)  # type: ignore[attr-defined]
+    if kind.name == "ordinal":
         found = ordinal(table, outcome="outcome", on=on, level=level)
         found.attrs["model"] = "proportional odds"
         return found
-    if (
-        not is_numeric_dtype(column)
-        and column.dtype != object
-        and grades == 2
-        and not column.isin([True, False]).all()
-    ):
-        raise DataError(
-            f"{outcome} holds {column.iloc[0]!r}; write a comparison, such as \"{outcome} == '{column.iloc[0]}'\""
-        )
-    happened = column.astype(float)
-    firth = is_separated(table[on].to_numpy(float), happened.to_numpy())
-    found = logistic(table.assign(outcome=happened), outcome="outcome", on=on, firth=firth, level=level)
+    found = logistic(table, outcome="outcome", on=on, firth=firth, level=level)
     found.attrs["model"] = "logistic (Firth)" if firth else "logistic"
+    return found
+
+
+def _separates(tables: list[pd.DataFrame], terms: list[str], kind: Family) -> bool:
+    """Whether the predictors separate who had the outcome at any of the exposures."""
+    y = np.asarray(kind.y)  # type: ignore[attr-defined]
+    return any(is_separated(table[terms].to_numpy(float), y) for table in tables)
+
+
+def _kind(case: Case) -> Family | None:
+    """Kind of the outcome: two values, or grades; None of a time to an event."""
+    if case.question.duration:
+        return None
+    found = kind_of(case, "auto", WIDE)
+    if found.name not in ("binary", "ordinal"):
+        raise DataError(
+            f"{case.question.outcome} holds numbers; exposure_response takes a comparison, or grades; fit_grade takes numbers too"
+        )
     return found
 
 
@@ -169,7 +182,7 @@ def _table(
     )
     pooled.index = naive.index
     scale = pd.Series(
-        [np.log(2) if term.startswith("log(") else 1.0 for term in pooled.index], index=pooled.index
+        [np.log(2) if LOG.fullmatch(term) else 1.0 for term in pooled.index], index=pooled.index
     )
     for name, column in (("ratio", "coef"), ("ratio_lower", "lower"), ("ratio_upper", "upper")):
         pooled[name] = np.exp(pooled[column] * scale).where(pooled.index.isin(terms))

@@ -22,7 +22,7 @@ from carkinetics.exposure.area import Floats
 from carkinetics.exposure.course import ExposureCourse
 from carkinetics.exposure.table import Exposure
 from carkinetics.response.bayes import Regression, Scale
-from carkinetics.response.case import Case, Question, pose
+from carkinetics.response.case import Case, Question, numeric, pose
 from carkinetics.response.family import Piecewise, Weibull
 from carkinetics.response.grade import coefficient_rows, prior_words, refuse_settings, regression_of
 from carkinetics.response.outcome import parse_outcome
@@ -148,16 +148,12 @@ def fit_event(
     refuse_settings(interval, draws, seed, prior_slope_sd, 1.0)
     if baseline not in BASELINES:
         raise ConfigError(f"baseline is {baseline!r}{did_you_mean(baseline, BASELINES)}")
-    if landmark is not None and isinstance(exposure, ExposureCourse):
-        raise ConfigError(
-            "landmark: exposure that changes with time needs none; it never looks into the future"
-        )
-    if outcome and not event:
+    if outcome.strip() and not event:
         data, duration, event = _as_event(data, outcome, onset, window, duration)
     elif outcome or onset:
         raise ConfigError("give either duration and event, or outcome and onset")
     question = Question.of(duration=duration, event=event, on=on, adjust=adjust, landmark=landmark)
-    case = pose(exposure, data, question, fewest=MINIMUM_SUBJECTS)
+    case = pose(exposure, data, question, fewest=MINIMUM_SUBJECTS, moving=True)
     rows = rows_at_risk(case)
     regression = event_regression(case, rows, baseline, prior_slope_sd)
     rng = np.random.default_rng(seed)
@@ -172,7 +168,7 @@ def fit_event(
     if which is not None:
         given = f"posterior draws, {len(which)} of {len(case.samples if case.samples is not None else ())}"
     settings = {
-        "exposure": given, "prior": prior_words(prior_slope_sd, 5.0), "interval": interval, "seed": seed,
+        "exposure": given, "prior": prior_words(regression), "interval": interval, "seed": seed,
     }  # fmt: skip
     return event_model(case, regression, pooled, settings)
 
@@ -181,12 +177,11 @@ def _as_event(
     data: Dataset, outcome: str, onset: str, window: float, followed: str
 ) -> tuple[Dataset, str, str]:
     """The data with an outcome and its onset as the time to an event, and the names of the new columns."""
-    for name in [onset, *([followed] if followed else [])]:
-        if name not in data.subjects:
-            known = [str(column) for column in data.subjects.columns]
-            raise DataError(f"subjects has no column {name!r}{did_you_mean(name, known)}")
+    if not onset:
+        raise ConfigError("outcome needs onset, the column with the day it began")
+    subjects = data.subjects.set_index("subject", drop=False)
     had = parse_outcome(outcome, data.subjects).to_numpy(dtype=float, na_value=np.nan)
-    day = pd.to_numeric(data.subjects[onset]).to_numpy(float)
+    day = numeric(subjects, onset).to_numpy()
     unknown = (had == 1) & np.isnan(day)
     if unknown.any():
         raise DataError(
@@ -194,7 +189,12 @@ def _as_event(
         )
     until = np.full(len(had), float(window))
     if followed:
-        until = np.fmin(until, pd.to_numeric(data.subjects[followed]).to_numpy(float))
+        until = np.minimum(until, numeric(subjects, followed).to_numpy())  # a missing end stays missing
+        late = (had == 1) & (day > until) & (day <= window)
+        if late.any():
+            raise DataError(
+                f"subject {data.subject_ids[int(late.argmax())]}: {outcome} began after the end of {followed}, which is before day {window:g}"
+            )
     happened = (had == 1) & (day <= until)
     time = f"{onset}_or_end"
     columns = {time: np.where(happened, day, until), outcome: np.where(np.isnan(had), np.nan, happened)}
@@ -245,19 +245,26 @@ def rows_at_risk(case: Case) -> RowsAtRisk:
         If times or events make no sense, or there is no event.
     """
     duration, event = case.question.duration, case.question.event
+    if (case.answer[duration] <= 0).any():
+        who = case.answer.index[case.answer[duration] <= 0][0]
+        raise DataError(
+            f"subject {who}: {duration} is {case.answer.loc[who, duration]:g}; expected a day above 0 (0.5 for the day of the infusion itself)"
+        )
     time, kind, label = times_and_events(case.answer[duration], case.answer[event])
     if (kind > 1).any():
         raise DataError(f"subject {label[kind > 1][0]}: {event} is {kind[kind > 1][0]}; expected 0 (censored) or 1")  # fmt: skip
-    if (time <= 0).any():
-        raise DataError(
-            f"subject {label[time <= 0][0]}: {duration} is {time[time <= 0][0]:g}; expected days above 0"
-        )
     if not kind.any():
         raise DataError(f"{case.question.label}: no event among {len(time)} subjects; nothing can be estimated")  # fmt: skip
     if case.course is None:
         zero = np.zeros(len(time))
         return RowsAtRisk(np.arange(len(time)), zero.astype(np.int64), zero, time, kind.astype(float))
     days = case.course.days
+    beyond = time > days[-1] + np.diff(days).max()
+    if beyond.any():
+        raise DataError(
+            f"exposure is known to day {days[-1]:g}, and {int(beyond.sum())} of {len(time)} subjects are at risk longer, up to day {time.max():g}; "
+            "give exposure_course days to the end"
+        )
     counts = np.searchsorted(days, time, side="left")  # days before the end
     subject = np.repeat(np.arange(len(time)), counts)
     day = np.concatenate([np.arange(count) for count in counts])
@@ -292,6 +299,8 @@ def event_regression(case: Case, rows: RowsAtRisk, baseline: str, slope_sd: floa
         times = rows.stop[rows.event == 1]
         pieces = int(np.clip(len(times) // EVENTS_PER_PIECE, 1, MOST_PIECES))
         cuts = np.unique(np.quantile(times, np.arange(1, pieces) / pieces))
+        while len(cuts) and np.histogram(times, [-np.inf, *cuts, np.inf])[0].min() < EVENTS_PER_PIECE:
+            cuts = cuts[:-1]  # ties
         family = Piecewise(*common, cuts)
     return regression_of(case, family, slope_sd=slope_sd, rows=rows.subject)
 

@@ -252,3 +252,42 @@ def test_an_onset_before_the_exposure_is_complete_is_refused_unless_told_otherwi
     with pytest.raises(TimingError, match="in 8 of the 8 subjects with the outcome"):
         fit_grade(*study, outcome="crs_grade >= 3", on="log(auc_0_28)")
     assert fit_grade(*study, outcome="crs_grade >= 3", on="log(auc_0_28)", onset="").n == 16
+
+
+def test_an_outcome_without_its_day_is_refused(make_study):
+    onset = np.where((RESPONSE == 1) & (np.arange(16) > 8), 40.0, np.nan)
+    study = make_study(AUC, crs_grade=RESPONSE * 3, crs_day=onset)
+    with pytest.raises(DataError, match=r"subject s03: crs_grade >= 3 without a day in crs_day \(3 of 8"):
+        fit_grade(*study, outcome="crs_grade >= 3", on="log(auc_0_28)")
+
+
+def test_exposure_that_changes_with_time_is_no_number(make_study):
+    import pandas as pd
+
+    from carkinetics.exposure import ExposureCourse
+    from carkinetics.response import exposure_response
+
+    _, data = make_study(AUC, response=RESPONSE, day=np.arange(16) + 40.0, event=RESPONSE)
+    level = np.ones((2, 16, 2)) * AUC[:, None]
+    course = ExposureCourse(
+        tuple(data.subject_ids), np.array([0.0, 60]), level, level, "copies/ug", 1.0, pd.Series(dtype=object)
+    )
+    with pytest.raises(ConfigError, match="needs one number per subject"):
+        fit_grade(course, data, outcome="response == 1", on="log(level)")
+    with pytest.raises(ConfigError, match="needs one number per subject"):
+        exposure_response(course, data, duration="day", event="event", on="log(level)")
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_a_number_is_fitted_in_any_unit(make_study, unit: float):
+    rng = np.random.default_rng(9)
+    x = rng.normal(8, 1, 60)
+    y = 5 + 3 * (x - 8) + rng.normal(0, 0.5, 60)
+    model = fit_grade(*make_study(np.exp(x), y=unit * y), outcome="y", on="log(auc_0_28)")
+    assert row(model, "slope")[0] == pytest.approx(np.polyfit(x, unit * y, 1)[0], rel=0.02)
+
+
+def test_a_constant_or_infinite_number_is_refused(make_study):
+    for y, part in ((np.full(16, 0.1), "in all 16 subjects"), (np.r_[np.inf, np.arange(15) / 7], "finite")):
+        with pytest.raises(DataError, match=part):
+            fit_grade(*make_study(AUC, y=y), outcome="y", on="log(auc_0_28)", family="continuous")

@@ -121,7 +121,7 @@ def test_events_and_exposure_that_changes_with_time_are_joined_too(fit: ck.Fit):
     asked = {"duration": "day", "event": "event", "method": "weights", "draws": 100}
     latent = ck.fit_joint(fit, **asked, on="log(auc_0_28)")
     assert latent.outcome.events == int(fit.data.subjects["event"].sum())
-    moving = ck.fit_joint(fit, **asked, on="log(level)", days=[2, 5, 8, 12, 16, 28, 60, 120])
+    moving = ck.fit_joint(fit, **asked, on="log(level)", days=[2, 5, 8, 12, 16, 28, 60, 120, 250])
     assert moving.outcome.settings["changes_with_time"]
     assert np.isfinite(moving.moved["shift"]).all()
 
@@ -132,6 +132,21 @@ def test_events_and_exposure_that_changes_with_time_are_joined_too(fit: ck.Fit):
         ({"method": "nut"}, "did you mean 'nuts'"),
         ({"informs": "all"}, "informs is 'all'"),
         ({"outcome": "", "duration": "day"}, "give either outcome, or duration and event"),
+        ({"duration": "day"}, "give either outcome, or duration and event"),
+        ({"family": "gam"}, "family is 'gam'"),
+        ({"draws": 3}, "expected at least 20"),
+        ({"on": "log(level)", "days": [7, 14]}, "changes with time goes with fit_event"),
+        (
+            {
+                "outcome": "",
+                "duration": "day",
+                "event": "event",
+                "on": "log(level)",
+                "days": [7, 14, 250],
+                "landmark": 7,
+            },
+            "never looks into the future",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(fit: ck.Fit, change, part):

@@ -118,8 +118,8 @@ def course_of(level: np.ndarray, days: np.ndarray) -> ExposureCourse:
 
 def test_a_course_that_does_not_change_is_a_metric(trial):
     exposure, data = trial
-    days = np.array([0.0, 5, 20, 60, 120])
-    course = course_of(np.broadcast_to(VALUES[:, None], (3, N, 5)).copy(), days)
+    days = np.array([0.0, 5, 20, 60, 120, 200])
+    course = course_of(np.broadcast_to(VALUES[:, None], (3, N, 6)).copy(), days)
     moving = fit_event(course, data, duration="day", event="event", on="log(level)")
     fixed = fit_event(exposure, data, **ASKED)
     for parameter in ("slope", "shape"):
@@ -196,3 +196,47 @@ def test_an_outcome_with_an_onset_is_an_event_within_its_window(make_study):
         fit_event(course, broken[1], **asked)
     with pytest.raises(ConfigError, match="give either"):
         fit_event(course, study[1], duration="crs_day", event="crs_grade", **asked)
+
+
+def test_a_course_that_ends_before_the_risk_does_is_refused(trial):
+    course = course_of(np.ones((2, N, 2)) * VALUES[:, None], np.array([0.0, 10.0]))
+    with pytest.raises(
+        DataError, match=r"known to day 10, and .* subjects are at risk longer, up to day 200"
+    ):
+        fit_event(course, trial[1], duration="day", event="event", on="log(level)")
+
+
+def test_a_missing_end_of_follow_up_leaves_out_and_an_onset_after_it_is_refused(make_study):
+    grade = np.arange(N) % 4
+    onset = np.where(grade > 0, 3.0 + np.arange(N) % 20, np.nan)
+    end = np.where(np.arange(N) < 5, np.nan, 40.0)
+    course = course_of(np.broadcast_to(VALUES[:, None], (3, N, 3)).copy(), np.array([0.0, 5, 20]))
+    asked = {"outcome": "crs_grade >= 2", "onset": "crs_day", "on": "log(level)", "duration": "end"}
+    study = make_study(VALUES, metric="auc_0_7", crs_grade=grade, crs_day=onset, end=end)
+    assert len(fit_event(course, study[1], **asked).excluded) == 5
+    short = make_study(VALUES, metric="auc_0_7", crs_grade=grade, crs_day=onset, end=np.full(N, 4.0))
+    with pytest.raises(DataError, match="began after the end of end"):
+        fit_event(course, short[1], **asked)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "part"),
+    [
+        ({"adjust": "slope"}, ConfigError, "is the name of a coefficient"),
+        ({"adjust": ["w", "w"]}, None, ""),
+        ({"adjust": None}, None, ""),
+        ({"landmark": "28"}, ConfigError, "landmark is '28'; expected a day"),
+        ({"duration": "words"}, DataError, "subject s00: words is 'a'; expected a number"),
+        ({"seed": 1.5}, ConfigError, "expected a whole number"),
+        ({"draws": 2.5}, ConfigError, "expected a whole number"),
+    ],
+)
+def test_odd_arguments_have_an_answer(make_study, change, kind, part):
+    columns = {"day": np.minimum(TIMES + 7, 200), "event": (TIMES < 193).astype(int), "slope": VALUES}
+    study = make_study(VALUES, metric="auc_0_7", **columns, w=np.arange(N) % 7, words=["a"] * N)
+    call = ASKED | {"landmark": 7} | change
+    if kind is None:
+        assert fit_event(*study, **call).n == N
+    else:
+        with pytest.raises(kind, match=part):
+            fit_event(*study, **call)
