@@ -1,6 +1,6 @@
 """How often the 90 % interval of a slope holds its truth: naive, in two stages, jointly, on the same simulated trials.
 
-    uv run python tests/slope_coverage.py --trials 200 --jobs 2        writes tests/coverage/slope.csv and tests/COVERAGE.md
+    uv run python tests/slope_coverage.py --trials 200 --jobs 2        writes tests/slopes/slope.csv and tests/COVERAGE.md
 
 A trial has 50 subjects with 5 samples each, noisy enough that Cmax is known to about as much as subjects differ. The outcome follows
 the true ln Cmax. The kinetic fit is the Laplace approximation, which is fast and the same for all three.
@@ -23,7 +23,7 @@ from scipy.special import expit
 import carkinetics as ck
 
 HERE = Path(__file__).parent
-ROWS, PAGE = HERE / "coverage/slope.csv", HERE / "COVERAGE.md"
+ROWS, PAGE = HERE / "slopes/slope.csv", HERE / "COVERAGE.md"
 SUBJECTS, DAYS, SIGMA = 50, (4, 8, 12, 16, 28), 1.0
 SLOPES = {"binary": 1.5, "ordinal": 1.5, "event": 1.0}
 WAYS = ("naive", "two stages", "joint")

@@ -9,7 +9,7 @@ from carkinetics.exposure import nca_findings
 from carkinetics.findings import SEVERITIES
 from carkinetics.report.blocks import Block, Section, Table, Text, listing
 from carkinetics.report.parts import Parts
-from carkinetics.response import JointModel, exposure_response_findings
+from carkinetics.response import exposure_response_findings
 
 # A rule that speaks of more places than this is one line with its first places.
 MOST_PLACES = 3
@@ -75,8 +75,7 @@ def all_findings(parts: Parts) -> pd.DataFrame:
         tables.append(("data", check(parts.data)))
     tables += [(f"fit of {fit.name}", found) for fit, found in parts.fits]
     tables += [("NCA", nca_findings(one)) for one in parts.observed]
-    models = (part.outcome if isinstance(part, JointModel) else part for part in parts.outcomes)
-    tables += [("exposure-response", exposure_response_findings(model)) for model in models]
+    tables += [("exposure-response", exposure_response_findings(model)) for model in parts.outcomes]
     columns = ["about", "severity", "rule", "where", "message"]
     rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
     found = pd.DataFrame(rows, columns=columns)

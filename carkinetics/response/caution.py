@@ -14,6 +14,7 @@ import pandas as pd
 from carkinetics.exposure.table import window_end
 from carkinetics.findings import Finding, findings_table
 from carkinetics.response.grade import GradeModel
+from carkinetics.response.joint import JointModel
 from carkinetics.response.relate import ExposureResponse
 from carkinetics.response.time_to_event import EventModel
 
@@ -105,13 +106,13 @@ def _left_out(model: Model, where: str) -> Iterator[Finding]:
 RULES = (_few_events, _separation, _proportional, _timing, _confounding, _on_the_path, _point_values, _left_out)  # fmt: skip
 
 
-def exposure_response_findings(model: Model) -> pd.DataFrame:
+def exposure_response_findings(model: Model | JointModel) -> pd.DataFrame:
     """List the cautions for an exposure-response model, worst first.
 
     Parameters
     ----------
-    model : GradeModel, EventModel or ExposureResponse
-        Result of `fit_grade`, `fit_event` or `exposure_response`.
+    model : GradeModel, EventModel, ExposureResponse or JointModel
+        Result of `fit_grade`, `fit_event`, `exposure_response` or `fit_joint`.
 
     Returns
     -------
@@ -123,5 +124,7 @@ def exposure_response_findings(model: Model) -> pd.DataFrame:
     .. [1] Peduzzi P et al. J Clin Epidemiol 1996;49:1373-1379 (events per coefficient).
     .. [2] Anderson JR, Cain KC, Gelber RD. J Clin Oncol 1983;1:710-719 (landmark).
     """
+    if isinstance(model, JointModel):
+        model = model.outcome
     where = f"{model.settings['outcome']} on {model.settings['on']}"
     return findings_table(finding for rule in RULES for finding in rule(model, where))

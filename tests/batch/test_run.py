@@ -172,3 +172,26 @@ def test_a_cross_check_is_made_when_asked_and_shown(fitted_study: Path):
     table = pd.read_csv(result.folder / "fit/base-cross-check.csv")
     assert {"parameter", "mean", "other_mean", "shift_sd", "z"} == set(table.columns)
     assert "Two engines on one posterior" in result.report.read_text(encoding="utf-8")
+
+
+def test_an_event_is_a_step_with_its_tables_and_a_place_in_the_report(study: Path):
+    subjects = pd.read_csv(study.parent / "subjects.csv").assign(
+        pfs_day=[40, 90, 61, 130, 75, 200], pfs_event=[1, 1, 1, 0, 1, 1]
+    )
+    subjects.to_csv(study.parent / "subjects.csv", index=False)
+    text = study.read_text(encoding="utf-8")
+    event = '[event.pfs]\nduration = "pfs_day"\nevent = "pfs_event"\non = "log(auc_0_28)"\nlandmark = 28\n'
+    study.write_text(text.replace("[report]", event + "\n[report]"), encoding="utf-8")
+    result = run_study(study)
+    assert statuses(result)["event.pfs"] == "made"
+    table = pd.read_csv(result.folder / "event/pfs.csv").set_index("parameter")
+    assert {"slope", "hazard_ratio_per_doubling", "shape"} <= set(table.index)
+    assert (result.folder / "event/pfs-curve.csv").is_file()
+    assert "All pairs of exposure and outcome" in result.report.read_text(encoding="utf-8")
+    study.write_text(
+        text.replace("[report]", event.replace("landmark = 28", "days = [7, 14]") + "\n[report]"),
+        encoding="utf-8",
+    )
+    failed = run_study(study)
+    assert statuses(failed)["event.pfs"] == "failed"
+    assert "comes from a fit" in failed.failures.iloc[0]["message"]
