@@ -315,10 +315,10 @@ def _statement(
     slope = model.table.set_index("parameter").loc["slope"]
     if record["informs"] == "nothing":
         return f"{model.statement} The outcome does not speak on the exposures."
-    way = {
-        "weights": f"draws of the kinetic fit, weighed; Pareto's k {record['pareto_k']:.2f}",
-        "nuts": f"one PyMC model, R-hat {record.get('rhat', np.nan):.3f}, ESS {record.get('ess', np.nan):.0f}",
-    }[record["method"]]
+    if record["method"] == "weights":
+        way = f"draws of the kinetic fit, weighed; Pareto's k {record['pareto_k']:.2f}"
+    else:
+        way = f"one PyMC model, R-hat {record['rhat']:.3f}, ESS {record['ess']:.0f}, {record['divergences']} divergences"
     text = (
         f"{model.statement} Slope {slope['value']:.2f} jointly, {alone['value']:.2f} in two stages, {alone['naive']:.2f} on point values; "
         f"the outcome moved the exposures by up to {moved['shift'].abs().max():.2f} SD ({way})."
