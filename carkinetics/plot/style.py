@@ -165,10 +165,13 @@ def level_label(unit: str, marker: str = "") -> str:
     ('CAR transgene (copies/µg DNA)', 'Level (AU)')
     >>> level_label("mm", "tumour_size"), level_label("1", "tumour")
     ('Tumour size (mm)', 'Tumour')
+    >>> level_label("pg/mL", "il6")
+    'il6 (pg/mL)'
     """
     if marker:
         words = safe(marker.replace("_", " "))
-        words = words[:1].upper() + words[1:]
+        if not any(letter.isdigit() for letter in words):  # il6 is a name, no word
+            words = words[:1].upper() + words[1:]
         return words if unit == "1" else f"{words} ({readable_unit(unit)})"
     what, spelled = LEVEL_NAMES.get(canonical_unit(unit), ("Level", readable_unit(unit)))
     return f"{what} ({spelled})"

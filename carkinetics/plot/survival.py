@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from carkinetics.errors import DataError
 from carkinetics.plot.axes import new_axes
-from carkinetics.plot.style import PALETTE, group_label, metric_label, styled
+from carkinetics.plot.style import PALETTE, group_label, metric_label, number, styled
 from carkinetics.response import EventModel
 from carkinetics.response.survival import at_risk, kaplan_meier, survival_table, times_and_events
 
@@ -108,7 +108,8 @@ def event_curves(result: EventModel, *, label: str = "Event-free", ax: Axes | No
     for (_, block), colour, words in zip(
         result.curve.groupby("quantile"), (PALETTE[1], PALETTE[0]), ("lower", "upper"), strict=True
     ):
-        at = f"model, {words} quartile: {float(block['exposure'].iloc[0]):.3g}"
+        exposure = float(f"{block['exposure'].iloc[0]:.3g}")
+        at = f"model, {words} quartile: {number(exposure)}"
         ax.plot(
             block["day"], block["median"], color=colour, linewidth=1.4, linestyle="--", label=at, zorder=3
         )

@@ -221,7 +221,7 @@ def refuse_ever_status(status: pd.Series, what: str, outcome: str) -> None:
         words = known
     if len(words):
         raise TimingError(
-            f"{what} against {outcome}: {words.iloc[0]!r} says whether {what} ever came and not when. Whoever was ever positive had to be "
+            f"{what} against {outcome}: {words.tolist()[0]!r} says whether {what} ever came and not when. Whoever was ever positive had to be "
             "followed until then, so that time is credited to the group in which nothing could happen (immortal time), and longer follow-up "
             f"alone makes more subjects positive. Three sound ways: {AS_TIME}, {CHANGING}, or a landmark (status as known on one day, and only "
             "those still followed then)"
