@@ -32,18 +32,13 @@ from carkinetics.fit.conditional import conditional_weights
 from carkinetics.fit.predictive import choose_draws
 from carkinetics.fit.result import Fit
 from carkinetics.response.bayes import SHAPES, Regression, Scale
-from carkinetics.response.case import Case, Question, pose
-from carkinetics.response.grade import (
-    FAMILIES,
-    GradeModel,
-    grade_model,
-    kind_of,
-    prior_words,
-    refuse_settings,
-    regression_of,
-)
+from carkinetics.response.case import Case, pose
+from carkinetics.response.coefficients import prior_words
+from carkinetics.response.grade import GradeModel, grade_model, refuse_settings
+from carkinetics.response.kind import FAMILIES, kind_of, regression_of
 from carkinetics.response.marginal import MarginalDraws, sample_marginal
 from carkinetics.response.pooled import PooledDraws, pooled_draws
+from carkinetics.response.question import Question
 from carkinetics.response.time_to_event import (
     BASELINES,
     EventModel,

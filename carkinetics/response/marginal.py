@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.response.bayes import BLOCK, ENOUGH, LEAST, Regression, find_modes, weigh_proposals
+from carkinetics.response.bayes import BLOCK, Regression
 from carkinetics.response.pooled import POOLED
+from carkinetics.response.proposals import ENOUGH, LEAST, find_modes, weigh_proposals
 
 Floats = NDArray[np.float64]
 PROPOSALS = 1000

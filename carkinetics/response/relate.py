@@ -18,11 +18,13 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure.table import Exposure
 from carkinetics.response.binary import is_separated
-from carkinetics.response.case import LOG, Case, Question, pose
+from carkinetics.response.case import Case, pose
 from carkinetics.response.family import WIDE, Family
-from carkinetics.response.grade import kind_of, refuse_settings
+from carkinetics.response.grade import refuse_settings
 from carkinetics.response.hazard import cox
+from carkinetics.response.kind import kind_of
 from carkinetics.response.pooling import pool
+from carkinetics.response.question import LOG, Question
 from carkinetics.response.regression import logistic, ordinal
 
 FEWEST = 5

@@ -22,11 +22,14 @@ from carkinetics.exposure.area import Floats
 from carkinetics.exposure.course import ExposureCourse
 from carkinetics.exposure.table import Exposure
 from carkinetics.response.bayes import Regression, Scale
-from carkinetics.response.case import Case, Question, numeric, pose
+from carkinetics.response.case import Case, numeric, pose
+from carkinetics.response.coefficients import coefficient_rows, prior_words
 from carkinetics.response.family import Piecewise, Weibull
-from carkinetics.response.grade import coefficient_rows, prior_words, refuse_settings, regression_of
+from carkinetics.response.grade import refuse_settings
+from carkinetics.response.kind import regression_of
 from carkinetics.response.outcome import parse_outcome
 from carkinetics.response.pooled import PooledDraws, pooled_draws
+from carkinetics.response.question import Question
 from carkinetics.response.survival import times_and_events
 
 BASELINES = ("weibull", "piecewise")

@@ -10,10 +10,11 @@ import carkinetics as ck
 from carkinetics.errors import ConfigError
 from carkinetics.fit.conditional import _weights, conditional_weights
 from carkinetics.response.bayes import Regression, Scale
-from carkinetics.response.case import Question, pose
+from carkinetics.response.case import pose
 from carkinetics.response.family import Binary
-from carkinetics.response.grade import kind_of, regression_of
+from carkinetics.response.kind import kind_of, regression_of
 from carkinetics.response.marginal import sample_marginal
+from carkinetics.response.question import Question
 
 RANDOM = ["foldx", "tmax", "cmax", "alpha"]
 
