@@ -7,7 +7,7 @@ to this, where a metric of a whole window would look into the future.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,8 @@ class ExposureCourse:
         The LLOQ that was used.
     without : pandas.Series
         Reason by subject of who has no course.
+    output : str
+        Which output of the model; the CAR-T level if empty.
     """
 
     subject_ids: tuple[str, ...]
@@ -52,6 +54,7 @@ class ExposureCourse:
     unit: str
     floor: float
     without: pd.Series
+    output: str = ""
 
     def values(self, kind: str) -> Floats:
         """Level or area.
@@ -90,13 +93,17 @@ class ExposureCourse:
         """
         wanted = list(subjects)
         at = pd.Index(self.subject_ids).get_indexer(wanted)
-        return ExposureCourse(
-            tuple(wanted), self.days, self.level[:, at], self.auc[:, at], self.unit, self.floor, self.without
-        )
+        return replace(self, subject_ids=tuple(wanted), level=self.level[:, at], auc=self.auc[:, at])
 
 
 def exposure_course(
-    fit: Fit, days: Iterable[float], *, draws: int = 200, floor: float | None = None, seed: int = 0
+    fit: Fit,
+    days: Iterable[float],
+    *,
+    draws: int = 200,
+    floor: float | None = None,
+    output: str = "",
+    seed: int = 0,
 ) -> ExposureCourse:
     """Level and area so far of every subject, on given days.
 
@@ -110,6 +117,8 @@ def exposure_course(
         Posterior draws to take.
     floor : float, optional
         Lowest level that counts; the median LLOQ of the data if not given.
+    output : str
+        Another output of the model than the CAR-T level, such as the tumour size.
     seed : int
         Of the choice of draws.
 
@@ -134,7 +143,7 @@ def exposure_course(
     if (np.diff(given) <= 0).any():
         raise ConfigError("days: expected them in ascending order, each once")
     grid = np.unique([0.0, *given])
-    rows = fitted_rows(fit)
+    rows, shown = fitted_rows(fit, output), fit.model.output(output)
     lowest = float(rows["lloq"].median()) if floor is None else float(floor)
     if not 0 < lowest < np.inf:
         raise ConfigError(
@@ -152,10 +161,12 @@ def exposure_course(
         one = {
             name: np.ascontiguousarray(np.broadcast_to(value, size)[:, i]) for name, value in values.items()
         }
-        level[:, k] = levels(fit.model, np.broadcast_to(grid, (size[0], len(grid))), one, courses[i])
-        auc[:, k, 1:] = np.stack(areas(fit.model, one, list(grid[1:]), course=courses[i]), axis=-1)
+        level[:, k] = levels(fit.model, np.broadcast_to(grid, (size[0], len(grid))), one, courses[i], output)
+        auc[:, k, 1:] = np.stack(
+            areas(fit.model, one, list(grid[1:]), course=courses[i], output=output), axis=-1
+        )
     others = [subject for subject in fit.data.subject_ids if subject not in observed]
     without = pd.Series("no observation: only the prior speaks", index=others, dtype=object)
     return ExposureCourse(
-        tuple(ids), grid, np.maximum(level, lowest), np.maximum(auc, lowest), fit.model.output().unit, lowest, without
+        tuple(ids), grid, np.maximum(level, lowest), np.maximum(auc, lowest), shown.unit, lowest, without, output
     )  # fmt: skip

@@ -30,7 +30,9 @@ JUST_AFTER = 1e-9  # relative to 1 + day: where the level just after a jump is l
 NOTHING = Course()  # one infusion and no measured input
 
 
-def levels(model: Model, time: Array, values: Mapping[str, Any], course: Course = NOTHING) -> Array:
+def levels(
+    model: Model, time: Array, values: Mapping[str, Any], course: Course = NOTHING, output: str | None = None
+) -> Array:
     """Levels at ``time`` whose last axis is added to the shape of ``values``.
 
     Parameters
@@ -43,6 +45,8 @@ def levels(model: Model, time: Array, values: Mapping[str, Any], course: Course 
         Parameter values, shape (...).
     course : Course
         Infusions and measured inputs, the same for all.
+    output : str, optional
+        Another output than the CAR-T level.
 
     Returns
     -------
@@ -50,7 +54,9 @@ def levels(model: Model, time: Array, values: Mapping[str, Any], course: Course 
         Levels.
     """
     columns = {name: np.asarray(value)[..., None] for name, value in values.items()}
-    return curve(model, time, columns, infusions=course.infusions, series=course.series, solver="compiled")
+    return curve(
+        model, time, columns, output, infusions=course.infusions, series=course.series, solver="compiled"
+    )
 
 
 def kinks(model: Model, values: Mapping[str, Any], shape: tuple[int, ...], course: Course = NOTHING) -> Array:
@@ -69,6 +75,7 @@ def areas(
     *,
     moment: bool = False,
     course: Course = NOTHING,
+    output: str | None = None,
 ) -> list[Array]:
     """Areas under the curve from the infusion to several ends.
 
@@ -84,6 +91,8 @@ def areas(
         Area under time × level instead.
     course : Course
         Infusions and measured inputs, the same for all.
+    output : str, optional
+        Another output than the CAR-T level.
 
     Returns
     -------
@@ -95,7 +104,7 @@ def areas(
     cuts = _cuts(kinks(model, values, shape, course), windows, course)
     start, width = cuts[..., :-1], np.diff(cuts, axis=-1)
     time = start[..., None] + width[..., None] * (NODES + 1) / 2
-    level = levels(model, time.reshape(*shape, -1), values, course).reshape(time.shape)
+    level = levels(model, time.reshape(*shape, -1), values, course, output).reshape(time.shape)
     if moment:
         level = level * time
     # A piece without width adds nothing, whatever the level there.

@@ -105,6 +105,7 @@ def fit_joint(
     adjust: str | Iterable[str] = (),
     landmark: float | None = None,
     days: Iterable[float] | None = None,
+    output: str = "",
     family: str = "auto",
     shape: str = "linear",
     baseline: str = "weibull",
@@ -138,6 +139,9 @@ def fit_joint(
         As of `fit_event`.
     days : iterable of float, optional
         For ``on="log(level)"`` or ``"log(auc)"``: days of an exposure that changes with time.
+    output : str
+        With ``days``: another output of the model than the CAR-T level. The hazard of progression or death on the size of the tumour,
+        fitted by `fit_tumour`, is ``on="log(level)", output="tumour"``.
     family, shape : str
         As of `fit_grade`.
     baseline : str
@@ -192,13 +196,15 @@ def fit_joint(
         raise ConfigError("fit_joint needs a hierarchical fit: exposure is a distribution")
     if draws < FEWEST_DRAWS:
         raise ConfigError(f"draws is {draws}; expected at least {FEWEST_DRAWS}")
+    if output and days is None:
+        raise ConfigError("output goes with days: another output is related to the hazard of the day")
     if duration and shape != "linear":
         raise ConfigError("shape='emax' goes with an outcome; the hazard of an event is linear")
     question = Question.of(
         outcome=outcome, duration=duration, event=event, on=on, adjust=adjust, onset="", landmark=landmark
     )
     exposure = (
-        exposure_course(fit, days, draws=draws, seed=seed)
+        exposure_course(fit, days, draws=draws, output=output, seed=seed)
         if days is not None
         else exposure_from(fit, metrics=[question.metric])
     )

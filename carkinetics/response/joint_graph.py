@@ -82,9 +82,9 @@ def _exposure(problem: Problem, model: Any, case: Case, rows: RowsAtRisk | None,
     metric, log = case.question.metric, case.question.log
     if case.course is not None:
         assert rows is not None
-        level = _levels(problem, model, case.course.days)[at]
+        level = _levels(problem, model, case.course.days, case.course.output)[at]
         if metric == "auc":
-            pieces = _areas(problem, model, case.course.days)[at]
+            pieces = _areas(problem, model, case.course.days, case.course.output)[at]
             level = pt.concatenate([pt.zeros((len(at), 1)), pt.cumsum(pieces, axis=1)], axis=1)
         value = pt.maximum(level, case.course.floor)[rows.subject, rows.day]
         return pt.log(value) if log else value
@@ -107,21 +107,22 @@ def _exposure(problem: Problem, model: Any, case: Case, rows: RowsAtRisk | None,
     return value if rows is None else value[rows.subject]
 
 
-def _areas(problem: Problem, model: Any, cuts: Floats) -> Any:
+def _areas(problem: Problem, model: Any, cuts: Floats, output: str = "") -> Any:
     """Areas between days of all subjects by Gauss-Legendre quadrature, shape (n_subjects, n_cuts - 1)."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     start, width = cuts[:-1, None], np.diff(cuts)[:, None]
-    level = _levels(problem, model, (start + width * (nodes + 1) / 2).ravel())
+    level = _levels(problem, model, (start + width * (nodes + 1) / 2).ravel(), output)
     return pt.sum(level.reshape((problem.n_subjects, len(width), NODES)) * (width * weights / 2), axis=2)
 
 
-def _levels(problem: Problem, model: Any, days: Floats) -> Any:
+def _levels(problem: Problem, model: Any, days: Floats, output: str = "") -> Any:
     """Levels of all subjects on some days, shape (n_subjects, n_days)."""
     n, layout = problem.n_subjects, problem.layout
+    number = list(problem.model.outputs).index(output) if output else 0
     size = n * len(days)
-    nothing, whole = np.zeros(size), np.zeros(size, dtype=np.int64)
+    nothing, whole = np.zeros(size), np.full(size, number, dtype=np.int64)
     grid = replace(
-        layout, pointer=np.arange(n + 1, dtype=np.int64) * len(days), time=np.tile(np.asarray(days, dtype=float), n), output=whole, kind=whole,
+        layout, pointer=np.arange(n + 1, dtype=np.int64) * len(days), time=np.tile(np.asarray(days, dtype=float), n), output=whole, kind=np.zeros_like(whole),
         value=nothing, lower=nothing, above=nothing,
     )  # fmt: skip
     columns = []
@@ -130,7 +131,7 @@ def _levels(problem: Problem, model: Any, days: Floats) -> Any:
         columns.append(TO_FREE[problem.model.parameters[name].transform](value) + pt.zeros(n))
     predicted, _ = Solution(grid)(pt.stack(columns, axis=1))
     level = predicted.reshape((n, len(days)))
-    return pt.exp(level) if layout.scales[0] else level
+    return pt.exp(level) if layout.scales[number] else level
 
 
 def sample_joint(

@@ -1,5 +1,7 @@
 """Tumour size under the CAR-T curve: progression by formula, and a composed fit of real shape."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,36 @@ def test_what_the_layer_cannot_know_is_given_and_mistakes_are_refused():
         ck.fit_tumour(cells, data, "tumour")
 
 
+def _check_hazard_on_size(fit: ck.Fit) -> None:
+    """Death follows the true size of the tumour: the slope on the fitted size holds it, in two stages and jointly."""
+    rng, grid = np.random.default_rng(5), np.arange(0.0, 252.0, 4.0)
+    names, n = list(fit.model.parameters), len(fit.data.subjects)
+    truth = {
+        name: fit.data.subjects[f"true_{name}"].to_numpy(float)
+        if f"true_{name}" in fit.data.subjects
+        else np.full(n, fit.model.parameters[name].typical)
+        for name in names
+    }
+    index = np.repeat(np.arange(n), len(grid))
+    size = subject_levels(
+        fit.model, fit.data, index, np.tile(grid, n), {k: v[None] for k, v in truth.items()}, "tumour"
+    )
+    size = size.reshape(n, len(grid))
+    survival = np.exp(-np.cumsum(4 * 0.006 * (size / 80), axis=1))
+    at = (survival > rng.random(n)[:, None]).sum(axis=1)
+    columns = {"os_day": np.minimum(4.0 * at + 2, 252), "os_event": (at < len(grid)).astype(int)}
+    data = dataclasses.replace(fit.data, subjects=fit.data.subjects.assign(**columns))
+    # One data set: a 90 % interval would miss the truth in one of ten.
+    asked = {"duration": "os_day", "event": "os_event", "on": "log(level)", "interval": 0.98}
+    course = ck.exposure_course(fit, grid[1:], output="tumour", draws=100)
+    assert course.unit == "mm"
+    two_stage = ck.fit_event(course, data, **asked).table.set_index("parameter").loc["slope"]
+    joint = ck.fit_joint(fit, data, **asked, days=grid[1:], output="tumour", method="weights", draws=100)
+    slope = joint.table.set_index("parameter").loc["slope"]
+    for row in (two_stage, slope):
+        assert row["lower"] < 1.0 < row["upper"]
+
+
 @pytest.mark.slow
 def test_growth_killing_and_the_days_of_progression_of_simulated_subjects_come_back():
     model = with_layer(ck.load_model("stein2019"), "tumour_claret", tumour_half={"typical": 5000.0})
@@ -77,6 +109,7 @@ def test_growth_killing_and_the_days_of_progression_of_simulated_subjects_come_b
             np.log(data.subjects[f"true_{name}"].astype(float)).mean()
         )  # of the population in these subjects
         assert row["lower"] < drawn < row["upper"], name
+    _check_hazard_on_size(fit)
     days = ck.progression_by_model(fit, horizon=500.0)
     time, n = np.arange(0, 500.5), len(data.subjects)
     true = {name: data.subjects[f"true_{name}"].to_numpy(float)[None] for name in model.parameters}
