@@ -272,15 +272,16 @@ def respond(
     timed: dict[str, Any] = {"duration": duration, "event": event, "landmark": landmark}
     bare = on.strip()
     metric = bare[len("log(") : -1].strip() if bare.startswith("log(") and bare.endswith(")") else bare
+    metrics = [metric, "tmax"] if metric == "cmax" else [metric]  # the day on which a peak is known
     result: Any
     if joint:
         result = ck.fit_joint(found, outcome=outcome, **timed, **asked)
     elif duration or event:
         result = ck.fit_event(
-            ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, **timed, **asked
+            ck.exposure_from(found, metrics=metrics), found.data, outcome=outcome, **timed, **asked
         )
     else:
-        result = ck.fit_grade(ck.exposure_from(found, metrics=[metric]), found.data, outcome=outcome, **asked)
+        result = ck.fit_grade(ck.exposure_from(found, metrics=metrics), found.data, outcome=outcome, **asked)
     answer(result.table, output, as_json)
     note(result.statement)
     if joint and not result.converged:

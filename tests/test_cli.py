@@ -308,6 +308,10 @@ def test_from_a_table_to_a_report_by_way_of_a_fit(table, tmp_path):
     refused = typed("respond", fit, "--outcome", "crs_grade >= 3")
     assert refused.returncode == 1
     assert "crs_grade" in refused.stderr
+    for extra in ((), ("--joint",)):
+        refused = typed("respond", fit, "--duration", "pfs_day", "--event", "pfs_event", *extra)
+        assert refused.returncode == 1
+        assert "subjects has no column 'pfs_day'" in refused.stderr
 
 
 def test_models_shows_every_output_and_initial_values():
