@@ -11,6 +11,9 @@ from carkinetics.report.outcomes import response_section
 from carkinetics.report.parts import sort_parts
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def analysed(good_fit: ck.Fit) -> tuple:
     rng = np.random.default_rng(1)

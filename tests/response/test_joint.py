@@ -56,6 +56,7 @@ def test_one_draw_of_each_population_becomes_a_sample_from_any():
     np.testing.assert_allclose(weight, _weights(-0.5 * (draw - centre[:, None]) ** 2), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_of_a_fit_leave_the_exposures_where_they_are(fit: ck.Fit):
     rows = np.arange(0, 800, 4)
     weight = conditional_weights(fit, rows)
@@ -85,6 +86,7 @@ def test_where_exposures_are_known_the_joint_posterior_is_the_regression():
     assert known.k < 0.7
 
 
+@pytest.mark.slow
 def test_an_error_in_the_predictor_is_undone():
     """Classical error as large as the truth: two stages halve the slope, the average over each exposure does not."""
     rng = np.random.default_rng(7)
@@ -103,6 +105,7 @@ def test_an_error_in_the_predictor_is_undone():
     assert after[y == 1].mean() > draws.mean(axis=0)[y == 1].mean()
 
 
+@pytest.mark.slow
 def test_the_result_shows_naive_two_stages_and_joint(fit: ck.Fit):
     model = ck.fit_joint(fit, outcome="responded == 1", method="weights", seed=2)
     slope = model.table.set_index("parameter").loc["slope"]
@@ -118,6 +121,7 @@ def test_the_result_shows_naive_two_stages_and_joint(fit: ck.Fit):
     assert alone.table.set_index("parameter").loc["slope", "value"] == cut["value"]
 
 
+@pytest.mark.slow
 def test_events_and_exposure_that_changes_with_time_are_joined_too(fit: ck.Fit):
     asked = {"duration": "day", "event": "event", "method": "weights", "draws": 100}
     latent = ck.fit_joint(fit, **asked, on="log(auc_0_28)")
@@ -127,6 +131,7 @@ def test_events_and_exposure_that_changes_with_time_are_joined_too(fit: ck.Fit):
     assert np.isfinite(moving.moved["shift"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "part"),
     [
@@ -155,6 +160,7 @@ def test_what_makes_no_sense_is_refused(fit: ck.Fit, change, part):
         ck.fit_joint(fit, **({"outcome": "responded == 1"} | change))
 
 
+@pytest.mark.slow
 def test_a_course_begins_at_nothing_and_its_area_is_the_metric(fit: ck.Fit):
     course = ck.exposure_course(fit, [7, 14, 28], draws=50)
     assert course.days.tolist() == [0, 7, 14, 28]
