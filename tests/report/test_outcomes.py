@@ -10,7 +10,6 @@ import carkinetics as ck
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parts import sort_parts
 
-
 pytestmark = pytest.mark.slow
 
 
