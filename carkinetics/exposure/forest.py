@@ -21,9 +21,10 @@ from scipy.optimize import brentq
 from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.exposure.posterior import Sampled, metrics_of_one
 from carkinetics.exposure.table import window_end
+from carkinetics.fit.chosen import Draws, take_draws
 from carkinetics.fit.course import typical_course
 from carkinetics.fit.covariate import covariate_frame, covariate_values
-from carkinetics.fit.predictive import Draws, add_random_effects, take_draws
+from carkinetics.fit.predictive import add_random_effects
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.course import Course
 from carkinetics.model.expression import parse

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.approximate import approximation_at, individual_gaussians
+from carkinetics.fit.chosen import Draws, take_draws
 from carkinetics.fit.effects import Coefficients, make_effects
 from carkinetics.fit.em import laplace_em
 from carkinetics.fit.hierarchical import problem_of
 from carkinetics.fit.objective import subject_log_likelihood
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.fit.predictive import Draws, take_draws
 from carkinetics.fit.problem import Problem
 from carkinetics.fit.result import Fit
 from carkinetics.model.residual import RESIDUAL_ERRORS

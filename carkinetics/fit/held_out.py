@@ -9,8 +9,9 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError
+from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.measured import measured_output
-from carkinetics.fit.predictive import add_random_effects, take_draws, typical_parameters
+from carkinetics.fit.predictive import add_random_effects, typical_parameters
 from carkinetics.fit.problem import make_problem
 from carkinetics.fit.replicate import keep_subjects
 from carkinetics.fit.result import Fit

@@ -18,14 +18,9 @@ from numpy.typing import NDArray
 from carkinetics.dataset.table import PREDOSE, Dataset, is_above, is_censored
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.assays import choose_assays
+from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.measured import fitted_rows, measured_output
-from carkinetics.fit.predictive import (
-    Floats,
-    add_random_effects,
-    subject_levels,
-    take_draws,
-    typical_parameters,
-)
+from carkinetics.fit.predictive import Floats, add_random_effects, subject_levels, typical_parameters
 from carkinetics.fit.problem import Measured
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import TINY, draw_values

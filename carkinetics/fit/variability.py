@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from carkinetics.errors import ConfigError
-from carkinetics.fit.predictive import take_draws
+from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.result import Fit
 
 # Above this, plots of individual estimates against covariates hide or invent relations.

@@ -28,8 +28,8 @@ from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.area import Floats
 from carkinetics.exposure.course import exposure_course
 from carkinetics.exposure.posterior import exposure_from
+from carkinetics.fit.chosen import choose_draws
 from carkinetics.fit.conditional import conditional_weights
-from carkinetics.fit.predictive import choose_draws
 from carkinetics.fit.result import Fit
 from carkinetics.response.bayes import SHAPES, Regression, Scale
 from carkinetics.response.case import Case, pose

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from carkinetics.dataset.table import Dataset, is_above, is_censored
 from carkinetics.errors import FitError
 from carkinetics.fit import Fit
-from carkinetics.fit.predictive import Draws, individual_curves, take_draws
+from carkinetics.fit.chosen import Draws, take_draws
+from carkinetics.fit.predictive import individual_curves
 from carkinetics.model.spec import Model
 from carkinetics.response.turnover import N_KNOTS, place_knots
 

@@ -7,9 +7,9 @@ import pytest
 
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit import compare, fit_hierarchical, fit_individuals, loo
+from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.compare import _log_likelihood, _psis
 from carkinetics.fit.hierarchical import problem_of
-from carkinetics.fit.predictive import take_draws
 from carkinetics.model import load_model, simulate
 
 OMEGA = {"foldx": 0.8, "tmax": 0.25, "cmax": 0.8, "alpha": 0.4, "fb": 0.0, "beta": 0.0}

@@ -8,7 +8,8 @@ from scipy import stats
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.fit import fit_hierarchical, held_out
-from carkinetics.fit.predictive import subject_levels, take_draws
+from carkinetics.fit.chosen import take_draws
+from carkinetics.fit.predictive import subject_levels
 from carkinetics.model import load_model, simulate
 
 pytestmark = pytest.mark.slow

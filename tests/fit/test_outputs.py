@@ -9,10 +9,11 @@ import pytest
 from carkinetics import plot
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import exposure_from, nca
+from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.diagnose import diagnose
 from carkinetics.fit.hierarchical import fit_hierarchical
 from carkinetics.fit.measured import fitted_data, fitted_rows, measured_output, measured_outputs
-from carkinetics.fit.predictive import individual_curves, take_draws, typical_curve
+from carkinetics.fit.predictive import individual_curves, typical_curve
 from carkinetics.fit.replicate import predictive_coverage, replicates
 from carkinetics.fit.residuals import residuals
 from carkinetics.fit.result import load_fit
