@@ -1,0 +1,279 @@
+"""A dose-escalation design is a pure rule: what happened so far goes in, a decision and its reason come out."""
+
+from __future__ import annotations
+
+import numbers
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+
+from carkinetics.errors import ConfigError, DataError
+from carkinetics.trial.cohort import Cohorts, Tally, tally_of
+
+Action = Literal["start", "escalate", "stay", "de-escalate", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do next, and why.
+
+    Parameters
+    ----------
+    action : str
+        ``"start"``, ``"escalate"``, ``"stay"``, ``"de-escalate"`` or ``"stop"``.
+    dose : float or None
+        The next dose, by number or by size as the design was given them; None where the trial stops.
+    level : int
+        Its number from 1; 0 where the trial stops.
+    n : int
+        Patients to treat next.
+    reason : str
+        One sentence.
+    mtd : float or None
+        Where the trial stops, the dose it selects; 0 for none.
+    mtd_level : int or None
+        Its number; 0 for none.
+    closed : tuple of int
+        Numbers of doses that are not to be given again.
+    notes : tuple of str
+        What a reader should know of this decision.
+    """
+
+    action: Action
+    dose: float | None
+    level: int
+    n: int
+    reason: str
+    mtd: float | None = None
+    mtd_level: int | None = None
+    closed: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The decision as one would say it."""
+        if self.action == "stop":
+            what = f"stop; MTD {self.mtd:g}" if self.mtd else "stop; no dose is selected"
+        else:
+            what = f"{self.action}: treat {self.n} at dose {self.dose:g}"
+        return " ".join([f"{what}. {self.reason}.", *self.notes])
+
+
+class Design(ABC):
+    """What all designs share; each brings its own `rule`.
+
+    Attributes
+    ----------
+    doses : tuple of float
+        Numbers from 1, or sizes in increasing order.
+    cohort_size : int
+        Patients in a cohort.
+    """
+
+    doses: tuple[float, ...]
+    cohort_size: int
+    # Whether patients still in their window speak (designs for times to an event) or must be waited for.
+    uses_waiting: bool = False
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the rule is called in a table."""
+
+    @abstractmethod
+    def rule(self, tally: Tally) -> Decision:
+        """The decision for given counts."""
+
+    def sees_grade2(self, tally: Tally) -> bool:  # noqa: ARG002
+        """Whether grade 2 of the patients to come can matter."""
+        return False
+
+    @property
+    def uses_grade2(self) -> bool:
+        """Whether grade 2 can ever matter."""
+        return False
+
+    @property
+    def ends(self) -> bool:
+        """Whether the rule itself ends every trial."""
+        return False
+
+    def select(self, tally: Tally) -> Decision:
+        """The end of a trial that is stopped from outside: the dose that would be selected."""
+        raise ConfigError(
+            f"{self.name} selects a dose by its own rule only; it cannot be stopped at {tally.treated}"
+        )
+
+    def decide(self, cohorts: Cohorts = ()) -> Decision:
+        """Decide on the next cohort.
+
+        Parameters
+        ----------
+        cohorts : iterable of Cohort, tuple or mapping, or DataFrame
+            What happened so far, in the order of treatment; a tuple is ``(dose, n, dlt)`` and may go on as
+            `Cohort` does. Cohorts at one dose are added up; the last one is where the trial stands.
+
+        Returns
+        -------
+        Decision
+            What to do next, and why.
+
+        Raises
+        ------
+        DataError
+            If a dose or a count cannot be, or patients are still in their window whose outcomes matter.
+        """
+        tally = tally_of(cohorts, self.doses)
+        if tally.waiting and not self.uses_waiting:
+            return self._before_the_window_ends(tally)
+        return self.rule(tally)
+
+    def _before_the_window_ends(self, tally: Tally) -> Decision:
+        """The decision, if all possible outcomes of those who are waiting lead to the same."""
+        waiting = [sum(1 for level, _ in tally.waiting if level == i + 1) for i in range(len(self.doses))]
+        found = {}
+        for more in product(*(range(count + 1) for count in waiting)):
+            n = tuple(np.add(tally.n, waiting).tolist())
+            decision = self.rule(
+                Tally(n, tuple(np.add(tally.dlt, more).tolist()), tally.grade2, tally.current)
+            )
+            found[decision.action, decision.level, decision.n, decision.mtd_level] = decision
+        who = ", ".join(f"{count} at dose {self.doses[i]:g}" for i, count in enumerate(waiting) if count)
+        if len(found) > 1:
+            could = ", or ".join(dict.fromkeys(_short(decision) for decision in found.values()))
+            raise DataError(
+                f"{len(tally.waiting)} patients are still in their DLT window ({who}); by their outcomes the decision would be "
+                f"{could}. Wait for the window to end, or declare a design for times to an event (TiteCrm, TiteBoin)"
+            )
+        decision = next(iter(found.values()))
+        note = f"{who} are still in their DLT window; whatever their outcomes, the decision is the same."
+        return replace(decision, notes=(*decision.notes, note))
+
+    def treat(self, tally: Tally, level: int, n: int, reason: str, **more: Any) -> Decision:
+        """The decision to treat ``n`` patients at a dose."""
+        now = tally.current
+        action: Action = (
+            "start" if not now else "escalate" if level > now else "de-escalate" if level < now else "stay"
+        )
+        return Decision(action, self.doses[level - 1], level, n, reason, **more)
+
+    def stop(self, level: int, reason: str, **more: Any) -> Decision:
+        """The decision to stop, with the number of the dose selected, 0 for none."""
+        return Decision("stop", None, 0, 0, reason, self.doses[level - 1] if level else 0, level, **more)
+
+    def say(self, level: int) -> str:
+        """A dose in a sentence."""
+        return f"dose {self.doses[level - 1]:g}"
+
+
+def _short(decision: Decision) -> str:
+    return "to stop" if decision.action == "stop" else f"to {decision.action} (dose {decision.dose:g})"
+
+
+def dose_levels(doses: int | Iterable[float], design: str) -> tuple[float, ...]:
+    """Doses in increasing order: numbers from 1 for a count, else the sizes themselves.
+
+    Parameters
+    ----------
+    doses : int or iterable of float
+        A count, or sizes in increasing order.
+    design : str
+        Whose doses they are, for messages.
+
+    Returns
+    -------
+    tuple of float
+        One per dose.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or they do not increase.
+
+    Examples
+    --------
+    >>> dose_levels(3, "BOIN")
+    (1, 2, 3)
+    """
+    if isinstance(doses, (bool, str)) or not isinstance(doses, (numbers.Integral, Iterable)):
+        raise ConfigError(f"{design}: doses is {doses!r}; expected how many there are, or their sizes")
+    if isinstance(doses, numbers.Integral):
+        if doses < 1:
+            raise ConfigError(f"{design}: doses is {doses}; expected 1 or more")
+        return tuple(range(1, int(doses) + 1))
+    sizes = tuple(doses)
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, numbers.Real) or not np.isfinite(size) or size <= 0:
+            raise ConfigError(f"{design}: a dose is {size!r}; expected a number above 0")
+    if not sizes:
+        raise ConfigError(f"{design}: there is no dose")
+    for before, after in zip(sizes, sizes[1:], strict=False):
+        if after <= before:
+            raise ConfigError(f"{design}: dose {after:g} comes after {before:g}; expected increasing doses")
+    return sizes
+
+
+def probabilities(
+    values: Sequence[float] | float, name: str, design: str, n: int | None = None
+) -> tuple[float, ...]:
+    """Numbers in [0, 1], ``n`` of them; anything else is refused.
+
+    Parameters
+    ----------
+    values : sequence of float
+        To look at; one number stands for itself.
+    name, design : str
+        What they are and whose, for messages.
+    n : int, optional
+        How many there must be.
+
+    Returns
+    -------
+    tuple of float
+        Those values.
+
+    Raises
+    ------
+    ConfigError
+        If one is outside, or there are more or fewer.
+    """
+    listed = [values] if isinstance(values, numbers.Real) else list(values)  # type: ignore[arg-type]
+    for value in listed:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+            raise ConfigError(f"{design}: {name} has {value!r}; expected probabilities from 0 to 1")
+    if n is not None and len(listed) != n:
+        raise ConfigError(f"{design}: {name} has {len(listed)} values; expected one for each of {n} doses")
+    return tuple(float(value) for value in listed)
+
+
+def whole(value: Any, name: str, design: str, *, least: int = 1, most: float = np.inf) -> int:
+    """A whole number within bounds; anything else is refused.
+
+    Parameters
+    ----------
+    value : object
+        To look at.
+    name, design : str
+        What it is and whose, for messages.
+    least, most : float
+        Bounds.
+
+    Returns
+    -------
+    int
+        That number.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= most:
+        bounds = f"from {least} to {most:g}" if np.isfinite(most) else f", {least} or more"
+        raise ConfigError(
+            f"{design}: {name} is {value!r}; expected a whole number {bounds}".replace(" ,", ",")
+        )
+    return int(value)
