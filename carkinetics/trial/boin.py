@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.design import probabilities
@@ -96,7 +95,7 @@ class Boin(IntervalDesign):
     de-escalate: treat 3 at dose 1. 2 of 3 with a DLT at dose 2: de-escalate.
     """
 
-    doses: tuple[float, ...] | int | Iterable[float]  # type: ignore[assignment]
+    doses: Any  # a count or sizes on the way in, a tuple of sizes once it exists
     low: float | None = None
     high: float | None = None
     cutoff: float = 0.95

@@ -12,7 +12,7 @@ import pandas as pd
 
 from carkinetics.errors import DataError, did_you_mean
 
-Cohorts = Iterable["Cohort | Sequence[Any] | Mapping[str, Any]"] | pd.DataFrame
+type Cohorts = Iterable[Cohort | Sequence[Any] | Mapping[str, Any]] | pd.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,13 @@ class Tally:
 
     def after(self, level: int, n: int, dlt: int, grade2: int = 0) -> Tally:
         """With ``n`` more patients at dose number ``level``."""
-        add = ((self.n, n), (self.dlt, dlt), (self.grade2, grade2))
-        at = level - 1
-        return Tally(*((*old[:at], old[at] + more, *old[at + 1 :]) for old, more in add), level, self.waiting)
+
+        def added(old: tuple[int, ...], more: int) -> tuple[int, ...]:
+            return (*old[: level - 1], old[level - 1] + more, *old[level:])
+
+        return Tally(
+            added(self.n, n), added(self.dlt, dlt), added(self.grade2, grade2), level, self.waiting
+        )  # fmt: skip
 
     @property
     def treated(self) -> int:
@@ -172,7 +176,12 @@ def _level(cohort: Cohort, doses: Sequence[float], number: int) -> int:
 def _refuse_counts(cohort: Cohort, number: int) -> None:
     for name in ("n", "dlt", "grade2", "pending", "not_evaluable"):
         value = getattr(cohort, name)
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != int(value) or value < 0:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, numbers.Real)
+            or float(value) % 1
+            or float(value) < 0
+        ):
             raise DataError(f"cohort {number}: {name} is {value!r}; expected a whole number, 0 or more")
     where = f"cohort {number} at dose {cohort.dose:g}"
     if cohort.dlt > cohort.n:

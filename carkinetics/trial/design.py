@@ -6,7 +6,7 @@ import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Any, Literal
 
 import numpy as np
@@ -87,7 +87,7 @@ class Design(ABC):
     def rule(self, tally: Tally) -> Decision:
         """The decision for given counts."""
 
-    def sees_grade2(self, tally: Tally) -> bool:  # noqa: ARG002
+    def sees_grade2(self, tally: Tally) -> bool:
         """Whether grade 2 of the patients to come can matter."""
         return False
 
@@ -198,19 +198,17 @@ def dose_levels(doses: int | Iterable[float], design: str) -> tuple[float, ...]:
     >>> dose_levels(3, "BOIN")
     (1, 2, 3)
     """
-    if isinstance(doses, (bool, str)) or not isinstance(doses, (numbers.Integral, Iterable)):
+    if isinstance(doses, numbers.Integral) and not isinstance(doses, bool):
+        return tuple(range(1, whole(doses, "doses", design) + 1))
+    if isinstance(doses, str) or not isinstance(doses, Iterable):
         raise ConfigError(f"{design}: doses is {doses!r}; expected how many there are, or their sizes")
-    if isinstance(doses, numbers.Integral):
-        if doses < 1:
-            raise ConfigError(f"{design}: doses is {doses}; expected 1 or more")
-        return tuple(range(1, int(doses) + 1))
-    sizes = tuple(doses)
+    sizes: tuple[Any, ...] = tuple(doses)
     for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, numbers.Real) or not np.isfinite(size) or size <= 0:
+        if isinstance(size, bool) or not isinstance(size, numbers.Real) or not 0 < float(size) < np.inf:
             raise ConfigError(f"{design}: a dose is {size!r}; expected a number above 0")
     if not sizes:
         raise ConfigError(f"{design}: there is no dose")
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         if after <= before:
             raise ConfigError(f"{design}: dose {after:g} comes after {before:g}; expected increasing doses")
     return sizes
@@ -240,9 +238,9 @@ def probabilities(
     ConfigError
         If one is outside, or there are more or fewer.
     """
-    listed = [values] if isinstance(values, numbers.Real) else list(values)  # type: ignore[arg-type]
+    listed: list[Any] = list(values) if isinstance(values, Iterable) else [values]
     for value in listed:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
             raise ConfigError(f"{design}: {name} has {value!r}; expected probabilities from 0 to 1")
     if n is not None and len(listed) != n:
         raise ConfigError(f"{design}: {name} has {len(listed)} values; expected one for each of {n} doses")
@@ -271,7 +269,7 @@ def whole(value: Any, name: str, design: str, *, least: int = 1, most: float = n
     ConfigError
         If it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not least <= int(value) <= most:
         bounds = f"from {least} to {most:g}" if np.isfinite(most) else f", {least} or more"
         raise ConfigError(
             f"{design}: {name} is {value!r}; expected a whole number {bounds}".replace(" ,", ",")

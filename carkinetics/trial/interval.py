@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -37,7 +36,7 @@ class IntervalDesign(Design):
         Number of the first dose.
     """
 
-    doses: tuple[float, ...] | int | Iterable[float]  # type: ignore[assignment]
+    doses: Any  # a count or sizes on the way in, a tuple of sizes once it exists
     target: float = 0.30
     cohort_size: int = 3
     start: int = 1

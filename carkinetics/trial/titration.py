@@ -106,7 +106,7 @@ class AcceleratedTitration(Design):
         if not tally.current:
             return replace(self.design.rule(tally), n=1, reason="Titration: the first patient")
         level = tally.current
-        n, dlt = tally.at(level)
+        n = tally.n[level - 1]
         if self._going_on(tally):
             counted = f", {sum(tally.grade2)} of {self.grade2_trigger} grade 2" if self.uses_grade2 else ""
             dlts = "no DLT" if self.dlt_trigger == 1 else f"{sum(tally.dlt)} of {self.dlt_trigger} DLTs"
