@@ -81,6 +81,15 @@ if TYPE_CHECKING:
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
+    from carkinetics.trial import AcceleratedTitration as AcceleratedTitration
+    from carkinetics.trial import Boin as Boin
+    from carkinetics.trial import Cohort as Cohort
+    from carkinetics.trial import Decision as Decision
+    from carkinetics.trial import StopAfter as StopAfter
+    from carkinetics.trial import ThreePlusThree as ThreePlusThree
+    from carkinetics.trial import compare_designs as compare_designs
+    from carkinetics.trial import dose_paths as dose_paths
+    from carkinetics.trial import operating_characteristics as operating_characteristics
 
 # Public name → the module that has it, in the order of an analysis.
 _HOME = {
@@ -152,6 +161,15 @@ _HOME = {
     "run_study": "batch",
     "StudyResult": "batch",
     "CarkineticsError": "errors",
+    "AcceleratedTitration": "trial",
+    "Boin": "trial",
+    "Cohort": "trial",
+    "Decision": "trial",
+    "StopAfter": "trial",
+    "ThreePlusThree": "trial",
+    "compare_designs": "trial",
+    "dose_paths": "trial",
+    "operating_characteristics": "trial",
 }
 
 __all__ = [*_HOME, "plot"]

@@ -85,10 +85,32 @@ class Design(ABC):
 
     @abstractmethod
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
+        """The decision for given counts.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts of patients whose outcome is known, unless the design uses those who are waiting.
+
+        Returns
+        -------
+        Decision
+            What to do next, and why.
+        """
 
     def sees_grade2(self, tally: Tally) -> bool:
-        """Whether grade 2 of the patients to come can matter."""
+        """Whether grade 2 of the patients to come can matter.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts so far.
+
+        Returns
+        -------
+        bool
+            Whether it can.
+        """
         return False
 
     @property
@@ -102,7 +124,23 @@ class Design(ABC):
         return False
 
     def select(self, tally: Tally) -> Decision:
-        """The end of a trial that is stopped from outside: the dose that would be selected."""
+        """The end of a trial that is stopped from outside: the dose that would be selected.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts at the end.
+
+        Returns
+        -------
+        Decision
+            A stop.
+
+        Raises
+        ------
+        ConfigError
+            If the design selects by its own rule only.
+        """
         raise ConfigError(
             f"{self.name} selects a dose by its own rule only; it cannot be stopped at {tally.treated}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import override
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
@@ -55,16 +56,16 @@ class Around(Design):
         """Whether the inner design does."""
         return self.design.uses_grade2
 
+    @override
     def sees_grade2(self, tally: Tally) -> bool:
-        """Whether the inner design does."""
         return self.design.sees_grade2(tally)
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The selection of the inner design."""
         return self.design.select(tally)
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision of the inner design."""
         return self.design.rule(tally)
 
 
@@ -102,8 +103,8 @@ class StopAfter(Around):
         """Always."""
         return True
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         decision = self.design.rule(tally)
         left = self.n - tally.treated
         if decision.action == "stop":

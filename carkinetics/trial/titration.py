@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import override
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
@@ -93,16 +94,16 @@ class AcceleratedTitration(Design):
         """Whether grade 2 is a trigger."""
         return self.grade2_trigger is not None
 
+    @override
     def sees_grade2(self, tally: Tally) -> bool:
-        """Only while the titration goes on."""
         return self.uses_grade2 and self._going_on(tally)
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The selection of the design behind."""
         return self.design.select(tally)
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         if not tally.current:
             return replace(self.design.rule(tally), n=1, reason="Titration: the first patient")
         level = tally.current
