@@ -14,7 +14,7 @@ import numpy as np
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.trial.cohort import Cohorts, Tally, tally_of
 
-Action = Literal["start", "escalate", "stay", "de-escalate", "stop"]
+Action = Literal["start", "escalate", "stay", "de-escalate", "wait", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,11 @@ class Decision:
     def __str__(self) -> str:
         """The decision as one would say it."""
         if self.action == "stop":
-            what = f"stop; MTD {self.mtd:g}" if self.mtd else "stop; no dose is selected"
+            what = f"stop; MTD {dose_text(self.mtd)}" if self.mtd else "stop; no dose is selected"
+        elif self.dose is None:
+            what = self.action
         else:
-            what = f"{self.action}: treat {self.n} at dose {self.dose:g}"
+            what = f"{self.action}: treat {self.n} at dose {dose_text(self.dose)}"
         return " ".join([f"{what}. {self.reason}.", *self.notes])
 
 
@@ -145,6 +147,21 @@ class Design(ABC):
             f"{self.name} selects a dose by its own rule only; it cannot be stopped at {tally.treated}"
         )
 
+    def stage(self, tally: Tally) -> str:
+        """Which part of the design decides.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts so far.
+
+        Returns
+        -------
+        str
+            ``"escalation"``, or ``"titration"`` while one patient at a time is treated.
+        """
+        return "escalation"
+
     def decide(self, cohorts: Cohorts = ()) -> Decision:
         """Decide on the next cohort.
 
@@ -179,7 +196,7 @@ class Design(ABC):
                 Tally(n, tuple(np.add(tally.dlt, more).tolist()), tally.grade2, tally.current)
             )
             found[decision.action, decision.level, decision.n, decision.mtd_level] = decision
-        who = ", ".join(f"{count} at dose {self.doses[i]:g}" for i, count in enumerate(waiting) if count)
+        who = ", ".join(f"{count} at {self.say(i + 1)}" for i, count in enumerate(waiting) if count)
         if len(found) > 1:
             could = ", or ".join(dict.fromkeys(_short(decision) for decision in found.values()))
             raise DataError(
@@ -204,11 +221,36 @@ class Design(ABC):
 
     def say(self, level: int) -> str:
         """A dose in a sentence."""
-        return f"dose {self.doses[level - 1]:g}"
+        return f"dose {dose_text(self.doses[level - 1])}"
 
 
 def _short(decision: Decision) -> str:
-    return "to stop" if decision.action == "stop" else f"to {decision.action} (dose {decision.dose:g})"
+    where = f" ({dose_text(decision.dose)})" if decision.dose else ""
+    return f"to {decision.action}{where}"
+
+
+def dose_text(dose: float) -> str:
+    """A dose as one writes it: 3, 0.5, 1e6, 2.5e6.
+
+    Parameters
+    ----------
+    dose : float
+        Number or size of a dose.
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Examples
+    --------
+    >>> dose_text(3e5), dose_text(2.5e6), dose_text(4)
+    ('3e5', '2.5e6', '4')
+    """
+    if dose < 1e4:
+        return f"{dose:g}"
+    power = int(np.floor(np.log10(dose) + 1e-12))
+    return f"{dose / 10**power:g}e{power}"
 
 
 def dose_levels(doses: int | Iterable[float], design: str) -> tuple[float, ...]:

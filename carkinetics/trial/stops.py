@@ -61,6 +61,10 @@ class Around(Design):
         return self.design.sees_grade2(tally)
 
     @override
+    def stage(self, tally: Tally) -> str:
+        return self.design.stage(tally)
+
+    @override
     def select(self, tally: Tally) -> Decision:
         return self.design.select(tally)
 

@@ -99,6 +99,10 @@ class AcceleratedTitration(Design):
         return self.uses_grade2 and self._going_on(tally)
 
     @override
+    def stage(self, tally: Tally) -> str:
+        return "titration" if not tally.current or self._going_on(tally) else "escalation"
+
+    @override
     def select(self, tally: Tally) -> Decision:
         return self.design.select(tally)
 
@@ -107,14 +111,14 @@ class AcceleratedTitration(Design):
         if not tally.current:
             return replace(self.design.rule(tally), n=1, reason="Titration: the first patient")
         level = tally.current
-        n = tally.n[level - 1]
         if self._going_on(tally):
             counted = f", {sum(tally.grade2)} of {self.grade2_trigger} grade 2" if self.uses_grade2 else ""
             dlts = "no DLT" if self.dlt_trigger == 1 else f"{sum(tally.dlt)} of {self.dlt_trigger} DLTs"
             return self.treat(tally, level + 1, 1, f"Titration: {dlts}{counted}")
-        if n < self.cohort_size and not self._visited_above(tally):
+        more = self.cohort_size - tally.n[level - 1]
+        if max(tally.n) <= 1 and more > 0:
             why = f"{self._trigger(tally)}: {self.say(level)} is filled to {self.cohort_size}"
-            return self.treat(tally, level, self.cohort_size - n, why)
+            return self.treat(tally, level, more, why)
         return self.design.rule(tally)
 
     def _going_on(self, tally: Tally) -> bool:
@@ -123,10 +127,6 @@ class AcceleratedTitration(Design):
             self.grade2_trigger is not None and sum(tally.grade2) >= self.grade2_trigger
         )
         return not triggered and max(tally.n) <= 1 and tally.current < (self.last or len(self.doses))
-
-    def _visited_above(self, tally: Tally) -> bool:
-        """Whether the trial has come down to this dose: the design behind says how far it is filled."""
-        return any(tally.n[tally.current :])
 
     def _trigger(self, tally: Tally) -> str:
         if sum(tally.dlt) >= self.dlt_trigger:

@@ -112,7 +112,7 @@ def test_sizes_of_doses_are_what_the_decision_speaks_of():
     design = ThreePlusThree(doses=[1e5, 3e5, 1e6], variant="B")
     decision = design.decide([(1e5, 3, 0)])
     assert (decision.dose, decision.level) == (3e5, 2)
-    assert str(decision) == "escalate: treat 3 at dose 300000. 0 of 3 with a DLT at dose 100000."
+    assert str(decision) == "escalate: treat 3 at dose 3e5. 0 of 3 with a DLT at dose 1e5."
 
 
 def test_a_cohort_with_a_patient_who_left_is_completed():
