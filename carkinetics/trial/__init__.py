@@ -3,6 +3,8 @@
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.cohort import Cohort
 from carkinetics.trial.design import Decision, Design
+from carkinetics.trial.i3plus3 import I3Plus3
+from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.stops import StopAfter
 from carkinetics.trial.three_plus_three import ThreePlusThree
 from carkinetics.trial.titration import AcceleratedTitration
@@ -13,6 +15,10 @@ __all__ = [
     "Cohort",
     "Decision",
     "Design",
+    "I3Plus3",
+    "Keyboard",
+    "Mtpi",
+    "Mtpi2",
     "StopAfter",
     "ThreePlusThree",
     "boin_boundaries",
