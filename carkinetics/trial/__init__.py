@@ -2,6 +2,7 @@
 
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.cohort import Cohort
+from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
 from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
@@ -13,6 +14,8 @@ __all__ = [
     "AcceleratedTitration",
     "Boin",
     "Cohort",
+    "Crm",
+    "CrmPosterior",
     "Decision",
     "Design",
     "I3Plus3",
@@ -22,4 +25,5 @@ __all__ = [
     "StopAfter",
     "ThreePlusThree",
     "boin_boundaries",
+    "skeleton_for",
 ]

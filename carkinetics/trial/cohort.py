@@ -87,6 +87,15 @@ class Tally:
         """Everyone: with a known outcome, or waiting for it."""
         return sum(self.n) + len(self.waiting)
 
+    def treated_at(self, level: int) -> int:
+        """Everyone at a dose: with a known outcome, or waiting for it."""
+        return self.n[level - 1] + sum(1 for at, _ in self.waiting if at == level)
+
+    @property
+    def highest(self) -> int:
+        """Number of the highest dose that was given; 0 before the first patient."""
+        return max((level for level in range(1, len(self.n) + 1) if self.treated_at(level)), default=0)
+
     def at(self, level: int) -> tuple[int, int]:
         """Patients with a known outcome, and DLTs, at a dose."""
         return self.n[level - 1], self.dlt[level - 1]

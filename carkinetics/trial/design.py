@@ -10,6 +10,7 @@ from itertools import pairwise, product
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import betainc
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.trial.cohort import Cohorts, Tally, tally_of
@@ -106,6 +107,15 @@ class Design(ABC):
         raise ConfigError(
             f"{self.name} selects a dose by its own rule only; it cannot be stopped at {tally.treated}"
         )
+
+    def within(self, tally: Tally, level: int, low: float, high: float) -> float:
+        """Posterior probability that the DLT probability of a dose is between two values.
+
+        Here from the patients of that dose alone, prior Beta(1, 1); a design with a model uses it.
+        """
+        n, dlt = tally.at(level)
+        below, above = betainc(1 + dlt, 1 + n - dlt, (low, high))
+        return float(above - below)
 
     def decide(self, cohorts: Cohorts = ()) -> Decision:
         """Decide on the next cohort.

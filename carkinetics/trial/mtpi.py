@@ -1,4 +1,4 @@
-"""mTPI, mTPI-2 and keyboard: where on (0, 1) does the posterior of the DLT probability stand highest?"""
+"""mTPI, mTPI-2 and keyboard: the part of (0, 1) where the posterior of the DLT probability stands highest decides."""
 
 from __future__ import annotations
 
