@@ -1,5 +1,6 @@
 """And what next: dose-escalation designs, and trials simulated from kinetics."""
 
+from carkinetics.trial.blrm import Blrm, BlrmPrior
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.cohort import Cohort
 from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
@@ -12,6 +13,8 @@ from carkinetics.trial.titration import AcceleratedTitration
 
 __all__ = [
     "AcceleratedTitration",
+    "Blrm",
+    "BlrmPrior",
     "Boin",
     "Cohort",
     "Crm",
