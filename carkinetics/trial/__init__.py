@@ -4,9 +4,11 @@ from carkinetics.trial.blrm import Blrm, BlrmPrior
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.cohort import Cohort
 from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
+from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
+from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.stops import StopAfter
 from carkinetics.trial.three_plus_three import ThreePlusThree
 from carkinetics.trial.titration import AcceleratedTitration
@@ -17,6 +19,7 @@ __all__ = [
     "BlrmPrior",
     "Boin",
     "Cohort",
+    "Counted",
     "Crm",
     "CrmPosterior",
     "Decision",
@@ -28,5 +31,7 @@ __all__ = [
     "StopAfter",
     "ThreePlusThree",
     "boin_boundaries",
+    "cohorts_from",
+    "decision_table",
     "skeleton_for",
 ]

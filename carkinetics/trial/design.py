@@ -78,6 +78,8 @@ class Design(ABC):
     cohort_size: int
     # Whether patients still in their window speak (designs for times to an event) or must be waited for.
     uses_waiting: bool = False
+    # Days between two patients, for the clock of a trial; it changes no decision.
+    stagger_days: float = 0.0
 
     @property
     @abstractmethod

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
 from carkinetics.trial.design import Decision, Design, whole
+from carkinetics.trial.interval import Letter
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,19 @@ class Around(Design):
     def sees_grade2(self, tally: Tally) -> bool:
         """Whether the inner design does."""
         return self.design.sees_grade2(tally)
+
+    @property
+    def stagger_days(self) -> float:  # type: ignore[override]
+        """Those of the inner design."""
+        return self.design.stagger_days
+
+    def within(self, tally: Tally, level: int, low: float, high: float) -> float:
+        """The posterior probability of the inner design."""
+        return self.design.within(tally, level, low, high)
+
+    def letter_for(self, letter: Letter, n: int, dlt: int) -> Letter:
+        """What this rule makes of the inner design's letter in a decision table."""
+        return letter
 
     def select(self, tally: Tally) -> Decision:
         """The selection of the inner design."""

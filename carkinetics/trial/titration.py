@@ -79,6 +79,11 @@ class AcceleratedTitration(Design):
         return self.design.uses_waiting
 
     @property
+    def stagger_days(self) -> float:  # type: ignore[override]
+        """Those of the design behind."""
+        return self.design.stagger_days
+
+    @property
     def name(self) -> str:
         """With what goes on."""
         return f"titration, then {self.design.name}"
@@ -100,6 +105,10 @@ class AcceleratedTitration(Design):
     def select(self, tally: Tally) -> Decision:
         """The selection of the design behind."""
         return self.design.select(tally)
+
+    def within(self, tally: Tally, level: int, low: float, high: float) -> float:
+        """The posterior probability of the design behind."""
+        return self.design.within(tally, level, low, high)
 
     def rule(self, tally: Tally) -> Decision:
         """The decision for given counts."""
