@@ -1,9 +1,15 @@
 """And what next: dose-escalation designs, and trials simulated from kinetics."""
 
+from carkinetics.trial.blrm import Blrm, BlrmPrior
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.characteristics import compare_designs, operating_characteristics
 from carkinetics.trial.cohort import Cohort
+from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
+from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
+from carkinetics.trial.i3plus3 import I3Plus3
+from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
+from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.stops import StopAfter
 from carkinetics.trial.three_plus_three import ThreePlusThree
 from carkinetics.trial.titration import AcceleratedTitration
@@ -11,14 +17,26 @@ from carkinetics.trial.tree import dose_paths
 
 __all__ = [
     "AcceleratedTitration",
+    "Blrm",
+    "BlrmPrior",
     "Boin",
     "Cohort",
+    "Counted",
+    "Crm",
+    "CrmPosterior",
     "Decision",
     "Design",
+    "I3Plus3",
+    "Keyboard",
+    "Mtpi",
+    "Mtpi2",
     "StopAfter",
     "ThreePlusThree",
     "boin_boundaries",
+    "cohorts_from",
     "compare_designs",
+    "decision_table",
     "dose_paths",
     "operating_characteristics",
+    "skeleton_for",
 ]

@@ -87,6 +87,15 @@ class Tally:
         """Everyone: with a known outcome, or waiting for it."""
         return sum(self.n) + len(self.waiting)
 
+    def treated_at(self, level: int) -> int:
+        """Everyone at a dose: with a known outcome, or waiting for it."""
+        return self.n[level - 1] + sum(1 for at, _ in self.waiting if at == level)
+
+    @property
+    def highest(self) -> int:
+        """Number of the highest dose that was given; 0 before the first patient."""
+        return max((level for level in range(1, len(self.n) + 1) if self.treated_at(level)), default=0)
+
     def at(self, level: int) -> tuple[int, int]:
         """Patients with a known outcome, and DLTs, at a dose."""
         return self.n[level - 1], self.dlt[level - 1]
@@ -122,14 +131,35 @@ def tally_of(cohorts: Cohorts, doses: Sequence[float]) -> Tally:
     (0, 1, 0)
     """
     tally = Tally.empty(len(doses))
-    for number, entry in enumerate(_entries(cohorts), start=1):
-        cohort = _cohort(entry, number)
+    for number, cohort in enumerate(cohorts_as_given(cohorts), start=1):
         level = _level(cohort, doses, number)
         _refuse_counts(cohort, number)
-        tally = tally.after(level, cohort.n - cohort.pending, cohort.dlt, cohort.grade2)
+        if cohort.n:  # a cohort of patients who are all replaced leaves the trial where it stood
+            tally = tally.after(level, cohort.n - cohort.pending, cohort.dlt, cohort.grade2)
         days = cohort.follow_up or (float("nan"),) * cohort.pending
         tally = replace(tally, waiting=tally.waiting + tuple((level, float(day)) for day in days))
     return tally
+
+
+def cohorts_as_given(cohorts: Cohorts) -> list[Cohort]:
+    """Cohorts from tuples, mappings or a table, before anything is made of their doses.
+
+    Parameters
+    ----------
+    cohorts : iterable of Cohort, tuple or mapping, or DataFrame
+        In the order of treatment.
+
+    Returns
+    -------
+    list of Cohort
+        Those cohorts.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read.
+    """
+    return [_cohort(entry, number) for number, entry in enumerate(_entries(cohorts), start=1)]
 
 
 def _entries(cohorts: Cohorts) -> list[Any]:

@@ -10,6 +10,7 @@ from itertools import pairwise, product
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import betainc
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.trial.cohort import Cohorts, Tally, tally_of
@@ -79,6 +80,8 @@ class Design(ABC):
     cohort_size: int
     # Whether patients still in their window speak (designs for times to an event) or must be waited for.
     uses_waiting: bool = False
+    # Days between two patients, for the clock of a trial; it changes no decision.
+    stagger_days: float = 0.0
 
     @property
     @abstractmethod
@@ -161,6 +164,15 @@ class Design(ABC):
             ``"escalation"``, or ``"titration"`` while one patient at a time is treated.
         """
         return "escalation"
+
+    def within(self, tally: Tally, level: int, low: float, high: float) -> float:
+        """Posterior probability that the DLT probability of a dose is between two values.
+
+        Here from the patients of that dose alone, prior Beta(1, 1); a design with a model uses it.
+        """
+        n, dlt = tally.at(level)
+        below, above = betainc(1 + dlt, 1 + n - dlt, (low, high))
+        return float(above - below)
 
     def decide(self, cohorts: Cohorts = ()) -> Decision:
         """Decide on the next cohort.

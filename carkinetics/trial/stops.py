@@ -8,6 +8,7 @@ from typing import override
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
 from carkinetics.trial.design import Decision, Design, whole
+from carkinetics.trial.interval import Letter
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,19 @@ class Around(Design):
     @override
     def stage(self, tally: Tally) -> str:
         return self.design.stage(tally)
+
+    @property
+    def stagger_days(self) -> float:  # type: ignore[override]
+        """Those of the inner design."""
+        return self.design.stagger_days
+
+    @override
+    def within(self, tally: Tally, level: int, low: float, high: float) -> float:
+        return self.design.within(tally, level, low, high)
+
+    def letter_for(self, letter: Letter, n: int, dlt: int) -> Letter:
+        """What this rule makes of the inner design's letter in a decision table."""
+        return letter
 
     @override
     def select(self, tally: Tally) -> Decision:

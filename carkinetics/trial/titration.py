@@ -80,6 +80,11 @@ class AcceleratedTitration(Design):
         return self.design.uses_waiting
 
     @property
+    def stagger_days(self) -> float:  # type: ignore[override]
+        """Those of the design behind."""
+        return self.design.stagger_days
+
+    @property
     def name(self) -> str:
         """With what goes on."""
         return f"titration, then {self.design.name}"
@@ -105,6 +110,10 @@ class AcceleratedTitration(Design):
     @override
     def select(self, tally: Tally) -> Decision:
         return self.design.select(tally)
+
+    @override
+    def within(self, tally: Tally, level: int, low: float, high: float) -> float:
+        return self.design.within(tally, level, low, high)
 
     @override
     def rule(self, tally: Tally) -> Decision:
