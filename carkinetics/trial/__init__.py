@@ -9,8 +9,11 @@ from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.patients import Counted, cohorts_from
-from carkinetics.trial.stops import StopAfter
+from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
+from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
 from carkinetics.trial.three_plus_three import ThreePlusThree
+from carkinetics.trial.tite import TiteBoin, TiteCrm
+from carkinetics.trial.tite_trials import TiteTrials, tite_trials
 from carkinetics.trial.titration import AcceleratedTitration
 
 __all__ = [
@@ -24,14 +27,25 @@ __all__ = [
     "CrmPosterior",
     "Decision",
     "Design",
+    "EliminateOverdose",
     "I3Plus3",
     "Keyboard",
+    "MaxDose",
     "Mtpi",
     "Mtpi2",
+    "NoSkipping",
+    "Staggered",
     "StopAfter",
+    "StopAtDose",
+    "StopForPrecision",
     "ThreePlusThree",
+    "TiteBoin",
+    "TiteCrm",
+    "TiteTrials",
+    "WaitForWindow",
     "boin_boundaries",
     "cohorts_from",
     "decision_table",
     "skeleton_for",
+    "tite_trials",
 ]

@@ -166,7 +166,7 @@ class Crm(Design):
         known = self._posterior(tally)
         if self._too_toxic(known):
             return self._none(known)
-        given = [level for level in range(1, len(self.doses) + 1) if tally.treated_at(level)]
+        given = [level for level, count in enumerate(tally.given, start=1) if count]
         if not given:
             return self.stop(0, "No dose was given")
         level = min(given, key=lambda at: (abs(known.p[at - 1] - self.target), at))

@@ -115,8 +115,14 @@ class AcceleratedTitration(Design):
         if not tally.current:
             return replace(self.design.rule(tally), n=1, reason="Titration: the first patient")
         level = tally.current
-        n = tally.n[level - 1]
+        n = tally.given[level - 1]
         if self._going_on(tally):
+            if (
+                tally.waiting
+            ):  # a design behind that can decide with open windows does not make one patient more
+                return self.wait(
+                    tally, f"Titration: the patient at {self.say(tally.waiting[-1][0])} is in the DLT window"
+                )
             counted = f", {sum(tally.grade2)} of {self.grade2_trigger} grade 2" if self.uses_grade2 else ""
             dlts = "no DLT" if self.dlt_trigger == 1 else f"{sum(tally.dlt)} of {self.dlt_trigger} DLTs"
             return self.treat(tally, level + 1, 1, f"Titration: {dlts}{counted}")
@@ -130,11 +136,11 @@ class AcceleratedTitration(Design):
         triggered = sum(tally.dlt) >= self.dlt_trigger or (
             self.grade2_trigger is not None and sum(tally.grade2) >= self.grade2_trigger
         )
-        return not triggered and max(tally.n) <= 1 and tally.current < (self.last or len(self.doses))
+        return not triggered and max(tally.given) <= 1 and tally.current < (self.last or len(self.doses))
 
     def _visited_above(self, tally: Tally) -> bool:
         """Whether the trial has come down to this dose: the design behind says how far it is filled."""
-        return any(tally.n[tally.current :])
+        return tally.highest > tally.current
 
     def _trigger(self, tally: Tally) -> str:
         if sum(tally.dlt) >= self.dlt_trigger:
