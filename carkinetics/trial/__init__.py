@@ -10,6 +10,7 @@ from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
+from carkinetics.trial.selection import select_mtd
 from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
 from carkinetics.trial.three_plus_three import ThreePlusThree
 from carkinetics.trial.tite import TiteBoin, TiteCrm
@@ -46,6 +47,7 @@ __all__ = [
     "boin_boundaries",
     "cohorts_from",
     "decision_table",
+    "select_mtd",
     "skeleton_for",
     "tite_trials",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import log
 from typing import Literal, NamedTuple
 
@@ -139,7 +140,7 @@ def tite_trials(
 
     for trial in range(trials):
         rng = np.random.default_rng([seed, trial])
-        treated, level, duration[trial], waited[trial] = _one(design, lambda at, t, r=rng: patient(r, at, t))
+        treated, level, duration[trial], waited[trial] = _one(design, partial(patient, rng))
         selected[trial] = level
         for one in treated:
             n[trial, one.level - 1] += 1
