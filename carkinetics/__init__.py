@@ -81,6 +81,36 @@ if TYPE_CHECKING:
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
+    from carkinetics.trial import AcceleratedTitration as AcceleratedTitration
+    from carkinetics.trial import Blrm as Blrm
+    from carkinetics.trial import BlrmPrior as BlrmPrior
+    from carkinetics.trial import Boin as Boin
+    from carkinetics.trial import Cohort as Cohort
+    from carkinetics.trial import Crm as Crm
+    from carkinetics.trial import Decision as Decision
+    from carkinetics.trial import EliminateOverdose as EliminateOverdose
+    from carkinetics.trial import I3Plus3 as I3Plus3
+    from carkinetics.trial import Keyboard as Keyboard
+    from carkinetics.trial import MaxDose as MaxDose
+    from carkinetics.trial import Mtpi as Mtpi
+    from carkinetics.trial import Mtpi2 as Mtpi2
+    from carkinetics.trial import NoSkipping as NoSkipping
+    from carkinetics.trial import Staggered as Staggered
+    from carkinetics.trial import StopAfter as StopAfter
+    from carkinetics.trial import StopAtDose as StopAtDose
+    from carkinetics.trial import StopForPrecision as StopForPrecision
+    from carkinetics.trial import ThreePlusThree as ThreePlusThree
+    from carkinetics.trial import TiteBoin as TiteBoin
+    from carkinetics.trial import TiteCrm as TiteCrm
+    from carkinetics.trial import WaitForWindow as WaitForWindow
+    from carkinetics.trial import cohorts_from as cohorts_from
+    from carkinetics.trial import compare_designs as compare_designs
+    from carkinetics.trial import decision_table as decision_table
+    from carkinetics.trial import dose_paths as dose_paths
+    from carkinetics.trial import operating_characteristics as operating_characteristics
+    from carkinetics.trial import select_mtd as select_mtd
+    from carkinetics.trial import skeleton_for as skeleton_for
+    from carkinetics.trial import tite_trials as tite_trials
 
 # Public name → the module that has it, in the order of an analysis.
 _HOME = {
@@ -148,6 +178,36 @@ _HOME = {
     "proportions": "response",
     "sample_size_for_proportionality": "response",
     "survival_table": "response",
+    "ThreePlusThree": "trial",
+    "AcceleratedTitration": "trial",
+    "Boin": "trial",
+    "Mtpi": "trial",
+    "Mtpi2": "trial",
+    "Keyboard": "trial",
+    "I3Plus3": "trial",
+    "Crm": "trial",
+    "skeleton_for": "trial",
+    "Blrm": "trial",
+    "BlrmPrior": "trial",
+    "TiteBoin": "trial",
+    "TiteCrm": "trial",
+    "StopAfter": "trial",
+    "StopAtDose": "trial",
+    "StopForPrecision": "trial",
+    "EliminateOverdose": "trial",
+    "NoSkipping": "trial",
+    "MaxDose": "trial",
+    "Staggered": "trial",
+    "WaitForWindow": "trial",
+    "Cohort": "trial",
+    "Decision": "trial",
+    "cohorts_from": "trial",
+    "decision_table": "trial",
+    "dose_paths": "trial",
+    "operating_characteristics": "trial",
+    "compare_designs": "trial",
+    "tite_trials": "trial",
+    "select_mtd": "trial",
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",

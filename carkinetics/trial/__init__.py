@@ -2,8 +2,9 @@
 
 from carkinetics.trial.blrm import Blrm, BlrmPrior
 from carkinetics.trial.boin import Boin, boin_boundaries
+from carkinetics.trial.characteristics import compare_designs, operating_characteristics
 from carkinetics.trial.cohort import Cohort
-from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
+from carkinetics.trial.crm import Crm, CrmPosterior
 from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
@@ -11,11 +12,13 @@ from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
 from carkinetics.trial.selection import select_mtd
+from carkinetics.trial.skeleton import skeleton_for
 from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
 from carkinetics.trial.three_plus_three import ThreePlusThree
 from carkinetics.trial.tite import TiteBoin, TiteCrm
 from carkinetics.trial.tite_trials import TiteTrials, tite_trials
 from carkinetics.trial.titration import AcceleratedTitration
+from carkinetics.trial.tree import dose_paths
 
 __all__ = [
     "AcceleratedTitration",
@@ -46,7 +49,10 @@ __all__ = [
     "WaitForWindow",
     "boin_boundaries",
     "cohorts_from",
+    "compare_designs",
     "decision_table",
+    "dose_paths",
+    "operating_characteristics",
     "select_mtd",
     "skeleton_for",
     "tite_trials",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import log
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 import pandas as pd
@@ -199,8 +199,8 @@ class Blrm(Design):
         table.attrs = {"target": self.intervals, "overdose": f"eligible where P(over) < {self.overdose:g}"}
         return table
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         if not tally.current:
             return self.treat(tally, self.start, self.cohort_size, "The first cohort")
         under, over = _beyond(self, tally.n, tally.dlt)
@@ -220,8 +220,8 @@ class Blrm(Design):
             )
         return self.treat(tally, to, self.cohort_size, why)
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The eligible dose with the highest probability of the target, of those with enough patients."""
         under, over = _beyond(self, tally.n, tally.dlt)
         if all(over >= self.overdose):
             return self._none(over)
@@ -231,8 +231,8 @@ class Blrm(Design):
         level = min(enough, key=lambda at: (-(1 - under[at - 1] - over[at - 1]), at))
         return self.stop(level, self._say(level, under, over))
 
+    @override
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
-        """Posterior probability that the DLT probability of a dose is between two values."""
         weights = self._grid.posterior(tally.n, tally.dlt)
         below, above = self._grid.below(weights, (low, high), (level - 1,))
         return float((above - below)[0])

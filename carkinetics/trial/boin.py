@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, override
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.design import probabilities
@@ -115,8 +115,8 @@ class Boin(IntervalDesign):
         """Observed DLT rates at or below which to escalate, and at or above which to de-escalate."""
         return boin_boundaries(self.target, low=self.low, high=self.high)
 
+    @override
     def letter(self, n: int, dlt: int) -> Letter:
-        """``"E"``, ``"S"``, ``"D"`` or ``"DU"`` for counts at one dose."""
         if n >= 3 and overdose_probability(n, dlt, self.target) > self.cutoff:
             return "DU"
         rate, (up, down) = dlt / n, self.boundaries

@@ -59,11 +59,11 @@ class Decision:
     def __str__(self) -> str:
         """The decision as one would say it."""
         if self.action == "stop":
-            what = f"stop; MTD {self.mtd:g}" if self.mtd else "stop; no dose is selected"
-        elif self.action == "wait":
+            what = f"stop; MTD {dose_text(self.mtd)}" if self.mtd else "stop; no dose is selected"
+        elif self.action == "wait" or self.dose is None:
             what = "wait: treat nobody until more is known"
         else:
-            what = f"{self.action}: treat {self.n} at dose {self.dose:g}"
+            what = f"{self.action}: treat {self.n} at dose {dose_text(self.dose)}"
         return " ".join([f"{what}. {self.reason}.", *self.notes])
 
 
@@ -92,10 +92,32 @@ class Design(ABC):
 
     @abstractmethod
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
+        """The decision for given counts.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts of patients whose outcome is known, unless the design uses those who are waiting.
+
+        Returns
+        -------
+        Decision
+            What to do next, and why.
+        """
 
     def sees_grade2(self, tally: Tally) -> bool:
-        """Whether grade 2 of the patients to come can matter."""
+        """Whether grade 2 of the patients to come can matter.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts so far.
+
+        Returns
+        -------
+        bool
+            Whether it can.
+        """
         return False
 
     @property
@@ -109,10 +131,41 @@ class Design(ABC):
         return False
 
     def select(self, tally: Tally) -> Decision:
-        """The end of a trial that is stopped from outside: the dose that would be selected."""
+        """The end of a trial that is stopped from outside: the dose that would be selected.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts at the end.
+
+        Returns
+        -------
+        Decision
+            A stop.
+
+        Raises
+        ------
+        ConfigError
+            If the design selects by its own rule only.
+        """
         raise ConfigError(
             f"{self.name} selects a dose by its own rule only; it cannot be stopped at {tally.treated}"
         )
+
+    def stage(self, tally: Tally) -> str:
+        """Which part of the design decides.
+
+        Parameters
+        ----------
+        tally : Tally
+            Counts so far.
+
+        Returns
+        -------
+        str
+            ``"escalation"``, or ``"titration"`` while one patient at a time is treated.
+        """
+        return "escalation"
 
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
         """Posterior probability that the DLT probability of a dose is between two values.
@@ -157,7 +210,7 @@ class Design(ABC):
                 Tally(n, tuple(np.add(tally.dlt, more).tolist()), tally.grade2, tally.current)
             )
             found[decision.action, decision.level, decision.n, decision.mtd_level] = decision
-        who = ", ".join(f"{count} at dose {self.doses[i]:g}" for i, count in enumerate(waiting) if count)
+        who = ", ".join(f"{count} at {self.say(i + 1)}" for i, count in enumerate(waiting) if count)
         if len(found) > 1:
             could = ", or ".join(dict.fromkeys(_short(decision) for decision in found.values()))
             raise DataError(
@@ -186,11 +239,36 @@ class Design(ABC):
 
     def say(self, level: int) -> str:
         """A dose in a sentence."""
-        return f"dose {self.doses[level - 1]:g}"
+        return f"dose {dose_text(self.doses[level - 1])}"
 
 
 def _short(decision: Decision) -> str:
-    return "to stop" if decision.action == "stop" else f"to {decision.action} (dose {decision.dose:g})"
+    where = f" ({dose_text(decision.dose)})" if decision.dose else ""
+    return f"to {decision.action}{where}"
+
+
+def dose_text(dose: float) -> str:
+    """A dose as one writes it: 3, 0.5, 1e6, 2.5e6.
+
+    Parameters
+    ----------
+    dose : float
+        Number or size of a dose.
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Examples
+    --------
+    >>> dose_text(3e5), dose_text(2.5e6), dose_text(4)
+    ('3e5', '2.5e6', '4')
+    """
+    if dose < 1e4:
+        return f"{dose:g}"
+    power = int(np.floor(np.log10(dose) + 1e-12))
+    return f"{dose / 10**power:g}e{power}"
 
 
 def dose_levels(doses: int | Iterable[float], design: str) -> tuple[float, ...]:

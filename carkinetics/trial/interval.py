@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, override
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -52,14 +52,25 @@ class IntervalDesign(Design):
 
     @abstractmethod
     def letter(self, n: int, dlt: int) -> Letter:
-        """``"E"``, ``"S"``, ``"D"`` or ``"DU"`` for counts at one dose."""
+        """What the counts at one dose say.
+
+        Parameters
+        ----------
+        n, dlt : int
+            Patients, above 0, and DLTs at the dose.
+
+        Returns
+        -------
+        str
+            ``"E"`` escalate, ``"S"`` stay, ``"D"`` de-escalate, ``"DU"`` de-escalate and drop the dose.
+        """
 
     def letter_at(self, tally: Tally, level: int) -> Letter:
         """The letter of a dose of this trial."""
         return self.letter(*tally.at(level))
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         level = tally.current
         if not level:
             return self.treat(tally, self.start, self.cohort_size, "The first cohort")
@@ -84,8 +95,8 @@ class IntervalDesign(Design):
                 return level
         return len(self.doses) + 1
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The dose whose isotonic DLT rate is closest to the target."""
         dropped = self.dropped(tally)
         closed = tuple(range(dropped, len(self.doses) + 1))
         level, rates = closest_isotonic(tally.n[: dropped - 1], tally.dlt[: dropped - 1], self.target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, override
 
 import numpy as np
 
@@ -57,16 +57,16 @@ class EliminateOverdose(Around):
             raise ConfigError(f"EliminateOverdose: target is {self.target:g}; expected above 0 and below 1")
         whole(self.least, "least", "EliminateOverdose")
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         return self._without_overdoses(self.design.rule(tally), tally)
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The selection of the inner design, of the doses that were not dropped."""
         return self._without_overdoses(self.design.select(tally), tally)
 
+    @override
     def letter_for(self, letter: Letter, n: int, dlt: int) -> Letter:
-        """``"DU"`` where the dose is dropped."""
         return "DU" if self._too_toxic(n, dlt) else letter
 
     def _too_toxic(self, n: int, dlt: int) -> bool:
@@ -95,8 +95,8 @@ class NoSkipping(Around):
         The inner design.
     """
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         decision = self.design.rule(tally)
         if not tally.highest or decision.action == "stop":
             return decision
@@ -126,12 +126,12 @@ class MaxDose(Around):
         super().__post_init__()
         whole(self.level, "level", "MaxDose", most=len(self.doses))
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         return self.at_most(self.design.rule(tally), tally, self.level, f"{self.say(self.level)} is the cap")
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The selection of the inner design, up to the cap."""
         return self.at_most(
             self.design.select(tally), tally, self.level, f"{self.say(self.level)} is the cap"
         )
@@ -193,8 +193,8 @@ class WaitForWindow(Around):
                 f"WaitForWindow: instead is {self.instead!r}{did_you_mean(str(self.instead), ('wait', 'stay'))}"
             )
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         decision = self.design.rule(tally)
         if decision.action != "escalate" or not tally.waiting:
             return decision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, override
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
@@ -57,17 +57,21 @@ class Around(Design):
         """Whether the inner design does."""
         return self.design.uses_grade2
 
+    @override
     def sees_grade2(self, tally: Tally) -> bool:
-        """Whether the inner design does."""
         return self.design.sees_grade2(tally)
+
+    @override
+    def stage(self, tally: Tally) -> str:
+        return self.design.stage(tally)
 
     @property
     def stagger_days(self) -> float:  # type: ignore[override]
         """Those of the inner design."""
         return self.design.stagger_days
 
+    @override
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
-        """The posterior probability of the inner design."""
         return self.design.within(tally, level, low, high)
 
     def letter_for(self, letter: Letter, n: int, dlt: int) -> Letter:
@@ -100,12 +104,12 @@ class Around(Design):
             notes=decision.notes,
         )
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The selection of the inner design."""
         return self.design.select(tally)
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision of the inner design."""
         return self.design.rule(tally)
 
 
@@ -143,8 +147,8 @@ class StopAfter(Around):
         """Always."""
         return True
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         decision = self.design.rule(tally)
         left = self.n - tally.treated
         if decision.action == "stop":
@@ -191,8 +195,8 @@ class StopAtDose(Around):
         """Always: there are only so many doses to fill."""
         return True
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         decision = self.design.rule(tally)
         if decision.action in ("stop", "wait") or tally.given[decision.level - 1] < self.n:
             return decision
@@ -245,8 +249,8 @@ class StopForPrecision(Around):
         probabilities(self.probability, "probability", "StopForPrecision")
         whole(self.least, "least", "StopForPrecision")
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         decision = self.design.rule(tally)
         if decision.action in ("stop", "wait") or tally.n[decision.level - 1] < self.least:
             return decision

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, override
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
@@ -77,8 +77,8 @@ class ThreePlusThree(Design):
         """Every path ends with a dose that failed or with the top dose."""
         return True
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         level = tally.current
         if not level:
             return self.treat(tally, self.start, 3, "The first cohort")
@@ -86,13 +86,14 @@ class ThreePlusThree(Design):
         if self._failed(tally, level):
             return self._after_failure(tally)
         so_far = f"{dlt} of {n} with a DLT at {self.say(level)}"
-        if n < 3 or (n < 6 and dlt == 1):
-            return self.treat(tally, level, (3 if n < 3 else 6) - n, so_far)
-        if 3 < n < 6:
+        below_a_failure = level < len(self.doses) and self._failed(tally, level + 1)
+        if n < 3 and not (below_a_failure and self.variant != "A"):
+            return self.treat(tally, level, 3 - n, so_far)
+        if n < 6 and (n > 3 or dlt == 1):
             return self.treat(tally, level, 6 - n, so_far)
         if level == len(self.doses):
             return self._at_the_end(tally, level, f"{so_far}, the top dose", fill=self.variant == "C")
-        if self._failed(tally, level + 1):
+        if below_a_failure:
             return self._at_the_end(
                 tally, level, f"{so_far}; the next dose has failed", fill=self.variant != "A"
             )
@@ -118,14 +119,7 @@ class ThreePlusThree(Design):
         """Select the dose, after filling it to 6 where the variant wants that."""
         n, dlt = tally.at(level)
         if fill and n < 6:
-            # Three first: a dose with one patient from a titration can fail before six are treated.
-            return self.treat(
-                tally,
-                level,
-                (3 if n < 3 else 6) - n,
-                f"{why}; {self.say(level)} is filled to 6",
-                closed=closed,
-            )
+            return self.treat(tally, level, 6 - n, f"{why}; {self.say(level)} is filled to 6", closed=closed)
         notes = () if n >= 3 else (f"Only {n} patient{'s' * (n != 1)} had this dose.",)
         if n < 6 and not fill:
             why = f"{why}; {dlt} of {n} at {self.say(level)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isnan
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 
@@ -128,13 +128,13 @@ class TiteCrm(Crm):
         """With its model and target."""
         return f"TITE-{super().name}"
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The dose closest to the target, of those that were given, once all windows have ended."""
         tally = known_by_now(tally, self.window)
         return _until_all_is_known(self, tally) if tally.waiting else super().select(tally)
 
+    @override
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
-        """Posterior probability that the DLT probability of a dose is between two values."""
         return super().within(known_by_now(tally, self.window), level, low, high)
 
     def _posterior(self, tally: Tally) -> CrmPosterior:
@@ -209,8 +209,8 @@ class TiteBoin(Boin):
         """With its target."""
         return f"TITE-{super().name}"
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         tally = known_by_now(tally, self.window)
         level = tally.current
         if level and level < self.dropped(tally):
@@ -220,8 +220,8 @@ class TiteBoin(Boin):
                 return self.wait(tally, why)
         return super().rule(tally)
 
+    @override
     def letter_at(self, tally: Tally, level: int) -> Letter:
-        """The letter of a dose, with what is expected of those in the window."""
         n, (known, dlt) = tally.given[level - 1], tally.at(level)
         letter, pending = self.letter(n, dlt), n - known
         if not pending or letter in ("D", "DU"):  # those in the window can only raise the rate
@@ -233,11 +233,11 @@ class TiteBoin(Boin):
             return "E" if rate <= self.boundaries.escalate else "S"
         return "D" if rate >= self.boundaries.deescalate else "S"
 
+    @override
     def dropped(self, tally: Tally) -> int:
-        """Number of the lowest dose that was dropped for its DLTs; one more than there are if none was."""
         return super().dropped(Tally(tally.given, tally.dlt, tally.grade2, tally.current))
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The dose whose isotonic DLT rate is closest to the target, once all windows have ended."""
         tally = known_by_now(tally, self.window)
         return _until_all_is_known(self, tally) if tally.waiting else super().select(tally)

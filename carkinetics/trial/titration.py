@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import override
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
@@ -98,37 +99,41 @@ class AcceleratedTitration(Design):
         """Whether grade 2 is a trigger."""
         return self.grade2_trigger is not None
 
+    @override
     def sees_grade2(self, tally: Tally) -> bool:
-        """Only while the titration goes on."""
         return self.uses_grade2 and self._going_on(tally)
 
+    @override
+    def stage(self, tally: Tally) -> str:
+        return "titration" if not tally.current or self._going_on(tally) else "escalation"
+
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The selection of the design behind."""
         return self.design.select(tally)
 
+    @override
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
-        """The posterior probability of the design behind."""
         return self.design.within(tally, level, low, high)
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         if not tally.current:
             return replace(self.design.rule(tally), n=1, reason="Titration: the first patient")
         level = tally.current
-        n = tally.given[level - 1]
         if self._going_on(tally):
             if (
                 tally.waiting
-            ):  # a design behind that can decide with open windows does not make one patient more
+            ):  # one patient is not enough to go up on before its window ends, whatever is behind
                 return self.wait(
                     tally, f"Titration: the patient at {self.say(tally.waiting[-1][0])} is in the DLT window"
                 )
             counted = f", {sum(tally.grade2)} of {self.grade2_trigger} grade 2" if self.uses_grade2 else ""
             dlts = "no DLT" if self.dlt_trigger == 1 else f"{sum(tally.dlt)} of {self.dlt_trigger} DLTs"
             return self.treat(tally, level + 1, 1, f"Titration: {dlts}{counted}")
-        if n < self.cohort_size and not self._visited_above(tally):
+        more = self.cohort_size - tally.given[level - 1]
+        if max(tally.given) <= 1 and more > 0:
             why = f"{self._trigger(tally)}: {self.say(level)} is filled to {self.cohort_size}"
-            return self.treat(tally, level, self.cohort_size - n, why)
+            return self.treat(tally, level, more, why)
         return self.design.rule(tally)
 
     def _going_on(self, tally: Tally) -> bool:
@@ -137,10 +142,6 @@ class AcceleratedTitration(Design):
             self.grade2_trigger is not None and sum(tally.grade2) >= self.grade2_trigger
         )
         return not triggered and max(tally.given) <= 1 and tally.current < (self.last or len(self.doses))
-
-    def _visited_above(self, tally: Tally) -> bool:
-        """Whether the trial has come down to this dose: the design behind says how far it is filled."""
-        return tally.highest > tally.current
 
     def _trigger(self, tally: Tally) -> str:
         if sum(tally.dlt) >= self.dlt_trigger:
