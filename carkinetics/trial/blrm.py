@@ -96,6 +96,9 @@ class Blrm(Design):
     and log alpha; along log alpha the limits of the intervals are met exactly, by cubic interpolation of the distribution
     function.
 
+    A vague prior is a decision too: with the default and the reference within the doses, one DLT among the first three
+    patients at the lowest dose ends the trial. `probabilities` and `dose_paths` show such things before a trial does.
+
     References
     ----------
     .. [1] Neuenschwander B, Branson M, Gsponer T. Critical aspects of the Bayesian approach to phase I cancer trials.
@@ -213,11 +216,9 @@ class Blrm(Design):
         why = self._say(to, under, over)
         best = min(eligible, key=lambda at: (-(1 - under[at - 1] - over[at - 1]), at))
         if best > self._ceiling(tally):
-            why += (
-                f"; {self.say(best)} is eligible and skips one"
-                if self.no_skip
-                else f"; {self.say(best)} is a larger step"
-            )
+            skips = self.no_skip and best > tally.highest + 1
+            held = "skips one" if skips else f"is more than {self.max_ratio:g} times the highest dose given"
+            why += f"; {self.say(best)} is eligible and {held}"
         return self.treat(tally, to, self.cohort_size, why)
 
     @override
@@ -239,7 +240,9 @@ class Blrm(Design):
 
     def _ceiling(self, tally: Tally) -> int:
         """Number of the highest dose that may be given next."""
-        highest = max(tally.highest, 1)
+        if not tally.highest:  # all of the first cohort are replaced
+            return self.start
+        highest = tally.highest
         ceiling = highest + 1 if self.no_skip else len(self.doses)
         if self.max_ratio is not None:
             most = self.max_ratio * self.doses[highest - 1] * (1 + 1e-9)

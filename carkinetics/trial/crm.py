@@ -153,7 +153,9 @@ class Crm(Design):
         known = self._posterior(tally)
         if self._too_toxic(known):
             return self._none(known)
-        to = min(known.closest, tally.highest + 1) if self.no_skip else known.closest
+        # Where all of the first cohort are replaced, the trial is where it began.
+        ceiling = tally.highest + 1 if tally.highest else self.start
+        to = min(known.closest, ceiling) if self.no_skip else known.closest
         why = f"Closest to {self.target:g} is {self.say(known.closest)} ({known.p[known.closest - 1]:.2f})"
         if to != known.closest:
             why += f"; no dose is skipped: {self.say(to)} ({known.p[to - 1]:.2f})"

@@ -78,6 +78,9 @@ class IntervalDesign(Design):
         closed = tuple(range(dropped, len(self.doses) + 1))
         if dropped == 1:
             return self.stop(0, f"The lowest dose is too toxic: {_share(tally, 1)}", closed=closed)
+        if not tally.given[level - 1]:
+            why = f"Nobody at {self.say(level)} has an outcome, all are replaced"
+            return self.treat(tally, min(level, dropped - 1), self.cohort_size, why, closed=closed)
         letter = self.letter_at(tally, level)
         said = f"{_share(tally, level)} at {self.say(level)}: {WORDS[letter]}"
         wanted = level + (1 if letter == "E" else 0 if letter == "S" else -1)

@@ -66,6 +66,11 @@ class Around(Design):
         return self.design.stage(tally)
 
     @property
+    def target(self) -> float:
+        """That of the inner design; it has none if that has none."""
+        return float(self.design.target)  # type: ignore[attr-defined]
+
+    @property
     def stagger_days(self) -> float:  # type: ignore[override]
         """Those of the inner design."""
         return self.design.stagger_days

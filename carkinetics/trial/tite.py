@@ -213,7 +213,7 @@ class TiteBoin(Boin):
     def rule(self, tally: Tally) -> Decision:
         tally = known_by_now(tally, self.window)
         level = tally.current
-        if level and level < self.dropped(tally):
+        if level and tally.given[level - 1] and level < self.dropped(tally):
             n, (known, dlt) = tally.given[level - 1], tally.at(level)
             if dlt / n < self.boundaries.deescalate and (n - known) / n > self.max_pending:
                 why = f"{n - known} of {n} at {self.say(level)} are in their window, more than a share of {self.max_pending:g}"

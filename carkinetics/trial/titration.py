@@ -80,6 +80,11 @@ class AcceleratedTitration(Design):
         return self.design.uses_waiting
 
     @property
+    def target(self) -> float:
+        """That of the design behind; it has none if that has none."""
+        return float(self.design.target)  # type: ignore[attr-defined]
+
+    @property
     def stagger_days(self) -> float:  # type: ignore[override]
         """Those of the design behind."""
         return self.design.stagger_days

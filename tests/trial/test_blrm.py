@@ -161,7 +161,7 @@ def test_steps_that_are_held_back_are_said():
     assert "dose 2 is eligible and skips one" in held.reason
     ratio = Blrm(SIZES, reference=1.0, prior=BlrmPrior((-3.0, 0.0), (1.0, 0.5)), max_ratio=2.0, no_skip=False)
     assert ratio.decide([(0.1, 3, 0)]).level == 1
-    assert "larger step" in ratio.decide([(0.1, 3, 0)]).reason
+    assert "dose 2 is eligible and is more than 2 times" in ratio.decide([(0.1, 3, 0)]).reason
 
 
 def test_a_dose_needs_its_patients_to_be_selected():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carkinetics.errors import ConfigError
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.trial import (
     Blrm,
     Boin,
@@ -20,6 +20,7 @@ from carkinetics.trial import (
     StopAfter,
     StopAtDose,
     StopForPrecision,
+    TiteBoin,
     TiteCrm,
     WaitForWindow,
     decision_table,
@@ -180,3 +181,35 @@ def test_decision_tables_see_the_drop_rule():
 def test_what_makes_no_sense_is_refused(make: Any, words: str):
     with pytest.raises(ConfigError, match=words):
         make()
+
+
+DESIGNS = [
+    Boin(4, target=0.30, start=2),
+    TiteBoin(4, target=0.30, start=2),
+    Crm(4, [0.1, 0.2, 0.3, 0.4], 0.30, start=2),
+    Blrm(SIZES, reference=10.0, start=2, max_ratio=4.0),
+]
+
+
+@pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
+def test_a_dose_whose_patients_are_all_replaced_is_given_again_or_a_lower_one(design: Any):
+    nobody = Tally((0,) * 4, (0,) * 4, (0,) * 4, 2)
+    assert design.rule(nobody).action in ("stay", "de-escalate")
+    below = Tally((3, 0, 0, 0), (0,) * 4, (0,) * 4, 2)
+    assert design.rule(below).level == 2
+    toxic = Tally((6, 0, 0, 0), (5, 0, 0, 0), (0,) * 4, 2)
+    assert design.rule(toxic).mtd_level == 0
+
+
+@pytest.mark.parametrize("design", [BOLD, Blrm(SIZES, reference=10.0)], ids=lambda design: design.name)
+def test_a_model_without_time_waits_for_windows_that_matter(design: Any):
+    first = design.doses[0]
+    with pytest.raises(DataError, match="still in their DLT window"):
+        design.decide([(first, 3, 0), Cohort(design.doses[1], 3, 0, pending=2)])
+    decided = design.decide([Cohort(first, 6, 5, pending=1)])
+    assert "whatever their outcomes" in decided.notes[-1]
+
+
+def test_a_vague_prior_ends_a_trial_at_one_dlt_of_three_as_the_notes_say():
+    assert Blrm(SIZES, reference=1.0).decide([(0.1, 3, 1)]).action == "stop"
+    assert Blrm(SIZES, reference=1.0).decide([(0.1, 3, 0)]).action == "escalate"
