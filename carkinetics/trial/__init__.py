@@ -8,10 +8,16 @@ from carkinetics.trial.crm import Crm, CrmPosterior
 from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
+from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.patients import Counted, cohorts_from
+from carkinetics.trial.plan import Conduct, TrialPlan, Visits
+from carkinetics.trial.plan_file import design_from, load_trial, trials
+from carkinetics.trial.population import Covariate, Population
+from carkinetics.trial.power import dose_truth, power_table
 from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
 from carkinetics.trial.selection import select_mtd
+from carkinetics.trial.simulated import SimulatedTrial, TrialCharacteristics, simulate_trial, simulate_trials
 from carkinetics.trial.skeleton import skeleton_for
 from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
 from carkinetics.trial.three_plus_three import ThreePlusThree
@@ -22,22 +28,29 @@ from carkinetics.trial.tree import dose_paths
 
 __all__ = [
     "AcceleratedTitration",
+    "Antibodies",
     "Blrm",
     "BlrmPrior",
     "Boin",
     "Cohort",
+    "Conduct",
     "Counted",
+    "Covariate",
     "Crm",
     "CrmPosterior",
+    "Cytokine",
     "Decision",
     "Design",
     "EliminateOverdose",
     "I3Plus3",
     "Keyboard",
+    "Links",
     "MaxDose",
     "Mtpi",
     "Mtpi2",
     "NoSkipping",
+    "Population",
+    "SimulatedTrial",
     "Staggered",
     "StopAfter",
     "StopAtDose",
@@ -46,14 +59,26 @@ __all__ = [
     "TiteBoin",
     "TiteCrm",
     "TiteTrials",
+    "Toxicity",
+    "TrialCharacteristics",
+    "TrialPlan",
+    "Tumour",
+    "Visits",
     "WaitForWindow",
     "boin_boundaries",
     "cohorts_from",
     "compare_designs",
     "decision_table",
+    "design_from",
     "dose_paths",
+    "dose_truth",
+    "load_trial",
     "operating_characteristics",
+    "power_table",
     "select_mtd",
+    "simulate_trial",
+    "simulate_trials",
     "skeleton_for",
     "tite_trials",
+    "trials",
 ]

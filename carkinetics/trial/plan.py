@@ -159,6 +159,8 @@ class TrialPlan:
             )
         if isinstance(self.population, (Model, Fit)):
             object.__setattr__(self, "population", Population(self.population))
+        if not isinstance(self.population, Population):
+            raise ConfigError(f"population is {self.population!r}; expected a Model, a Fit or a Population")
         whole(self.n, "n", "trial plan")
         if self.design.doses == tuple(range(1, len(self.design.doses) + 1)):
             raise ConfigError(

@@ -75,7 +75,18 @@ class Covariate:
             raise ConfigError(f"covariate: share is {self.share:g}; expected 0 to 1")
 
     def values(self, uniform: Floats) -> NDArray[Any]:
-        """One value for each number between 0 and 1."""
+        """One value for each number between 0 and 1.
+
+        Parameters
+        ----------
+        uniform : ndarray
+            Those numbers.
+
+        Returns
+        -------
+        ndarray
+            Values of the same shape: the covariate's quantiles.
+        """
         if self.kind == "choice":
             edges = np.cumsum(list(self.shares.values()))
             return np.array(list(self.shares), dtype=object)[
@@ -173,7 +184,8 @@ class Population:
     @property
     def depends_on_dose(self) -> bool:
         """Whether the dose moves anything."""
-        return bool(self.model.infused) or any("dose" in text for _, text, _, _ in self.texts)
+        read = any(entry.column == "dose" for entry in self.model.inputs.values())
+        return bool(self.model.infused) or read or any("dose" in text for _, text, _, _ in self.texts)
 
     @cached_property
     def draws(self) -> Draws | None:
@@ -181,16 +193,38 @@ class Population:
         return take_draws(self.kinetics, None, 0) if isinstance(self.kinetics, Fit) else None
 
     def draw_for(self, rng: np.random.Generator) -> int:
-        """Which posterior draw is the population of a trial; 0 for a model."""
+        """Which posterior draw is the population of a trial.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Of the trial.
+
+        Returns
+        -------
+        int
+            Its position; 0 for a model.
+        """
         return 0 if self.draws is None else int(rng.integers(len(next(iter(self.draws.typical.values())))))
 
     def parameters(
         self, frame: pd.DataFrame, luck: Mapping[str, Floats], draw: NDArray[np.intp]
     ) -> dict[str, Floats]:
-        """Parameters of patients, natural scale.
+        """Parameters of patients.
 
-        ``frame`` has their covariates and ``dose``; ``luck`` their standard normals ``eta_NAME`` and the uniform ``member``;
-        ``draw`` says which posterior draw is the population that each comes from.
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Their covariates and ``dose``.
+        luck : mapping of str to ndarray, shape (n_patients,)
+            Standard normals ``eta_NAME`` and the uniform ``member``.
+        draw : ndarray of int, shape (n_patients,)
+            The posterior draw that is the population each comes from.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n_patients,)
+            Every parameter and input of the model, natural scale.
         """
         n, model, draws = len(frame), self.model, self.draws
         centre, omega = self._centre(n, draw)
@@ -210,7 +244,10 @@ class Population:
         values = {
             name: np.asarray(model.parameters[name].from_free(x), dtype=float) for name, x in free.items()
         }
-        return values | {name: np.full(n, float(entry.default)) for name, entry in model.inputs.items()}
+        for name, entry in model.inputs.items():
+            read = entry.column in frame  # "" is no column
+            values[name] = frame[entry.column].to_numpy(float) if read else np.full(n, float(entry.default))
+        return values
 
     def _centre(self, n: int, draw: NDArray[np.intp]) -> tuple[dict[str, Floats], dict[str, Any]]:
         """Typical values and between-subject standard deviations, one per patient."""
@@ -234,14 +271,38 @@ class Population:
         return etas
 
     def sigmas(self, draw: NDArray[np.intp]) -> dict[str, Any]:
-        """Residual standard deviations of the CAR-T level, one per patient or for all."""
+        """Residual standard deviations of the CAR-T level.
+
+        Parameters
+        ----------
+        draw : ndarray of int, shape (n_patients,)
+            As in `parameters`.
+
+        Returns
+        -------
+        dict of str to float or ndarray, shape (n_patients, 1)
+            By the names of the error model.
+        """
         error = residual_error(self.model.error)
         if self.draws is None or self.sigma is not None:
             return dict.fromkeys(error.parameters, self.model.residual if self.sigma is None else self.sigma)
         return {name: self.draws.sigmas[name][draw][:, None] for name in error.parameters}
 
     def exposures(self, values: Mapping[str, Floats], dose: Floats) -> dict[str, Floats]:
-        """Cmax, Tmax and AUC0-28 of the true curve, one per patient."""
+        """Exposure of the true curve.
+
+        Parameters
+        ----------
+        values : mapping of str to ndarray, shape (n_patients,)
+            From `parameters`.
+        dose : ndarray, shape (n_patients,)
+            Dose of each.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n_patients,)
+            ``cmax``, ``tmax`` (days) and ``auc_0_28``.
+        """
 
         def one(own: dict[str, Floats], course: Course) -> tuple[Floats, ...]:
             return *peak(self.model, own, course), areas(self.model, own, [28.0], course=course)[0]
@@ -249,7 +310,22 @@ class Population:
         return dict(zip(("cmax", "tmax", "auc_0_28"), self._by_dose(values, dose, one), strict=True))
 
     def levels(self, days: Floats, values: Mapping[str, Floats], dose: Floats) -> Floats:
-        """True level, shape of ``days``: (n_patients, n_days)."""
+        """True level.
+
+        Parameters
+        ----------
+        days : ndarray, shape (n_patients, n_days)
+            When.
+        values : mapping of str to ndarray, shape (n_patients,)
+            From `parameters`.
+        dose : ndarray, shape (n_patients,)
+            Dose of each.
+
+        Returns
+        -------
+        ndarray, shape (n_patients, n_days)
+            In the unit of the model; 0 before the infusion.
+        """
 
         def one(own: dict[str, Floats], course: Course, day: Floats) -> tuple[Floats]:
             columns = {name: value[:, None] for name, value in own.items()}

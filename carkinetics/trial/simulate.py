@@ -140,10 +140,12 @@ def actual_days(visits: Visits, end: Floats, rng: np.random.Generator) -> Floats
     planned = np.array(visits.days, dtype=float)
     shape = (len(end), len(planned))
     drift = np.where(planned > 28, 3.0, np.where(planned > 7, 0.6, 0.15)) * rng.standard_normal(shape)
-    happened = (rng.random(shape) > visits.missed) & (planned <= end[:, None])
     moved = np.round(np.maximum(planned + drift, 0.2), 2) if visits.drift else planned
-    days = np.where(planned > 0, np.minimum(moved, end[:, None]), planned)
-    return np.where(happened, np.sort(days, axis=1), np.nan)
+    days = np.sort(np.where(planned > 0, moved, planned), axis=1)
+    # Two visits on the same hundredth of a day are one.
+    again = np.diff(days, axis=1, prepend=-np.inf) == 0
+    happened = (rng.random(shape) > visits.missed) & (days <= end[:, None]) & ~again
+    return np.where(happened, days, np.nan)
 
 
 def simulate_block(plan: TrialPlan, seed: int, trials: NDArray[np.intp]) -> Block:

@@ -99,6 +99,17 @@ class ThreePlusThree(Design):
             )
         return self.treat(tally, level + 1, self._up_to_three(tally, level + 1), so_far)
 
+    @override
+    def select(self, tally: Tally) -> Decision:
+        # The highest dose that has passed so far.
+        note = f"The trial was stopped before {self.name} had ended."
+        for level in range(len(self.doses), 0, -1):
+            n, dlt = tally.at(level)
+            if n >= 3 and not self._failed(tally, level) and (dlt == 0 or 6 * dlt <= n):
+                few = ("The dose has fewer than 6 patients.",) if n < 6 and self.variant != "A" else ()
+                return self.stop(level, f"{dlt} of {n} with a DLT at {self.say(level)}", notes=(note, *few))
+        return self.stop(0, "No dose has passed so far", notes=(note,))
+
     def _up_to_three(self, tally: Tally, level: int) -> int:
         """Patients of the first cohort at a dose that may have been visited before."""
         n = tally.at(level)[0]
