@@ -94,7 +94,7 @@ class Blrm(Design):
     ``logit p(d) = log alpha + beta log(d / reference)``. Of the eligible doses that may be given next, the one with the
     highest probability of the target interval is recommended. Posterior probabilities are sums over a grid in log beta
     and log alpha; along log alpha the limits of the intervals are met exactly, by cubic interpolation of the distribution
-    function.
+    function. Compared with a grid four times as fine they are right to 1e-4 up to some 100 patients.
 
     A vague prior is a decision too: with the default and the reference within the doses, one DLT among the first three
     patients at the lowest dose ends the trial. `probabilities` and `dose_paths` show such things before a trial does.
