@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from carkinetics.trial import design_from as design_from
     from carkinetics.trial import dose_paths as dose_paths
     from carkinetics.trial import dose_truth as dose_truth
+    from carkinetics.trial import interim as interim
     from carkinetics.trial import load_trial as load_trial
     from carkinetics.trial import operating_characteristics as operating_characteristics
     from carkinetics.trial import power_table as power_table
@@ -241,6 +242,7 @@ _HOME = {
     "Visits": "trial",
     "design_from": "trial",
     "dose_truth": "trial",
+    "interim": "trial",
     "load_trial": "trial",
     "power_table": "trial",
     "simulate_trial": "trial",

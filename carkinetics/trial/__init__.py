@@ -8,6 +8,7 @@ from carkinetics.trial.crm import Crm, CrmPosterior
 from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
+from carkinetics.trial.interim import interim
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.patients import Counted, cohorts_from
@@ -72,6 +73,7 @@ __all__ = [
     "design_from",
     "dose_paths",
     "dose_truth",
+    "interim",
     "load_trial",
     "operating_characteristics",
     "power_table",

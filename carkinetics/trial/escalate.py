@@ -81,6 +81,7 @@ class _Book:
     def __init__(self, plan: TrialPlan, gaps: Floats, leaves: Floats) -> None:
         self.plan, self.gaps, self.leaves = plan, gaps, leaves
         self.design = plan.ended_design
+        self.stagger = max(plan.conduct.stagger, self.design.stagger_days)
         self.next = 0  # the patient who comes next
         n = len(gaps)
         self.level, self.phase = np.zeros(n, dtype=int), np.zeros(n, dtype=int)
@@ -143,7 +144,7 @@ class _Book:
     def _arrives(self, i: int, day: float) -> float:
         """When patient ``i`` comes, if the trial is open from ``day`` on: nobody waits while it is closed."""
         before = float(self.infused[i - 1]) if i else 0.0
-        return max(max(before, day) + float(self.gaps[i]), before + self.plan.conduct.stagger * (i > 0))
+        return max(max(before, day) + float(self.gaps[i]), before + self.stagger * (i > 0))
 
     def _treat(self, who: list[int], decision: Decision, day: float, stage: str) -> None:
         for i in who:
