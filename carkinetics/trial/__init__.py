@@ -10,6 +10,7 @@ from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.interim import interim
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
+from carkinetics.trial.many import TrialCharacteristics, simulate_trials
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
@@ -18,7 +19,7 @@ from carkinetics.trial.population import Covariate, Population
 from carkinetics.trial.power import dose_truth, power_table
 from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
 from carkinetics.trial.selection import select_mtd
-from carkinetics.trial.simulated import SimulatedTrial, TrialCharacteristics, simulate_trial, simulate_trials
+from carkinetics.trial.simulated import SimulatedTrial, simulate_trial
 from carkinetics.trial.skeleton import skeleton_for
 from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
 from carkinetics.trial.three_plus_three import ThreePlusThree

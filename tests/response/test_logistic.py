@@ -114,3 +114,14 @@ def test_one_outcome_for_all_is_separated():
 def test_arrays_that_do_not_fit_are_refused(x, y, part):
     with pytest.raises(DataError, match=part):
         logistic_ml(x, y)
+
+
+@given(
+    points=lists(floats(-3, 3).map(lambda x: round(x, 1)), min_size=4, max_size=12),
+    yes=lists(booleans(), min_size=12, max_size=12),
+)
+def test_one_predictor_separates_where_the_linear_program_says_so(points, yes):
+    """A second predictor that tells nothing (the first one again, doubled) leaves the answer, by the general road."""
+    x, y = np.array(points), np.array(yes[: len(points)], dtype=float)
+    assume(len(set(points)) > 1)
+    assert is_separated(x, y) == is_separated(np.column_stack([x, 2 * x]), y)
