@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis.strategies import booleans, floats, lists
+from scipy.optimize import linprog
 
 from carkinetics.errors import DataError
 from carkinetics.response import logistic_firth, logistic_ml
@@ -121,7 +122,10 @@ def test_arrays_that_do_not_fit_are_refused(x, y, part):
     yes=lists(booleans(), min_size=12, max_size=12),
 )
 def test_one_predictor_separates_where_the_linear_program_says_so(points, yes):
-    """A second predictor that tells nothing (the first one again, doubled) leaves the answer, by the general road."""
-    x, y = np.array(points), np.array(yes[: len(points)], dtype=float)
+    """Two roads: ranges of the predictor, and Albert and Anderson's condition as a linear program."""
+    x, y = np.array(points), np.array(yes[: len(points)], dtype=bool)
     assume(len(set(points)) > 1)
-    assert is_separated(x, y) == is_separated(np.column_stack([x, 2 * x]), y)
+    design = np.column_stack([np.ones(len(x)), x / 3])
+    signed = np.where(y[:, None], design, -design)
+    best = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(x)), bounds=(-1, 1))
+    assert is_separated(x, y.astype(float)) == (-best.fun > 1e-7)
