@@ -81,6 +81,11 @@ if TYPE_CHECKING:
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
+    from carkinetics.trial import Forecast as Forecast
+    from carkinetics.trial import ForecastUpdates as ForecastUpdates
+    from carkinetics.trial import forecast as forecast
+    from carkinetics.trial import forecast_updates as forecast_updates
+    from carkinetics.trial import known_population as known_population
 
 # Public name → the module that has it, in the order of an analysis.
 _HOME = {
@@ -148,6 +153,11 @@ _HOME = {
     "proportions": "response",
     "sample_size_for_proportionality": "response",
     "survival_table": "response",
+    "known_population": "trial",
+    "forecast": "trial",
+    "Forecast": "trial",
+    "forecast_updates": "trial",
+    "ForecastUpdates": "trial",
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",
