@@ -1,6 +1,7 @@
 """Pictures of any result; the only room that imports matplotlib."""
 
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
+from carkinetics.plot.forecast import forecast, forecast_metric
 from carkinetics.plot.forest import forest
 from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.marker import marker, marker_lag
@@ -17,6 +18,8 @@ __all__ = [
     "dose_exposure",
     "event_curves",
     "exposure_response",
+    "forecast",
+    "forecast_metric",
     "forest",
     "gof",
     "individual_fits",

@@ -294,7 +294,7 @@ def _forecast(
     parameters = {name: values[name] for name in fit.model.free_parameters}
     subject = whole.subject_ids[0]
     return Forecast(
-        subject=subject, upto=None if upto is None else float(upto), n_samples=n_samples, table=table,
+        subject=subject, upto=None if upto is None or np.isposinf(upto) else float(upto), n_samples=n_samples, table=table,
         risks=_risks(models, exposures, known, horizon, interval), curve=curve_rows(fit, values, at, course, interval),
         observed=sampled_rows(patient, whole), draws=pd.DataFrame(parameters | exposures | member),
         pareto_k=found.pareto_k, ess=found.ess, converged=not errors, findings=findings_table(findings),
@@ -452,7 +452,7 @@ def _beyond(model: OutcomeModel, exposures: dict[str, Floats], where: str) -> It
 def _statement(
     subject: str, upto: float | None, n: int, table: pd.DataFrame, interval: float, found: Conditional, errors: list[str]
 ) -> str:  # fmt: skip
-    until = "" if upto is None or not n else f" up to day {upto:g}"
+    until = "" if upto is None or np.isinf(upto) or not n else f" up to day {upto:g}"
     samples = "no sample" if not n else "1 sample" if n == 1 else f"{n} samples"
     parts = [
         f"{row.metric} {_short(row.value)} {row.unit} ({interval:.0%} CrI {_short(row.lower)} to {_short(row.upper)})"

@@ -272,21 +272,22 @@ def test_the_forecast_is_the_posterior_of_a_fit_of_everybody(with_other_names):
 
 
 @pytest.mark.slow
-def test_intervals_of_200_new_patients_hold_the_truth_as_often_as_they_say(stein, with_other_names):
-    model = stein.model
-    data = with_other_names(simulate(model, {"times": (1, 4, 7, 10, 14, 21, 28), "lloq": 50}, n=200, seed=31))
-    names = list(model.parameters)
-    truth = {name: data.subjects[f"true_{name}"].to_numpy(float) for name in names}
-    true = {"cmax": peak(model, truth)[0], "auc_0_28": areas(model, truth, [28.0])[0]}
-    for upto in (7, 14, 28):
-        held = dict.fromkeys(true, 0)
-        failed = 0
+@pytest.mark.parametrize("upto", [7, 14, 28])
+def test_intervals_of_new_patients_hold_the_truth_as_often_as_they_say(stein, with_other_names, upto):
+    # Four times 200 patients: of 200 alone, as the first ones show, 0.835 of the truths can lie within exact 90 % intervals that
+    # no sample has moved yet.
+    model, days = stein.model, {"times": (1, 4, 7, 10, 14, 21, 28), "lloq": 50}
+    held, failed = {"cmax": 0, "auc_0_28": 0}, 0
+    for seed in (31, 32, 33, 34):
+        data = with_other_names(simulate(model, days, n=200, seed=seed))
+        truth = {name: data.subjects[f"true_{name}"].to_numpy(float) for name in model.parameters}
+        true = {"cmax": peak(model, truth)[0], "auc_0_28": areas(model, truth, [28.0])[0]}
         for i, subject in enumerate(data.subject_ids):
-            found = forecast(stein, data, subject=subject, upto=upto, draws=500)
+            found = forecast(stein, data, subject=subject, upto=upto, draws=500, metrics=true)
             failed += not found.converged
-            table = found.table.set_index("metric")
+            rows = found.table.set_index("metric")
             for metric, values in true.items():
-                held[metric] += table.loc[metric, "lower"] <= values[i] <= table.loc[metric, "upper"]
-        assert failed <= 4
-        for count in held.values():
-            assert stats.binomtest(int(count), 200, 0.9).pvalue > 0.005
+                held[metric] += rows.loc[metric, "lower"] <= values[i] <= rows.loc[metric, "upper"]
+    assert failed <= 16  # of 800
+    for count in held.values():
+        assert stats.binomtest(int(count), 800, 0.9).pvalue > 0.005
