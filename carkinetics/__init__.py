@@ -81,8 +81,12 @@ if TYPE_CHECKING:
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
+    from carkinetics.trial import BestSchedule as BestSchedule
     from carkinetics.trial import Forecast as Forecast
     from carkinetics.trial import ForecastUpdates as ForecastUpdates
+    from carkinetics.trial import ScheduleComparison as ScheduleComparison
+    from carkinetics.trial import best_schedule as best_schedule
+    from carkinetics.trial import compare_schedules as compare_schedules
     from carkinetics.trial import forecast as forecast
     from carkinetics.trial import forecast_updates as forecast_updates
     from carkinetics.trial import known_population as known_population
@@ -158,6 +162,10 @@ _HOME = {
     "Forecast": "trial",
     "forecast_updates": "trial",
     "ForecastUpdates": "trial",
+    "compare_schedules": "trial",
+    "ScheduleComparison": "trial",
+    "best_schedule": "trial",
+    "BestSchedule": "trial",
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",

@@ -10,6 +10,7 @@ from carkinetics.plot.onset import onset
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
+from carkinetics.plot.schedule import schedules
 from carkinetics.plot.survival import event_curves, survival_curves
 from carkinetics.plot.tumour import spider, swimmer, waterfall
 from carkinetics.plot.vpc import vpc
@@ -31,6 +32,7 @@ __all__ = [
     "profiles",
     "quadrants",
     "ranks",
+    "schedules",
     "spider",
     "survival_curves",
     "swimmer",
