@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
     from carkinetics.trial import BestSchedule as BestSchedule
+    from carkinetics.trial import DosePrediction as DosePrediction
     from carkinetics.trial import Forecast as Forecast
     from carkinetics.trial import ForecastUpdates as ForecastUpdates
     from carkinetics.trial import ScheduleComparison as ScheduleComparison
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from carkinetics.trial import forecast as forecast
     from carkinetics.trial import forecast_updates as forecast_updates
     from carkinetics.trial import known_population as known_population
+    from carkinetics.trial import predict_doses as predict_doses
 
 # Public name → the module that has it, in the order of an analysis.
 _HOME = {
@@ -166,6 +168,8 @@ _HOME = {
     "ScheduleComparison": "trial",
     "best_schedule": "trial",
     "BestSchedule": "trial",
+    "predict_doses": "trial",
+    "DosePrediction": "trial",
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",

@@ -6,6 +6,7 @@ from carkinetics.plot.forest import forest
 from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.marker import marker, marker_lag
 from carkinetics.plot.model import model_course
+from carkinetics.plot.next_dose import next_dose
 from carkinetics.plot.onset import onset
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
@@ -27,6 +28,7 @@ __all__ = [
     "marker",
     "marker_lag",
     "model_course",
+    "next_dose",
     "onset",
     "prior_posterior",
     "profiles",

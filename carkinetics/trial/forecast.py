@@ -40,6 +40,7 @@ from carkinetics.trial.predicted import (
     metric_draws,
     metric_rows,
     natural_values,
+    short_number,
     wanted_metrics,
 )
 from carkinetics.trial.risk import (
@@ -392,8 +393,19 @@ def _risks(
 
 
 @lru_cache(maxsize=4)
-def _verdict(fit: Fit) -> str:
-    """Why the population itself cannot be trusted; empty if it can, or nothing is known of it."""
+def population_doubt(fit: Fit) -> str:
+    """Why the population itself cannot be trusted.
+
+    Parameters
+    ----------
+    fit : Fit
+        The population.
+
+    Returns
+    -------
+    str
+        Empty if it can, or nothing is known of it.
+    """
     if fit.settings.get("known") or "sample_stats" not in fit.tree:
         return ""
     verdict = diagnose(fit).attrs
@@ -410,7 +422,7 @@ def _findings(
             f"Pareto k is {found.pareto_k:.2f} (at most {GOOD_K} is good) and the draws are worth {found.ess:.0f} (at least {LEAST:.0f}): the samples "
             "are unlike what the population makes likely, or say much on it; check them, and refit with this patient in the data",
         )  # fmt: skip
-    doubt = _verdict(fit)
+    doubt = population_doubt(fit)
     if doubt:
         yield Finding("error", "population", "fit", f"the population's fit is {doubt}")
     if "sample_stats" not in fit.tree and not fit.settings.get("known"):
@@ -455,15 +467,10 @@ def _statement(
     until = "" if upto is None or np.isinf(upto) or not n else f" up to day {upto:g}"
     samples = "no sample" if not n else "1 sample" if n == 1 else f"{n} samples"
     parts = [
-        f"{row.metric} {_short(row.value)} {row.unit} ({interval:.0%} CrI {_short(row.lower)} to {_short(row.upper)})"
+        f"{row.metric} {short_number(row.value)} {row.unit} ({interval:.0%} CrI {short_number(row.lower)} to {short_number(row.upper)})"
         for row in table[table["missing"] == ""].itertuples()
     ]
     text = f"Subject {subject}, from {samples}{until}: {'; '.join(parts)}."
     if n:
         text += f" Pareto k {found.pareto_k:.2f}, {found.ess:.0f} effective draws."
     return text + (f" NOT CONVERGED: {errors[0]}." if errors else "")
-
-
-def _short(value: float) -> str:
-    """Three digits."""
-    return f"{float(f'{value:.3g}'):,g}"

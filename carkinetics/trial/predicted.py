@@ -239,3 +239,24 @@ def curve_days(last: float) -> Floats:
         From the infusion.
     """
     return np.square(np.linspace(0.0, np.sqrt(max(last, LAST_DAY)), CURVE_POINTS))
+
+
+def short_number(value: float) -> str:
+    """Three digits, for a sentence.
+
+    Parameters
+    ----------
+    value : float
+        Any.
+
+    Returns
+    -------
+    str
+        With commas.
+
+    Examples
+    --------
+    >>> short_number(23456.7), short_number(0.123456), short_number(float("inf"))
+    ('23,500', '0.123', 'inf')
+    """
+    return f"{float(f'{value:.3g}'):,g}"

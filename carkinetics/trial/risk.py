@@ -25,7 +25,7 @@ COEFFICIENTS = 400  # draws of an outcome model that are used, evenly spaced
 RISK_COLUMNS = ("outcome", "probability", "lower", "upper")
 
 
-def outcome_models(events: object, level_unit: str) -> list[OutcomeModel]:
+def outcome_models(events: object, level_unit: str, where: str = "events") -> list[OutcomeModel]:
     """Fitted outcome models that give a probability.
 
     Parameters
@@ -34,6 +34,8 @@ def outcome_models(events: object, level_unit: str) -> list[OutcomeModel]:
         As given by the user.
     level_unit : str
         Of the fit whose exposures are put in.
+    where : str
+        Name of the argument, for messages.
 
     Returns
     -------
@@ -48,35 +50,35 @@ def outcome_models(events: object, level_unit: str) -> list[OutcomeModel]:
     if isinstance(events, GradeModel | EventModel | JointModel):
         events = [events]
     if not isinstance(events, Iterable) or isinstance(events, str):
-        raise ConfigError(f"events is {events!r}; expected models from fit_grade, fit_event or fit_joint")
+        raise ConfigError(f"{where} is {events!r}; expected models from fit_grade, fit_event or fit_joint")
     found: list[OutcomeModel] = []
     for one in events:
         model = one.outcome if isinstance(one, JointModel) else one
         if not isinstance(model, GradeModel | EventModel):
             raise ConfigError(
-                f"events: {type(model).__name__} is no outcome model; expected one from fit_grade, fit_event or fit_joint"
+                f"{where}: {type(model).__name__} is no outcome model; expected one from fit_grade, fit_event or fit_joint"
             )
-        _refuse_without_probability(model, level_unit)
+        _refuse_without_probability(model, level_unit, where)
         found.append(model)
     return found
 
 
-def _refuse_without_probability(model: OutcomeModel, level_unit: str) -> None:
+def _refuse_without_probability(model: OutcomeModel, level_unit: str, where: str) -> None:
     asked = model.settings
     if isinstance(model, GradeModel) and asked["family"] not in ("binary", "ordinal"):
         raise ConfigError(
-            f"events: {asked['outcome']} is {asked['family']}, which has a mean and no probability; fit a comparison, such as "
+            f"{where}: {asked['outcome']} is {asked['family']}, which has a mean and no probability; fit a comparison, such as "
             f"outcome='{asked['outcome']} >= 1'"
         )
     if asked.get("changes_with_time"):
         raise ConfigError(
-            f"events: the hazard of {asked['outcome']} follows exposure that changes with time; fit_event on a metric, such as "
+            f"{where}: the hazard of {asked['outcome']} follows exposure that changes with time; fit_event on a metric, such as "
             "on='log(cmax)', has a probability for one number"
         )
     expected = metric_unit(asked["metric"], level_unit)
     if canonical_unit(asked["unit"]) != canonical_unit(expected):
         raise ConfigError(
-            f"events: {asked['outcome']} was related to {asked['metric']} in {asked['unit']}, the fit has it in {expected}"
+            f"{where}: {asked['outcome']} was related to {asked['metric']} in {asked['unit']}, the fit has it in {expected}"
         )
 
 

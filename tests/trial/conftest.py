@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -12,6 +13,7 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.fit.result import Fit
 from carkinetics.model import load_model, simulate
 from carkinetics.model.simulate import report_measurements
+from carkinetics.response.grade import GradeModel
 from carkinetics.trial.known import known_population
 
 
@@ -45,6 +47,28 @@ def patient(days: Sequence[float], levels: Sequence[float], *, lloq: float = 50.
     table = data.observations[["subject", "assay", "time"]].assign(value=np.asarray(levels, float))
     rows = report_measurements(table, lloq, np.nan, "copies/ug")
     return renamed(replace(data, observations=rows, subjects=data.subjects.assign(**columns)))
+
+
+def outcome(kind: type, draws: Mapping[str, Any], observed: Mapping[str, Any], **settings: Any) -> Any:
+    """An outcome model whose posterior is a few written draws of its coefficients."""
+    common = {
+        "metric": "cmax",
+        "unit": "copies/ug",
+        "on": "log(cmax)",
+        "adjust": [],
+        "shape": "linear",
+    } | settings
+    rest: dict[str, Any] = {
+        "table": pd.DataFrame(), "curve": pd.DataFrame(), "n": 20, "events": 7, "excluded": pd.DataFrame(), "statement": "",
+    }  # fmt: skip
+    if kind is GradeModel:
+        rest["separated"] = False
+    return kind(draws=pd.DataFrame(draws), observed=pd.DataFrame(observed), settings=common, **rest)
+
+
+@pytest.fixture(scope="session")
+def written_outcome() -> Any:
+    return outcome
 
 
 @pytest.fixture(scope="session")

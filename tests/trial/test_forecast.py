@@ -41,35 +41,17 @@ def test_cmax_has_its_exact_interval_and_the_area_goes_with_it(exact, one):
     assert found.table["unit"].tolist() == ["copies/ug", "day", "copies*day/ug", "day"]
 
 
-def _model(kind, draws, observed, **settings):
-    common = {
-        "metric": "cmax",
-        "unit": "copies/ug",
-        "on": "log(cmax)",
-        "adjust": [],
-        "shape": "linear",
-    } | settings
-    rest = {
-        "table": pd.DataFrame(),
-        "curve": pd.DataFrame(),
-        "n": 20,
-        "events": 7,
-        "excluded": pd.DataFrame(),
-        "statement": "",
-    }
-    extra = {"separated": False} if kind is GradeModel else {}
-    return kind(draws=pd.DataFrame(draws), observed=pd.DataFrame(observed), settings=common, **rest, **extra)
-
-
 def _normal_mean(of):
     """Mean of a function of ln Cmax, by quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     return float(weights @ of(CENTRE + SD * nodes) / weights.sum())
 
 
-def test_the_risk_of_an_outcome_is_its_probability_averaged_over_exposure_and_coefficients(exact, one):
+def test_the_risk_of_an_outcome_is_its_probability_averaged_over_exposure_and_coefficients(
+    exact, one, written_outcome
+):
     coefficients = {"exposure_draw": [0, 0, 0], "intercept": [-20.0, -15.0, -24.0], "slope": [2.0, 1.4, 2.3]}
-    model = _model(
+    model = written_outcome(
         GradeModel, coefficients, {"exposure": [1e3, 1e5]}, family="binary", outcome="crs_grade >= 2"
     )
     found = forecast(exact, one(DAYS, LEVELS), events=model, draws=4000)
@@ -81,14 +63,18 @@ def test_the_risk_of_an_outcome_is_its_probability_averaged_over_exposure_and_co
     assert row["lower"] < row["probability"] < row["upper"]
 
 
-def test_grades_and_events_have_risks_too(exact, one):
+def test_grades_and_events_have_risks_too(exact, one, written_outcome):
     cuts = {"exposure_draw": [0], "cut[1]": [18.0], "cut[3]": [20.0], "slope": [1.9]}
-    grades = _model(GradeModel, cuts, {"exposure": [1e3, 1e5]}, family="ordinal", outcome="crs_grade")
+    grades = written_outcome(
+        GradeModel, cuts, {"exposure": [1e3, 1e5]}, family="ordinal", outcome="crs_grade"
+    )
     weibull = {"exposure_draw": [0], "rate": [1e-7], "shape": [1.2], "slope": [1.0]}
     observed = {"exposure": [1e3, 1e5], "duration": [50.0, 90.0]}
-    event = _model(EventModel, weibull, observed, outcome="died after days", landmark=28.0, cuts=[])
+    event = written_outcome(EventModel, weibull, observed, outcome="died after days", landmark=28.0, cuts=[])
     pieces = {"exposure_draw": [0], "rate[from day 0]": [2e-7], "rate[from day 20]": [4e-7], "slope": [1.0]}
-    piecewise = _model(EventModel, pieces, observed, outcome="PD after days", landmark=None, cuts=[20.0])
+    piecewise = written_outcome(
+        EventModel, pieces, observed, outcome="PD after days", landmark=None, cuts=[20.0]
+    )
     found = forecast(exact, one(DAYS, LEVELS), events=[grades, event, piecewise], draws=4000, horizon=60.0)
     risks = found.risks.set_index("outcome")["probability"]
     expected = {
@@ -102,9 +88,11 @@ def test_grades_and_events_have_risks_too(exact, one):
         assert risks[name] == pytest.approx(_normal_mean(of), abs=0.01)
 
 
-def test_an_exposure_beyond_those_of_the_outcome_model_is_said(exact, one):
+def test_an_exposure_beyond_those_of_the_outcome_model_is_said(exact, one, written_outcome):
     coefficients = {"exposure_draw": [0], "intercept": [-20.0], "slope": [2.0]}
-    model = _model(GradeModel, coefficients, {"exposure": [1.0, 2.0]}, family="binary", outcome="crs")
+    model = written_outcome(
+        GradeModel, coefficients, {"exposure": [1.0, 2.0]}, family="binary", outcome="crs"
+    )
     found = forecast(exact, one(DAYS, LEVELS), events=model)
     assert "extrapolated-risk" in set(found.findings["rule"])
 
