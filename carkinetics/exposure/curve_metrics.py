@@ -251,13 +251,24 @@ def _crossing(
     never = above.all(axis=-1) if first else above[..., -1]
     settled = (cmax < limit) | never  # nothing to search, and a solution to day 0 costs nothing
     low, high = np.where(settled, 0.0, low), np.where(settled, 0.0, high)
-    # Solving equations costs as much for one time as for many before it: then a few rounds of many sections.
-    rounds, sections = (42, 2) if model.level is not None else (5, 64)
+    edge = np.ones((*low.shape, 1), dtype=bool)  # above at the beginning, below at the end
+    # Solving equations costs as much for one time as for many before it: then few rounds of many sections, and the last
+    # one, in which the level falls exponentially to nine digits, is shared by logs.
+    solved = model.level is None
+    rounds, sections, cut = (2, 64, 0) if solved else (42, 2, 1)
     for _ in range(rounds):
         time = low[..., None] + (high - low)[..., None] * np.arange(sections + 1) / sections
-        inner = levels(model, time[..., 1:-1], values, course) >= limit
-        edge = np.ones((*low.shape, 1), dtype=bool)  # above at the beginning, below at the end
+        level = levels(model, time[..., cut : sections + 1 - cut], values, course)
+        inner = level[..., 1 - cut : sections - cut] >= limit
         low, high = bracket(time, np.concatenate([edge, inner, ~edge], axis=-1))
+    if solved:
+        at_low, at_high = (
+            np.take_along_axis(level, (time == end[..., None]).argmax(axis=-1)[..., None], -1)[..., 0]
+            for end in (low, high)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.log(at_low / limit) / np.log(at_low / at_high)
+        low = low + np.clip(np.nan_to_num(share, nan=0.0), 0.0, 1.0) * (high - low)
     return np.where(never, np.inf, low)
 
 
