@@ -28,7 +28,9 @@ def public_objects() -> list[str]:
                 found += [
                     f"{home}.{method}"
                     for method, value in vars(member).items()
-                    if not method.startswith("_") and inspect.isfunction(inspect.unwrap(value))
+                    if not method.startswith("_")
+                    and inspect.isfunction(inspect.unwrap(value))
+                    and not getattr(value, "__override__", False)  # documented where it is first defined
                 ]
     return list(dict.fromkeys(found))
 

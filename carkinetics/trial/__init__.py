@@ -1,21 +1,83 @@
-"""What would we do next: what the next samples, the next dose and the next trial would bring."""
+"""And what next: dose-escalation designs, trials simulated from kinetics, forecasts of a patient, sampling days, the next dose."""
 
 from carkinetics.trial.best_schedule import BestSchedule, best_schedule
+from carkinetics.trial.blrm import Blrm, BlrmPrior
+from carkinetics.trial.boin import Boin, boin_boundaries
+from carkinetics.trial.characteristics import compare_designs, operating_characteristics
+from carkinetics.trial.cohort import Cohort
+from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
+from carkinetics.trial.decision_table import decision_table
+from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.forecast import Forecast, ForecastUpdates, forecast, forecast_updates
+from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.known import known_population
+from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
+from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.next_dose import DosePrediction, predict_doses
+from carkinetics.trial.patients import Counted, cohorts_from
+from carkinetics.trial.plan import Conduct, TrialPlan, Visits
+from carkinetics.trial.plan_file import design_from, load_trial, trials
+from carkinetics.trial.population import Covariate, Population
+from carkinetics.trial.power import dose_truth, power_table
 from carkinetics.trial.schedule import ScheduleComparison, compare_schedules
+from carkinetics.trial.simulated import SimulatedTrial, TrialCharacteristics, simulate_trial, simulate_trials
+from carkinetics.trial.stops import StopAfter
+from carkinetics.trial.three_plus_three import ThreePlusThree
+from carkinetics.trial.titration import AcceleratedTitration
+from carkinetics.trial.tree import dose_paths
 
 __all__ = [
+    "AcceleratedTitration",
+    "Antibodies",
     "BestSchedule",
+    "Blrm",
+    "BlrmPrior",
+    "Boin",
+    "Cohort",
+    "Conduct",
+    "Counted",
+    "Covariate",
+    "Crm",
+    "CrmPosterior",
+    "Cytokine",
+    "Decision",
+    "Design",
     "DosePrediction",
     "Forecast",
     "ForecastUpdates",
+    "I3Plus3",
+    "Keyboard",
+    "Links",
+    "Mtpi",
+    "Mtpi2",
+    "Population",
     "ScheduleComparison",
+    "SimulatedTrial",
+    "StopAfter",
+    "ThreePlusThree",
+    "Toxicity",
+    "TrialCharacteristics",
+    "TrialPlan",
+    "Tumour",
+    "Visits",
     "best_schedule",
+    "boin_boundaries",
+    "cohorts_from",
+    "compare_designs",
     "compare_schedules",
+    "decision_table",
+    "design_from",
+    "dose_paths",
+    "dose_truth",
     "forecast",
     "forecast_updates",
     "known_population",
+    "load_trial",
+    "operating_characteristics",
+    "power_table",
     "predict_doses",
+    "simulate_trial",
+    "simulate_trials",
+    "skeleton_for",
+    "trials",
 ]

@@ -19,7 +19,7 @@ from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.modes import find_modes
 from carkinetics.fit.pareto import GOOD_K, smooth
 from carkinetics.fit.problem import Problem
-from carkinetics.trial.patient import Patient, Population
+from carkinetics.trial.new_patient import Patient, PopulationDraws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -81,14 +81,14 @@ class _Mixture:
     df: list[float]
 
 
-def condition(patient: Patient, population: Population, n: int, rng: np.random.Generator) -> Conditional:
+def condition(patient: Patient, population: PopulationDraws, n: int, rng: np.random.Generator) -> Conditional:
     """Draw a patient's parameters given its samples.
 
     Parameters
     ----------
     patient : Patient
         With its samples.
-    population : Population
+    population : PopulationDraws
         At its covariates.
     n : int
         Number of draws.
@@ -135,7 +135,7 @@ def _rank(k: float, ess: float) -> tuple[bool, float]:
 class _Density:
     """Log density of random effects and samples, for many pairs at a time."""
 
-    def __init__(self, problem: Problem, population: Population, roots: Floats) -> None:
+    def __init__(self, problem: Problem, population: PopulationDraws, roots: Floats) -> None:
         self.problem, self.population, self.roots = problem, population, roots
         self.inverse_roots = np.linalg.inv(roots)
         self.log_scale = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
@@ -196,7 +196,7 @@ def _modes(density: _Density, share: Floats, rng: np.random.Generator) -> list[_
     return [mode for mode in found if mode.log_mass > best - LOST_MODE]
 
 
-def _mode(problem: Problem, population: Population, share: Floats, start: Floats) -> _Mode | None:
+def _mode(problem: Problem, population: PopulationDraws, share: Floats, start: Floats) -> _Mode | None:
     at, rows = population.random, len(problem.time)
     theta = (share @ population.theta)[None].copy()
     mean = theta[:, at].copy()
@@ -217,7 +217,7 @@ def _mode(problem: Problem, population: Population, share: Floats, start: Floats
     return _Mode(theta[0], information[0], score[0], float(objective[0] - 0.5 * spread))
 
 
-def _same(one: _Mode, other: _Mode, population: Population) -> bool:
+def _same(one: _Mode, other: _Mode, population: PopulationDraws) -> bool:
     away = (one.theta - other.theta)[population.random]
     precision = one.information[np.ix_(population.random, population.random)] + inverse(
         population.between.mean(axis=0)
@@ -225,7 +225,7 @@ def _same(one: _Mode, other: _Mode, population: Population) -> bool:
     return bool(away @ precision @ away < SAME_MODE**2 * len(away))
 
 
-def _moved(mode: _Mode, population: Population) -> tuple[Floats, Floats]:
+def _moved(mode: _Mode, population: PopulationDraws) -> tuple[Floats, Floats]:
     """Mean and root of the Gaussian of every row: the stand-in around the mode times the row's random effects."""
     at = population.random
     others = np.setdiff1d(np.arange(population.theta.shape[1]), at)

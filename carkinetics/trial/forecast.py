@@ -24,7 +24,7 @@ from carkinetics.fit.diagnose import diagnose
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.trial.condition import ENOUGH, LEAST, Conditional, condition
-from carkinetics.trial.patient import (
+from carkinetics.trial.new_patient import (
     Patient,
     known_by,
     make_patient,

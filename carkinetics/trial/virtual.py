@@ -17,7 +17,7 @@ from carkinetics.fit.predictive import add_random_effects, typical_parameters
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import draw_values
 from carkinetics.model.simulate import report_measurements
-from carkinetics.trial.patient import Patient, Population, make_patient, population_at
+from carkinetics.trial.new_patient import Patient, PopulationDraws, make_patient, population_at
 from carkinetics.trial.predicted import course_of, metric_draws, natural_values
 
 Floats = NDArray[np.float64]
@@ -35,13 +35,13 @@ class VirtualPatient:
         One subject with samples on all days of all schedules.
     truth : dict of str to float
         Its metrics.
-    population : Population
+    population : PopulationDraws
         At its covariates.
     """
 
     data: Dataset
     truth: dict[str, float]
-    population: Population
+    population: PopulationDraws
 
     def sampled_on(self, fit: Fit, days: tuple[float, ...]) -> Patient:
         """The same patient with the samples of some days.

@@ -213,7 +213,8 @@ def test_weights_and_nuts_agree():
     fit = ck.fit_hierarchical(kinetics(), data, random=RANDOM, seed=3)
     # 300 exposure draws are some 100 effective ones here: their 5 % end has a simulation error of 0.45 on a width of 6.5.
     weighed, sampled = (
-        ck.fit_joint(fit, outcome="responded == 1", method=method, draws=800, seed=4) for method in ("weights", "nuts")
+        ck.fit_joint(fit, outcome="responded == 1", method=method, draws=800, seed=4)
+        for method in ("weights", "nuts")
     )
     one, other = (m.table.set_index("parameter").loc["slope"] for m in (weighed, sampled))
     width = other["upper"] - other["lower"]

@@ -6,7 +6,7 @@ from scipy import stats
 
 from carkinetics.fit.chosen import take_draws
 from carkinetics.trial.condition import condition
-from carkinetics.trial.patient import make_patient, population_at
+from carkinetics.trial.new_patient import make_patient, population_at
 
 N = 4000
 

@@ -47,7 +47,7 @@ class Patient:
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
+class PopulationDraws:
     """Posterior draws of a population at a patient's covariates.
 
     Parameters
@@ -226,7 +226,7 @@ def _refuse_assays(fit: Fit, data: Dataset, measured: Iterable[Measured]) -> Non
             raise UnitError(f"forecast: assay {assay!r} is in {data.unit(assay)}, in the fit in {unit}")
 
 
-def population_at(fit: Fit, draws: Draws, data: Dataset) -> Population:
+def population_at(fit: Fit, draws: Draws, data: Dataset) -> PopulationDraws:
     """The population as it is for a subject.
 
     Parameters
@@ -240,7 +240,7 @@ def population_at(fit: Fit, draws: Draws, data: Dataset) -> Population:
 
     Returns
     -------
-    Population
+    PopulationDraws
         One row per draw and class.
 
     Raises
@@ -255,7 +255,7 @@ def population_at(fit: Fit, draws: Draws, data: Dataset) -> Population:
     between = _covariances(draws, names)
     n = len(theta)
     if draws.mixture is None:
-        return Population(theta, at, between, draws.sigmas, np.zeros(n), np.zeros(n, dtype=bool))
+        return PopulationDraws(theta, at, between, draws.sigmas, np.zeros(n), np.zeros(n, dtype=bool))
     shift = np.column_stack(
         [
             draws.slopes[draws.mixture.shift_name(name)] if name in draws.mixture.shifts else np.zeros(n)
@@ -266,7 +266,7 @@ def population_at(fit: Fit, draws: Draws, data: Dataset) -> Population:
     second[:, at] += shift
     with np.errstate(divide="ignore"):  # a class that a draw gives to nobody
         log_share = np.log(np.concatenate([1 - draws.share, draws.share]))
-    return Population(
+    return PopulationDraws(
         np.concatenate([theta, second]), at, np.concatenate([between, between]),
         {name: np.concatenate([value, value]) for name, value in draws.sigmas.items()}, log_share,
         np.repeat([False, True], n),

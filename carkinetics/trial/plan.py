@@ -1,0 +1,180 @@
+"""What a trial intends: its design, its patients, its visits and how it is run."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from carkinetics.errors import ConfigError
+from carkinetics.fit.result import Fit
+from carkinetics.model.spec import Model
+from carkinetics.trial.design import Design, whole
+from carkinetics.trial.links import Links
+from carkinetics.trial.population import Covariate, Population
+from carkinetics.trial.stops import StopAfter
+
+# Patients of the escalation of a design that has no end of its own.
+ESCALATION_N = 30
+DAYS_PER_MONTH = 365.25 / 12
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else np.nan
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a trial is run.
+
+    Parameters
+    ----------
+    window : float
+        Days from the infusion in which a DLT counts.
+    accrual_per_month : float
+        Patients who become available, at random times; none is lost while the trial waits for a window to end.
+    stagger : float
+        Least days between infusions of an escalation cohort.
+    leave_window : float
+        Probability to leave before the end of the window without a DLT: not evaluable, replaced.
+    follow_up : float
+        Days of follow-up.
+    lost_per_day : float
+        Hazard to be lost to follow-up after the window.
+    expansion : tuple of int
+        Doses of the expansion relative to the selected one, in turn: ``(0,)``, or ``(0, -1)`` with the dose below.
+    """
+
+    window: float = 28.0
+    accrual_per_month: float = 4.0
+    stagger: float = 7.0
+    leave_window: float = 0.02
+    follow_up: float = 730.0
+    lost_per_day: float = 1 / 2500
+    expansion: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        for name in ("window", "accrual_per_month", "follow_up"):
+            if not _number(getattr(self, name)) > 0:
+                raise ConfigError(f"conduct: {name} is {getattr(self, name)!r}; expected a number above 0")
+        for name in ("stagger", "lost_per_day"):
+            if not _number(getattr(self, name)) >= 0:
+                raise ConfigError(f"conduct: {name} is {getattr(self, name)!r}; expected 0 or more")
+        if not 0 <= _number(self.leave_window) < 1:
+            raise ConfigError(
+                f"conduct: leave_window is {self.leave_window!r}; expected a probability below 1"
+            )
+        if not self.expansion or any(int(step) != step or step > 0 for step in self.expansion):
+            raise ConfigError(
+                f"conduct: expansion is {self.expansion!r}; expected steps such as (0,) or (0, -1), none above 0"
+            )
+
+
+@dataclass(frozen=True)
+class Visits:
+    """When an assay is measured, and what it can see.
+
+    Parameters
+    ----------
+    days : tuple of float
+        Planned days; before the infusion they are negative.
+    lloq, lod : float
+        Limits of quantification and of detection, in the unit of the level.
+    missed : float
+        Share of visits that do not happen.
+    drift : bool
+        Whether visits move by hours in the first week, by some half a day to day 28, and by days later.
+    """
+
+    days: tuple[float, ...] = (-1, 1, 3, 5, 7, 10, 14, 21, 28, 42, 56, 84, 112, 168, 252, 364, 546, 728)
+    lloq: float = 25.0
+    lod: float = 10.0
+    missed: float = 0.04
+    drift: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.days or list(self.days) != sorted(set(self.days)):
+            raise ConfigError(f"visits: days is {list(self.days)}; expected increasing days")
+        if not 0 < self.lod <= self.lloq:
+            raise ConfigError(f"visits: lod {self.lod:g}, lloq {self.lloq:g}; expected 0 < lod <= lloq")
+        if not 0 <= self.missed < 1:
+            raise ConfigError(f"visits: missed is {self.missed:g}; expected a share below 1")
+
+
+@dataclass(frozen=True, eq=False)
+class TrialPlan:
+    """A trial that can be simulated.
+
+    Parameters
+    ----------
+    design : Design
+        The rule of dose escalation; its doses are sizes, in ``dose_unit``.
+    population : Population, Model or Fit
+        Kinetics of the patients.
+    links : Links
+        From their curves to what the trial sees.
+    n : int
+        Patients of escalation and expansion together.
+    covariates : mapping of str to Covariate
+        By name.
+    conduct : Conduct
+        How it is run.
+    qpcr : Visits
+        When and how the CAR-T level is measured.
+    cytokine_days, antibody_days : tuple of float
+        When those are measured.
+    dose_unit : str
+        ``"cells/kg"`` or ``"cells"``.
+    name, title : str
+        Of the trial.
+    notes : mapping of str to str
+        What a setting rests on, by its name: the registry record, or ours.
+
+    Raises
+    ------
+    ConfigError
+        If a part makes no sense, or links need a covariate that is not there.
+    """
+
+    design: Design
+    population: Population
+    links: Links = field(default_factory=Links)
+    n: int = 87
+    covariates: Mapping[str, Covariate] = field(default_factory=dict)
+    conduct: Conduct = Conduct()
+    qpcr: Visits = Visits()
+    cytokine_days: tuple[float, ...] = (-1, 1, 3, 5, 7, 10, 14, 21, 28)
+    antibody_days: tuple[float, ...] = (-1, 28, 84, 168, 364)
+    dose_unit: str = "cells/kg"
+    name: str = "trial"
+    title: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.design, Design):
+            raise ConfigError(
+                f"design is {self.design!r}; expected a design such as ThreePlusThree(doses, variant='B')"
+            )
+        if isinstance(self.population, (Model, Fit)):
+            object.__setattr__(self, "population", Population(self.population))
+        if not isinstance(self.population, Population):
+            raise ConfigError(f"population is {self.population!r}; expected a Model, a Fit or a Population")
+        whole(self.n, "n", "trial plan")
+        if self.design.doses == tuple(range(1, len(self.design.doses) + 1)):
+            raise ConfigError(
+                f"the design has doses by number, 1 to {len(self.design.doses)}; kinetics need their sizes: "
+                f"doses=[...] in {self.dose_unit}"
+            )
+        tumour = self.links.tumour
+        if tumour is not None and tumour.burden not in self.covariates:
+            raise ConfigError(
+                f"links.tumour needs the covariate {tumour.burden!r}, the sum of target diameters in mm; covariates are "
+                f"{', '.join(self.covariates) or 'none'}"
+            )
+
+    @property
+    def ended_design(self) -> Design:
+        """The design with an end: 30 patients of escalation where it has none."""
+        return self.design if self.design.ends else StopAfter(self.design, n=min(ESCALATION_N, self.n))
