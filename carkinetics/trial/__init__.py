@@ -8,7 +8,8 @@ from carkinetics.trial.cohort import Cohort
 from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
 from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
-from carkinetics.trial.forecast import Forecast, ForecastUpdates, forecast, forecast_updates
+from carkinetics.trial.forecast import forecast, forecast_updates
+from carkinetics.trial.forecasted import Forecast, ForecastUpdates
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.known import known_population
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour

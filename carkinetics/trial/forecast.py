@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -18,12 +17,12 @@ from numpy.typing import NDArray
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
-from carkinetics.findings import Finding, findings_table
+from carkinetics.findings import findings_table
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
-from carkinetics.fit.diagnose import diagnose
-from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.result import INTERVAL, Fit
-from carkinetics.trial.condition import ENOUGH, LEAST, Conditional, condition
+from carkinetics.trial.condition import ENOUGH, Conditional, condition
+from carkinetics.trial.doubts import forecast_findings
+from carkinetics.trial.forecasted import Forecast, ForecastUpdates
 from carkinetics.trial.new_patient import (
     Patient,
     known_by,
@@ -56,101 +55,6 @@ Floats = NDArray[np.float64]
 METRICS = ("cmax", "tmax", "auc_0_28", "time_to_blq")
 ROWS = 1000  # draws of the population
 BEFORE = -1.0  # a day before all samples that count
-
-
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """What is known of one patient by a day, and what follows from it.
-
-    Parameters
-    ----------
-    subject : str
-        Who.
-    upto : float or None
-        Last day whose samples count; None for all.
-    n_samples : int
-        Samples that spoke.
-    table : pandas.DataFrame
-        ``metric, value, lower, upper, unit, missing``: posterior median and interval. A time to BLQ is 0 where the peak is below the
-        LLOQ and infinity where the level stays above it for 20 years; ``missing`` says why there is no value.
-    risks : pandas.DataFrame
-        ``outcome, probability, lower, upper``: posterior predictive probability, and the interval of the probability.
-    curve : pandas.DataFrame
-        ``day, median, lower, upper`` of the latent level.
-    observed : pandas.DataFrame
-        All samples of the patient, and ``used``: whether it spoke.
-    draws : pandas.DataFrame
-        Parameters and metrics, one row per draw; with two classes of patients, ``member`` of the second one.
-    pareto_k, ess : float
-        Of the weights that the draws were chosen by, and how many draws they are worth.
-    converged : bool
-        Whether Pareto's k is at most 0.7, the draws are worth at least 100, and the fit itself converged.
-    findings : pandas.DataFrame
-        ``severity, rule, where, message``.
-    statement : str
-        The result as a sentence.
-    settings : dict
-        What was asked.
-    """
-
-    subject: str
-    upto: float | None
-    n_samples: int
-    table: pd.DataFrame
-    risks: pd.DataFrame
-    curve: pd.DataFrame
-    observed: pd.DataFrame
-    draws: pd.DataFrame
-    pareto_k: float
-    ess: float
-    converged: bool
-    findings: pd.DataFrame
-    statement: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        state = "" if self.converged else ", NOT CONVERGED"
-        return (
-            f"<Forecast of {self.subject} from {self.n_samples} samples, Pareto k {self.pareto_k:.2f}{state}>"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class ForecastUpdates:
-    """Forecasts of one patient as samples come.
-
-    Parameters
-    ----------
-    forecasts : tuple of Forecast
-        In order of time.
-    """
-
-    forecasts: tuple[Forecast, ...]
-
-    def __repr__(self) -> str:
-        counts = ", ".join(str(one.n_samples) for one in self.forecasts)
-        return f"<ForecastUpdates of {self.forecasts[0].subject} from {counts} samples>"
-
-    @property
-    def converged(self) -> bool:
-        """Whether all of them are."""
-        return all(one.converged for one in self.forecasts)
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Metrics of all: ``upto, n_samples``, the columns of `Forecast.table`, ``pareto_k, converged``."""
-        return pd.concat([self._labelled(one, one.table) for one in self.forecasts], ignore_index=True)
-
-    @property
-    def risks(self) -> pd.DataFrame:
-        """Risks of all: ``upto, n_samples``, the columns of `Forecast.risks`, ``pareto_k, converged``."""
-        return pd.concat([self._labelled(one, one.risks) for one in self.forecasts], ignore_index=True)
-
-    def _labelled(self, one: Forecast, table: pd.DataFrame) -> pd.DataFrame:
-        labelled = table.assign(pareto_k=one.pareto_k, converged=one.converged)
-        labelled.insert(0, "upto", np.nan if one.upto is None else one.upto)
-        labelled.insert(1, "n_samples", one.n_samples)
-        return labelled
 
 
 def forecast(
@@ -289,7 +193,7 @@ def _forecast(
     at = curve_days(last) if days is None else _days(days)
     unit = fit.model.output().unit
     table = metric_rows(exposures, wanted, unit, interval)
-    findings = list(_findings(fit, patient, found, exposures, models))
+    findings = list(forecast_findings(fit, patient, found, exposures, models))
     n_samples = len(patient.problem.time) if patient.problem is not None else 0
     errors = [finding.message for finding in findings if finding.severity == "error"]
     parameters = {name: values[name] for name in fit.model.free_parameters}
@@ -390,75 +294,6 @@ def _risks(
         chance = probabilities(model, exposures[metric], adjusted_for(model, data), horizon)
         blocks.append(risk_rows(chance, interval))
     return pd.concat(blocks, ignore_index=True) if blocks else pd.DataFrame(columns=list(RISK_COLUMNS))
-
-
-@lru_cache(maxsize=4)
-def population_doubt(fit: Fit) -> str:
-    """Why the population itself cannot be trusted.
-
-    Parameters
-    ----------
-    fit : Fit
-        The population.
-
-    Returns
-    -------
-    str
-        Empty if it can, or nothing is known of it.
-    """
-    if fit.settings.get("known") or "sample_stats" not in fit.tree:
-        return ""
-    verdict = diagnose(fit).attrs
-    return "" if verdict["converged"] else str(verdict["verdict"])
-
-
-def _findings(
-    fit: Fit, patient: Patient, found: Conditional, exposures: dict[str, Floats], models: list[OutcomeModel]
-) -> Iterable[Finding]:
-    where = f"subject {patient.data.subject_ids[0]}"
-    if found.pareto_k > GOOD_K or found.ess < LEAST:
-        yield Finding(
-            "error", "forecast-weights", where,
-            f"Pareto k is {found.pareto_k:.2f} (at most {GOOD_K} is good) and the draws are worth {found.ess:.0f} (at least {LEAST:.0f}): the samples "
-            "are unlike what the population makes likely, or say much on it; check them, and refit with this patient in the data",
-        )  # fmt: skip
-    doubt = population_doubt(fit)
-    if doubt:
-        yield Finding("error", "population", "fit", f"the population's fit is {doubt}")
-    if "sample_stats" not in fit.tree and not fit.settings.get("known"):
-        yield Finding(
-            "note",
-            "population",
-            "fit",
-            "the fit has no sampler statistics; whether it converged is not known",
-        )
-    if patient.problem is None:
-        yield Finding(
-            "note",
-            "no-sample",
-            where,
-            "no sample after the infusion counts: this is the population's prediction",
-        )
-    failed = np.mean([np.isnan(value).mean() for value in exposures.values()])
-    if failed > 0:
-        yield Finding(
-            "warning",
-            "failed-curves",
-            where,
-            f"{failed:.1%} of the draws' curves could not be computed; they are left out",
-        )
-    for model in models:
-        yield from _beyond(model, exposures, where)
-
-
-def _beyond(model: OutcomeModel, exposures: dict[str, Floats], where: str) -> Iterable[Finding]:
-    metric = model.settings["metric"]
-    seen, middle = model.observed["exposure"], float(np.nanmedian(exposures.get(metric, np.array([np.nan]))))
-    if not seen.min() <= middle <= seen.max():
-        yield Finding(
-            "warning", "extrapolated-risk", where,
-            f"{metric} of {middle:.3g} lies outside the exposures that {model.settings['outcome']} was related to ({seen.min():.3g} to {seen.max():.3g})",
-        )  # fmt: skip
 
 
 def _statement(

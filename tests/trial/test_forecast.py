@@ -15,7 +15,7 @@ from carkinetics.fit.predictive import new_subjects
 from carkinetics.model import load_model, simulate
 from carkinetics.response.grade import GradeModel
 from carkinetics.response.time_to_event import EventModel
-from carkinetics.trial import forecast, forecast_updates
+from carkinetics.trial import forecast, forecast_updates, known_population
 
 DAYS, LEVELS = (10.0, 14.0, 21.0, 28.0), (18000.0, 9000.0, 3500.0, 900.0)
 CENTRE, SD = np.log(24000) - 0.15798761, np.sqrt(0.06612897)  # of ln Cmax, see test_condition
@@ -141,6 +141,25 @@ def test_a_patient_who_is_always_below_the_lloq_has_a_forecast(stein, one):
     assert found.observed["used"].all()
     before = forecast(stein, one(days, (1.0, 1, 1, 1)), days=days, upto=-1)
     assert (found.curve["median"] < 0.05 * before.curve["median"]).all()
+
+
+def test_samples_before_the_infusion_do_not_speak(stein, one):
+    found = forecast(stein, one((-7.0, -1.0), (300.0, 1.0)))
+    assert found.n_samples == 0
+    assert not found.observed["used"].any()
+    assert "no-sample" in set(found.findings["rule"])
+    assert "from no sample:" in found.statement
+
+
+def test_a_model_that_starts_from_the_infused_cells_needs_a_dose(new_patients):
+    fit = known_population(load_model("msln_cavity"))
+    patient = new_patients.select(subjects=["NS001"])
+    cells = replace(
+        patient, doses=patient.doses.iloc[:0], assays=patient.assays.assign(unit=fit.model.value_unit),
+        observations=patient.observations.assign(unit=fit.model.value_unit),
+    )  # fmt: skip
+    with pytest.raises(DataError, match="NS001: no infusion with an amount above 0"):
+        forecast(fit, cells)
 
 
 def test_time_to_blq_is_persistence_where_the_level_does_not_come_back(stein, new_patients):
