@@ -30,7 +30,8 @@ LEAST_OF_A_MODE = 0.1
 PILOTS, STARTS, STEPS = 240, 3, 60
 SAME_MODE = 0.3  # standard deviations
 LOST_MODE = 12.0  # log density below the best
-EACH, ROUNDS = 4, 4  # proposals of a row, and rounds of learning at most
+LEARNT_AT_HEAVIEST = 0.1
+EACH, ROUNDS = 4, 6  # proposals of a row, and rounds of learning at most
 ENOUGH, LEAST = 400.0, 100.0  # effective draws: no further round, and fewest for an answer
 
 
@@ -273,7 +274,7 @@ def _log_density(mixture: _Mixture, effects: Floats, row: Ints) -> Floats:
 
 
 def _learnt(density: _Density, mixture: _Mixture, effects: Floats, log_weight: Floats) -> _Mixture:
-    """The mixture with one more component: mean and covariance of the weighted proposals, flattened until enough count."""
+    """The mixture with mean and covariance of the weighted proposals, flattened until enough count, and around the heaviest."""
     q, power = effects.shape[1], 1.0
     if q == 0:
         return mixture
@@ -287,11 +288,14 @@ def _learnt(density: _Density, mixture: _Mixture, effects: Floats, log_weight: F
     away = effects - mean
     spread = np.einsum("n,na,nb->ab", weight, away, away)
     ridge = 1e-6 * np.diag(np.diag(density.population.between.mean(axis=0)))
+    root = np.linalg.cholesky(1.5 * spread + ridge)[None]
+    # Few draws may weigh most because nothing else was proposed near them: propose there, too.
+    heaviest = effects[[log_weight.argmax()]]
     return _Mixture(
-        [*mixture.means, mean[None]],
-        [*mixture.roots, np.linalg.cholesky(1.5 * spread + ridge)[None]],
-        np.append(0.5 * mixture.shares, 0.5),
-        [*mixture.df, DF],
+        [*mixture.means, mean[None], heaviest],
+        [*mixture.roots, root, root],
+        np.concatenate([0.5 * mixture.shares, [1 - LEARNT_AT_HEAVIEST - 0.5, LEARNT_AT_HEAVIEST]]),
+        [*mixture.df, DF, DF],
     )
 
 
