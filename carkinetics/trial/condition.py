@@ -33,6 +33,7 @@ LOST_MODE = 12.0  # log density below the best
 LEARNT_AT_HEAVIEST = 0.1
 EACH, ROUNDS = 4, 6  # proposals of a row, and rounds of learning at most
 ENOUGH, LEAST = 400.0, 100.0  # effective draws: no further round, and fewest for an answer
+GAIN = 1.2  # of a round that is worth another
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +117,11 @@ def condition(patient: Patient, population: PopulationDraws, n: int, rng: np.ran
         effects, row, log_weight = _propose(density, mixture, rng)
         weight, k = smooth(log_weight)
         ess = float(1 / np.sum(weight**2)) if np.isfinite(k) else 0.0
+        stalled = best is not None and best[3] <= GOOD_K and best[4] >= LEAST and ess < GAIN * best[4]
         if best is None or _rank(k, ess) > _rank(best[3], best[4]):
             best = effects, row, weight, k, ess
-        if (k <= GOOD_K and ess >= ENOUGH) or round_ == ROUNDS - 1 or not np.isfinite(log_weight).any():
+        enough = (k <= GOOD_K and ess >= ENOUGH) or stalled
+        if enough or round_ == ROUNDS - 1 or not np.isfinite(log_weight).any():
             break
         mixture = _learnt(density, mixture, effects, log_weight)
     assert best is not None

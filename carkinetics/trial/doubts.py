@@ -63,7 +63,7 @@ def forecast_findings(
         An error means that the forecast does not count as converged.
     """
     where = f"subject {patient.data.subject_ids[0]}"
-    if found.pareto_k > GOOD_K or found.ess < LEAST:
+    if not found.converged:  # also where k is no number
         yield Finding(
             "error", "forecast-weights", where,
             f"Pareto k is {found.pareto_k:.2f} (at most {GOOD_K} is good) and the draws are worth {found.ess:.0f} (at least {LEAST:.0f}): the samples "

@@ -20,7 +20,7 @@ from carkinetics.errors import ConfigError
 from carkinetics.findings import findings_table
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
 from carkinetics.fit.result import INTERVAL, Fit
-from carkinetics.trial.condition import ENOUGH, Conditional, condition
+from carkinetics.trial.condition import LEAST, Conditional, condition
 from carkinetics.trial.doubts import forecast_findings
 from carkinetics.trial.forecasted import Forecast, ForecastUpdates
 from carkinetics.trial.new_patient import (
@@ -236,7 +236,7 @@ def draw_parameters(
     for rows in dict.fromkeys([size, max(min(total, 4 * ROWS), size)]):
         population = population_at(fit, _population_draws(fit, rows, seed), patient.data)
         found = condition(patient, population, n, np.random.default_rng([seed, 7]))
-        if found.converged and found.ess >= ENOUGH:
+        if found.converged and found.ess >= 2 * LEAST:
             break
     return found, {"member": population.member[found.row]} if fit.mixture else {}
 
