@@ -5,14 +5,16 @@ from carkinetics.trial.blrm import Blrm, BlrmPrior
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.characteristics import compare_designs, operating_characteristics
 from carkinetics.trial.cohort import Cohort
-from carkinetics.trial.crm import Crm, CrmPosterior, skeleton_for
+from carkinetics.trial.crm import Crm, CrmPosterior
 from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.forecast import forecast, forecast_updates
 from carkinetics.trial.forecasted import Forecast, ForecastUpdates
 from carkinetics.trial.i3plus3 import I3Plus3
+from carkinetics.trial.interim import interim
 from carkinetics.trial.known import known_population
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
+from carkinetics.trial.many import TrialCharacteristics, simulate_trials
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.next_dose import DosePrediction, predict_doses
 from carkinetics.trial.patients import Counted, cohorts_from
@@ -20,10 +22,15 @@ from carkinetics.trial.plan import Conduct, TrialPlan, Visits
 from carkinetics.trial.plan_file import design_from, load_trial, trials
 from carkinetics.trial.population import Covariate, Population
 from carkinetics.trial.power import dose_truth, power_table
+from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
 from carkinetics.trial.schedule import ScheduleComparison, compare_schedules
-from carkinetics.trial.simulated import SimulatedTrial, TrialCharacteristics, simulate_trial, simulate_trials
-from carkinetics.trial.stops import StopAfter
+from carkinetics.trial.selection import select_mtd
+from carkinetics.trial.simulated import SimulatedTrial, simulate_trial
+from carkinetics.trial.skeleton import skeleton_for
+from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
 from carkinetics.trial.three_plus_three import ThreePlusThree
+from carkinetics.trial.tite import TiteBoin, TiteCrm
+from carkinetics.trial.tite_trials import TiteTrials, tite_trials
 from carkinetics.trial.titration import AcceleratedTitration
 from carkinetics.trial.tree import dose_paths
 
@@ -44,23 +51,33 @@ __all__ = [
     "Decision",
     "Design",
     "DosePrediction",
+    "EliminateOverdose",
     "Forecast",
     "ForecastUpdates",
     "I3Plus3",
     "Keyboard",
     "Links",
+    "MaxDose",
     "Mtpi",
     "Mtpi2",
+    "NoSkipping",
     "Population",
     "ScheduleComparison",
     "SimulatedTrial",
+    "Staggered",
     "StopAfter",
+    "StopAtDose",
+    "StopForPrecision",
     "ThreePlusThree",
+    "TiteBoin",
+    "TiteCrm",
+    "TiteTrials",
     "Toxicity",
     "TrialCharacteristics",
     "TrialPlan",
     "Tumour",
     "Visits",
+    "WaitForWindow",
     "best_schedule",
     "boin_boundaries",
     "cohorts_from",
@@ -72,13 +89,16 @@ __all__ = [
     "dose_truth",
     "forecast",
     "forecast_updates",
+    "interim",
     "known_population",
     "load_trial",
     "operating_characteristics",
     "power_table",
     "predict_doses",
+    "select_mtd",
     "simulate_trial",
     "simulate_trials",
     "skeleton_for",
+    "tite_trials",
     "trials",
 ]

@@ -16,7 +16,6 @@ from carkinetics.dataset.read import read_nonmem
 from carkinetics.dataset.table import Dataset
 from carkinetics.fit.result import Fit
 from carkinetics.trial.escalate import EXPANSION, TITRATION
-from carkinetics.trial.outcomes import CR, NE
 from carkinetics.trial.plan import Visits
 from carkinetics.trial.simulate import MARKERS, Block, actual_days, stream
 
@@ -364,8 +363,3 @@ def dataset_of(block: Block, trial: int) -> Dataset:
         save_trial(block, trial, folder, block.plan.title)
         settings["subjects"] = folder / settings["subjects"]
         return read_nonmem(folder / settings.pop("path"), **settings)
-
-
-__all__ = [
-    "CR", "NE", "dataset_of", "event_table", "lesion_table", "measurement_table", "save_trial", "subject_table", "truth_of",
-]  # fmt: skip

@@ -1,6 +1,6 @@
 """Simulates the trial of data/trials/nct05783089.toml once and writes the files beside this script.
 
-    python data/nct05783089/make_trial.py
+python data/nct05783089/make_trial.py
 """
 
 from pathlib import Path
