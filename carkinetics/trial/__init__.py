@@ -1,6 +1,5 @@
 """And what next: dose-escalation designs, trials simulated from kinetics, forecasts of a patient, sampling days, the next dose."""
 
-from carkinetics.trial.best_schedule import BestSchedule, best_schedule
 from carkinetics.trial.blrm import Blrm, BlrmPrior
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.characteristics import compare_designs, operating_characteristics
@@ -8,22 +7,17 @@ from carkinetics.trial.cohort import Cohort
 from carkinetics.trial.crm import Crm, CrmPosterior
 from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
-from carkinetics.trial.forecast import forecast, forecast_updates
-from carkinetics.trial.forecasted import Forecast, ForecastUpdates
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.interim import interim
-from carkinetics.trial.known import known_population
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
 from carkinetics.trial.many import TrialCharacteristics, simulate_trials
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
-from carkinetics.trial.next_dose import DosePrediction, predict_doses
 from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
 from carkinetics.trial.plan_file import design_from, load_trial, trials
 from carkinetics.trial.population import Covariate, Population
 from carkinetics.trial.power import dose_truth, power_table
 from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
-from carkinetics.trial.schedule import ScheduleComparison, compare_schedules
 from carkinetics.trial.selection import select_mtd
 from carkinetics.trial.simulated import SimulatedTrial, simulate_trial
 from carkinetics.trial.skeleton import skeleton_for
@@ -37,7 +31,6 @@ from carkinetics.trial.tree import dose_paths
 __all__ = [
     "AcceleratedTitration",
     "Antibodies",
-    "BestSchedule",
     "Blrm",
     "BlrmPrior",
     "Boin",
@@ -50,10 +43,7 @@ __all__ = [
     "Cytokine",
     "Decision",
     "Design",
-    "DosePrediction",
     "EliminateOverdose",
-    "Forecast",
-    "ForecastUpdates",
     "I3Plus3",
     "Keyboard",
     "Links",
@@ -62,7 +52,6 @@ __all__ = [
     "Mtpi2",
     "NoSkipping",
     "Population",
-    "ScheduleComparison",
     "SimulatedTrial",
     "Staggered",
     "StopAfter",
@@ -78,23 +67,17 @@ __all__ = [
     "Tumour",
     "Visits",
     "WaitForWindow",
-    "best_schedule",
     "boin_boundaries",
     "cohorts_from",
     "compare_designs",
-    "compare_schedules",
     "decision_table",
     "design_from",
     "dose_paths",
     "dose_truth",
-    "forecast",
-    "forecast_updates",
     "interim",
-    "known_population",
     "load_trial",
     "operating_characteristics",
     "power_table",
-    "predict_doses",
     "select_mtd",
     "simulate_trial",
     "simulate_trials",
