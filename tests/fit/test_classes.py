@@ -134,7 +134,8 @@ def test_the_truth_is_recovered_and_kept(fit, data, tmp_path):
 
 @pytest.mark.slow
 def test_both_engines_agree(fit, data):
-    other = fit_hierarchical(load_model("stein2019"), data, mixture=LOW, seed=2, sampler="nuts")
+    # A number of draws, since where a goal is reached depends on how busy the machine is.
+    other = fit_hierarchical(load_model("stein2019"), data, mixture=LOW, seed=2, sampler="nuts", draws=1500)
     assert diagnose(other).attrs["converged"]
     a, b = fit.population(), other.population()
     error = np.hypot(a["sd"] / np.sqrt(a["ess_bulk"]), b["sd"] / np.sqrt(b["ess_bulk"]))

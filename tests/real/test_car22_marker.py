@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 
 def test_il6_peaks_days_before_the_cells_and_weekly_cells_are_part_of_the_interval(data, fit):
     found = {
-        driver: ck.fit_marker(fit, data, "IL-6", driver=driver, kinetic_draws=6) for driver in ("level", "expansion")
+        driver: ck.fit_marker(fit, data, "IL-6", driver=driver, kinetic_draws=10) for driver in ("level", "expansion")
     }  # fmt: skip
     by_level, lag = found["level"], found["level"].table.loc["lag"]
     assert len(by_level.subjects) == 52

@@ -179,7 +179,7 @@ def test_with_boundless_spread_measurements_have_the_slopes_of_their_own_lines(r
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [2, 4])
 def test_intervals_cover_the_truth_of_simulated_studies(groups, rng):
-    studies, draws, level = 400, 400, 0.9
+    studies, draws, level = 400, 200, 0.9  # ends from 200 draws lower the coverage to 0.891
     group = np.repeat(np.arange(groups), 9)
     x = np.log(np.tile([1.0, 3.0, 10.0], 3 * groups))
     tau = np.abs(rng.normal(0, 0.5, studies))

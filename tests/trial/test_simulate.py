@@ -10,6 +10,7 @@ import pytest
 import carkinetics as ck
 from carkinetics.errors import ConfigError
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
+from carkinetics.trial.many import BLOCK
 from carkinetics.trial.outcomes import follow, progressed, scan_days
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
 from carkinetics.trial.population import Covariate, Population
@@ -245,8 +246,9 @@ def test_the_power_of_the_kinetic_analysis_grows_with_the_effect():
 
 @pytest.mark.slow
 def test_the_number_of_workers_does_not_change_what_is_counted(plan):
-    small_plan = dataclasses.replace(plan, n=30)
-    one, two = (ck.simulate_trials(small_plan, 60, seed=5, workers=k) for k in (1, 2))
+    small_plan = dataclasses.replace(plan, n=15)
+    trials = BLOCK + 5  # two blocks, one for each worker
+    one, two = (ck.simulate_trials(small_plan, trials, seed=5, workers=k) for k in (1, 2))
     pd.testing.assert_frame_equal(one.trials, two.trials)
 
 
