@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from carkinetics.trial import Covariate as Covariate
     from carkinetics.trial import Cytokine as Cytokine
     from carkinetics.trial import Decision as Decision
+    from carkinetics.trial import EscalationPath as EscalationPath
     from carkinetics.trial import Links as Links
     from carkinetics.trial import Population as Population
     from carkinetics.trial import SimulatedTrial as SimulatedTrial
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from carkinetics.trial import design_from as design_from
     from carkinetics.trial import dose_paths as dose_paths
     from carkinetics.trial import dose_truth as dose_truth
+    from carkinetics.trial import escalation_path as escalation_path
     from carkinetics.trial import load_trial as load_trial
     from carkinetics.trial import operating_characteristics as operating_characteristics
     from carkinetics.trial import power_table as power_table
@@ -189,6 +191,8 @@ _HOME = {
     "compare_designs": "trial",
     "dose_paths": "trial",
     "operating_characteristics": "trial",
+    "EscalationPath": "trial",
+    "escalation_path": "trial",
     "Antibodies": "trial",
     "Conduct": "trial",
     "Covariate": "trial",

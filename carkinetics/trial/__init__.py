@@ -10,6 +10,7 @@ from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
+from carkinetics.trial.path import EscalationPath, escalation_path
 from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
 from carkinetics.trial.plan_file import design_from, load_trial, trials
@@ -36,6 +37,7 @@ __all__ = [
     "Cytokine",
     "Decision",
     "Design",
+    "EscalationPath",
     "I3Plus3",
     "Keyboard",
     "Links",
@@ -57,6 +59,7 @@ __all__ = [
     "design_from",
     "dose_paths",
     "dose_truth",
+    "escalation_path",
     "load_trial",
     "operating_characteristics",
     "power_table",

@@ -28,6 +28,9 @@ DEFAULT_N = 30
 # usually read.
 DEFAULT_OVERDOSE = 0.33
 BLOCK = 1000  # trials of one stream of random numbers, so that results do not depend on the number of workers
+PER_DESIGN = (
+    "p_overdose", "p_overdose_se", "overdose_above", "expected_n", "expected_n_se", "expected_dlt", "share_at_overdose", "how",
+)  # fmt: skip
 WORTH_A_POOL = 15.0  # seconds of work left, below which starting other processes does not pay
 
 
@@ -94,6 +97,9 @@ def operating_characteristics(
         whole(trials, "trials", "operating_characteristics", least=2)
         table = _simulated(ended, rates, trials, seed, workers, progress)
     toxic = np.array([0.0, *rates[0]]) > limit
+    overdosed = float(table["p_select"][toxic].sum())
+    if "trials" in table.attrs:
+        table.attrs["p_overdose_se"] = float(np.sqrt(overdosed * (1 - overdosed) / table.attrs["trials"]))
     table.attrs |= {
         "design": design.name,
         "truth": rates[0],
@@ -101,7 +107,7 @@ def operating_characteristics(
         "expected_n": float(table["n"].sum()),
         "expected_dlt": float(table["dlt"].sum()),
         "overdose_above": limit,
-        "p_overdose": float(table["p_select"][toxic].sum()),
+        "p_overdose": overdosed,
         "share_at_overdose": float(table["n"][toxic].sum() / table["n"].sum()),
     }
     return table
@@ -153,7 +159,12 @@ def _simulated(
     table["n_se"] = [0.0, *(done.n.std(axis=0, ddof=1) / np.sqrt(trials))]
     table["dlt_se"] = [0.0, *(done.dlt.std(axis=0, ddof=1) / np.sqrt(trials))]
     few = (done.selected > 0) & (done.n[np.arange(trials), done.selected - 1] < 3)
-    table.attrs |= {"how": f"{trials:,} simulated trials, seed {seed}", "p_fewer_than_3": float(few.mean())}
+    table.attrs |= {
+        "how": f"{trials:,} simulated trials, seed {seed}",
+        "trials": trials,
+        "p_fewer_than_3": float(few.mean()),
+        "expected_n_se": float(done.n.sum(axis=1).std(ddof=1) / np.sqrt(trials)),
+    }
     return table
 
 
@@ -294,7 +305,8 @@ def compare_designs(
     -------
     pandas.DataFrame
         A row per scenario, design and dose (0 for none): ``p_select``, ``n``, ``dlt``, ``truth``, and, the same for all doses
-        of a design, ``p_overdose``, ``expected_n``, ``expected_dlt``, ``share_at_overdose`` and ``how``.
+        of a design, ``p_overdose``, ``overdose_above``, ``expected_n``, ``expected_dlt``, ``share_at_overdose`` and ``how``;
+        where simulated, the Monte-Carlo standard errors ``p_select_se, n_se, dlt_se, p_overdose_se, expected_n_se``.
 
     Raises
     ------
@@ -315,10 +327,9 @@ def compare_designs(
                 seed=seed,
                 overdose=overdose,
             )
-            same = ("p_overdose", "expected_n", "expected_dlt", "share_at_overdose", "how")
-            part = table[["p_select", "n", "dlt"]].reset_index()
+            part = table.reset_index()
             part.insert(0, "scenario", scenario)
             part.insert(1, "design", name)
             part["truth"] = [np.nan, *truth]
-            parts.append(part.assign(**{key: table.attrs[key] for key in same}))
+            parts.append(part.assign(**{key: table.attrs[key] for key in PER_DESIGN if key in table.attrs}))
     return pd.concat(parts, ignore_index=True)
