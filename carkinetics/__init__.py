@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     from carkinetics.trial import EscalationPath as EscalationPath
     from carkinetics.trial import Links as Links
     from carkinetics.trial import Population as Population
+    from carkinetics.trial import Scenario as Scenario
     from carkinetics.trial import SimulatedTrial as SimulatedTrial
     from carkinetics.trial import StopAfter as StopAfter
     from carkinetics.trial import ThreePlusThree as ThreePlusThree
@@ -100,11 +101,15 @@ if TYPE_CHECKING:
     from carkinetics.trial import TrialPlan as TrialPlan
     from carkinetics.trial import Tumour as Tumour
     from carkinetics.trial import Visits as Visits
+    from carkinetics.trial import cohorts_from as cohorts_from
     from carkinetics.trial import compare_designs as compare_designs
+    from carkinetics.trial import decision_table as decision_table
     from carkinetics.trial import design_from as design_from
     from carkinetics.trial import dose_paths as dose_paths
     from carkinetics.trial import dose_truth as dose_truth
     from carkinetics.trial import escalation_path as escalation_path
+    from carkinetics.trial import load_design as load_design
+    from carkinetics.trial import load_scenarios as load_scenarios
     from carkinetics.trial import load_trial as load_trial
     from carkinetics.trial import operating_characteristics as operating_characteristics
     from carkinetics.trial import power_table as power_table
@@ -212,6 +217,11 @@ _HOME = {
     "simulate_trial": "trial",
     "simulate_trials": "trial",
     "trials": "trial",
+    "Scenario": "trial",
+    "load_scenarios": "trial",
+    "load_design": "trial",
+    "decision_table": "trial",
+    "cohorts_from": "trial",
 }
 
 __all__ = [*_HOME, "plot"]

@@ -13,9 +13,10 @@ from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.path import EscalationPath, escalation_path
 from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
-from carkinetics.trial.plan_file import design_from, load_trial, trials
+from carkinetics.trial.plan_file import design_from, load_design, load_scenarios, load_trial, trials
 from carkinetics.trial.population import Covariate, Population
 from carkinetics.trial.power import dose_truth, power_table
+from carkinetics.trial.scenario import Scenario
 from carkinetics.trial.simulated import SimulatedTrial, TrialCharacteristics, simulate_trial, simulate_trials
 from carkinetics.trial.stops import StopAfter
 from carkinetics.trial.three_plus_three import ThreePlusThree
@@ -44,6 +45,7 @@ __all__ = [
     "Mtpi",
     "Mtpi2",
     "Population",
+    "Scenario",
     "SimulatedTrial",
     "StopAfter",
     "ThreePlusThree",
@@ -60,6 +62,8 @@ __all__ = [
     "dose_paths",
     "dose_truth",
     "escalation_path",
+    "load_design",
+    "load_scenarios",
     "load_trial",
     "operating_characteristics",
     "power_table",

@@ -281,6 +281,7 @@ def compare_designs(
     trials: int = 10_000,
     seed: int = 0,
     overdose: float | None = None,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Operating characteristics of several designs under several truths.
 
@@ -300,6 +301,8 @@ def compare_designs(
         Of the simulation.
     overdose : float, optional
         A dose with a higher DLT probability is an overdose; each design's target, or 0.33, if not given.
+    progress : bool
+        Show a bar on stderr for every simulation.
 
     Returns
     -------
@@ -326,6 +329,7 @@ def compare_designs(
                 trials=trials,
                 seed=seed,
                 overdose=overdose,
+                progress=progress,
             )
             part = table.reset_index()
             part.insert(0, "scenario", scenario)

@@ -14,6 +14,7 @@ from carkinetics.model.spec import Model
 from carkinetics.trial.design import Design, whole
 from carkinetics.trial.links import Links
 from carkinetics.trial.population import Covariate, Population
+from carkinetics.trial.scenario import Scenario
 from carkinetics.trial.stops import StopAfter
 
 # Patients of the escalation of a design that has no end of its own.
@@ -129,6 +130,8 @@ class TrialPlan:
         ``"cells/kg"`` or ``"cells"``.
     name, title : str
         Of the trial.
+    scenarios : mapping of str to Scenario
+        What the DLT probabilities could be, by name, for `compare_designs`; the simulation from cells has its own truth.
     notes : mapping of str to str
         What a setting rests on, by its name: the registry record, or ours.
 
@@ -150,6 +153,7 @@ class TrialPlan:
     dose_unit: str = "cells/kg"
     name: str = "trial"
     title: str = ""
+    scenarios: Mapping[str, Scenario] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

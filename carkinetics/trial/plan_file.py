@@ -20,6 +20,7 @@ from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumou
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
 from carkinetics.trial.population import Covariate, Population
+from carkinetics.trial.scenario import Scenario, scenarios_from
 from carkinetics.trial.stops import StopAfter
 from carkinetics.trial.three_plus_three import ThreePlusThree
 from carkinetics.trial.titration import AcceleratedTitration
@@ -90,8 +91,9 @@ def load_trial(name: str | Path) -> TrialPlan:
         if key in table:
             settings[key] = tuple(float(day) for day in table[key])
     covariates = table.get("covariates", {})
+    design = design_from(table["design"], f"{where}: [design]")
     return TrialPlan(
-        design=design_from(table["design"], f"{where}: [design]"),
+        design=design,
         population=_population(table["kinetics"], f"{where}: [kinetics]"),
         links=_links(table, where),
         n=table.get("patients", 87),
@@ -101,9 +103,66 @@ def load_trial(name: str | Path) -> TrialPlan:
         dose_unit=table.get("dose_unit", "cells/kg"),
         name=table["name"],
         title=table.get("title", table["name"]),
+        scenarios=scenarios_from(table.get("scenarios", {}), design, where),
         notes={"record": _said(table.get("record", {})), "ours": _said(table.get("ours", {}))},
         **settings,
     )
+
+
+def load_design(name: str | Path) -> Design:
+    """Read the design of a trial's file; the rest of a trial need not be there.
+
+    Parameters
+    ----------
+    name : str or pathlib.Path
+        A shipped trial, or the path of a file with a table ``[design]``.
+
+    Returns
+    -------
+    Design
+        That rule.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or its design makes no sense.
+
+    Examples
+    --------
+    >>> load_design("nct05783089").name
+    'titration, then 3+3 (B)'
+    """
+    path, table = read_trial_file(name)
+    if "design" not in table:
+        raise ConfigError(f"{path.name}: [design] is missing; expected a table with rule and doses")
+    return design_from(table["design"], f"{path.name}: [design]")
+
+
+def load_scenarios(name: str | Path) -> dict[str, Scenario]:
+    """Read the scenarios of a trial's file.
+
+    Parameters
+    ----------
+    name : str or pathlib.Path
+        A shipped trial, or the path of a file with tables ``[design]`` and ``[scenarios.NAME]``.
+
+    Returns
+    -------
+    dict of str to Scenario
+        By name; empty where the file has none.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or its design or a scenario makes no sense.
+
+    Examples
+    --------
+    >>> list(load_scenarios("nct05783089"))
+    ['from_cells', 'steep', 'toxic']
+    """
+    path, table = read_trial_file(name)
+    return scenarios_from(table.get("scenarios", {}), load_design(name), path.name)
 
 
 def read_trial_file(name: str | Path) -> tuple[Path, dict[str, Any]]:
