@@ -83,24 +83,40 @@ if TYPE_CHECKING:
     from carkinetics.response import worst_grade as worst_grade
     from carkinetics.trial import AcceleratedTitration as AcceleratedTitration
     from carkinetics.trial import Antibodies as Antibodies
+    from carkinetics.trial import Blrm as Blrm
+    from carkinetics.trial import BlrmPrior as BlrmPrior
     from carkinetics.trial import Boin as Boin
     from carkinetics.trial import Cohort as Cohort
     from carkinetics.trial import Conduct as Conduct
     from carkinetics.trial import Covariate as Covariate
+    from carkinetics.trial import Crm as Crm
     from carkinetics.trial import Cytokine as Cytokine
     from carkinetics.trial import Decision as Decision
+    from carkinetics.trial import EliminateOverdose as EliminateOverdose
     from carkinetics.trial import EscalationPath as EscalationPath
+    from carkinetics.trial import I3Plus3 as I3Plus3
+    from carkinetics.trial import Keyboard as Keyboard
     from carkinetics.trial import Links as Links
+    from carkinetics.trial import MaxDose as MaxDose
+    from carkinetics.trial import Mtpi as Mtpi
+    from carkinetics.trial import Mtpi2 as Mtpi2
+    from carkinetics.trial import NoSkipping as NoSkipping
     from carkinetics.trial import Population as Population
     from carkinetics.trial import Scenario as Scenario
     from carkinetics.trial import SimulatedTrial as SimulatedTrial
+    from carkinetics.trial import Staggered as Staggered
     from carkinetics.trial import StopAfter as StopAfter
+    from carkinetics.trial import StopAtDose as StopAtDose
+    from carkinetics.trial import StopForPrecision as StopForPrecision
     from carkinetics.trial import ThreePlusThree as ThreePlusThree
+    from carkinetics.trial import TiteBoin as TiteBoin
+    from carkinetics.trial import TiteCrm as TiteCrm
     from carkinetics.trial import Toxicity as Toxicity
     from carkinetics.trial import TrialCharacteristics as TrialCharacteristics
     from carkinetics.trial import TrialPlan as TrialPlan
     from carkinetics.trial import Tumour as Tumour
     from carkinetics.trial import Visits as Visits
+    from carkinetics.trial import WaitForWindow as WaitForWindow
     from carkinetics.trial import cohorts_from as cohorts_from
     from carkinetics.trial import compare_designs as compare_designs
     from carkinetics.trial import decision_table as decision_table
@@ -108,13 +124,17 @@ if TYPE_CHECKING:
     from carkinetics.trial import dose_paths as dose_paths
     from carkinetics.trial import dose_truth as dose_truth
     from carkinetics.trial import escalation_path as escalation_path
+    from carkinetics.trial import interim as interim
     from carkinetics.trial import load_design as load_design
     from carkinetics.trial import load_scenarios as load_scenarios
     from carkinetics.trial import load_trial as load_trial
     from carkinetics.trial import operating_characteristics as operating_characteristics
     from carkinetics.trial import power_table as power_table
+    from carkinetics.trial import select_mtd as select_mtd
     from carkinetics.trial import simulate_trial as simulate_trial
     from carkinetics.trial import simulate_trials as simulate_trials
+    from carkinetics.trial import skeleton_for as skeleton_for
+    from carkinetics.trial import tite_trials as tite_trials
     from carkinetics.trial import trials as trials
 
 # Public name → the module that has it, in the order of an analysis.
@@ -183,21 +203,38 @@ _HOME = {
     "proportions": "response",
     "sample_size_for_proportionality": "response",
     "survival_table": "response",
-    "write_report": "report",
-    "run_study": "batch",
-    "StudyResult": "batch",
-    "CarkineticsError": "errors",
+    "ThreePlusThree": "trial",
     "AcceleratedTitration": "trial",
     "Boin": "trial",
+    "Mtpi": "trial",
+    "Mtpi2": "trial",
+    "Keyboard": "trial",
+    "I3Plus3": "trial",
+    "Crm": "trial",
+    "skeleton_for": "trial",
+    "Blrm": "trial",
+    "BlrmPrior": "trial",
+    "TiteBoin": "trial",
+    "TiteCrm": "trial",
+    "StopAfter": "trial",
+    "StopAtDose": "trial",
+    "StopForPrecision": "trial",
+    "EliminateOverdose": "trial",
+    "NoSkipping": "trial",
+    "MaxDose": "trial",
+    "Staggered": "trial",
+    "WaitForWindow": "trial",
     "Cohort": "trial",
     "Decision": "trial",
-    "StopAfter": "trial",
-    "ThreePlusThree": "trial",
-    "compare_designs": "trial",
+    "cohorts_from": "trial",
+    "decision_table": "trial",
     "dose_paths": "trial",
     "operating_characteristics": "trial",
     "EscalationPath": "trial",
     "escalation_path": "trial",
+    "compare_designs": "trial",
+    "tite_trials": "trial",
+    "select_mtd": "trial",
     "Antibodies": "trial",
     "Conduct": "trial",
     "Covariate": "trial",
@@ -212,6 +249,7 @@ _HOME = {
     "Visits": "trial",
     "design_from": "trial",
     "dose_truth": "trial",
+    "interim": "trial",
     "load_trial": "trial",
     "power_table": "trial",
     "simulate_trial": "trial",
@@ -220,8 +258,10 @@ _HOME = {
     "Scenario": "trial",
     "load_scenarios": "trial",
     "load_design": "trial",
-    "decision_table": "trial",
-    "cohorts_from": "trial",
+    "write_report": "report",
+    "run_study": "batch",
+    "StudyResult": "batch",
+    "CarkineticsError": "errors",
 }
 
 __all__ = [*_HOME, "plot"]

@@ -159,6 +159,9 @@ def oc(
     ] = False,
     trials: Annotated[int, typer.Option(help="How many to simulate.")] = 10_000,
     seed: Seed = 0,
+    accrual_days: Annotated[
+        float | None, typer.Option(help="Mean days between patients: simulate in calendar time.")
+    ] = None,
     overdose: Annotated[
         float | None,
         typer.Option(help="A DLT probability above this is an overdose; the design's target, or 0.33."),
@@ -174,7 +177,7 @@ def oc(
     second = {name: one.grade2 for name, one in scenarios.items() if one.grade2 is not None}
     found = ck.compare_designs(
         {design.name: design}, {name: one.truth for name, one in scenarios.items()}, second, exact=not simulate, trials=trials,
-        seed=seed, overdose=overdose, progress=True,
+        seed=seed, overdose=overdose, accrual_days=accrual_days, progress=True,
     )  # fmt: skip
     _draw(figure, lambda: ck.plot.characteristics(found))
     narrow = [name for name in _OC_COLUMNS if name in found]
@@ -215,6 +218,7 @@ def simulate(
         _draw(figure, lambda: ck.plot.trial_power(many))
         many.doses.reset_index().to_csv(output / "doses.csv", index=False, lineterminator="\n")
         many.power.reset_index().to_csv(output / "power.csv", index=False, lineterminator="\n")
+        many.summary.reset_index().to_csv(output / "summary.csv", index=False, lineterminator="\n")
         many.trials.to_csv(output / "trials.csv", index=False, lineterminator="\n")
         show(many.power.reset_index(), False)
         said = f"{trials:,} trials, seed {seed}, {many.settings['seconds']:g} s"

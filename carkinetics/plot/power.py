@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from carkinetics.plot.axes import new_grid, panel_message
 from carkinetics.plot.style import BLACK, BLUE, GREY, ORANGE, styled
-from carkinetics.trial.simulated import TrialCharacteristics
+from carkinetics.trial.many import TrialCharacteristics
 
 MOST_INTERVALS = 100  # trials whose interval is drawn
 WHISKER = 1.96  # Monte-Carlo standard errors

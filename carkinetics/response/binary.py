@@ -103,10 +103,20 @@ def is_separated(x: ArrayLike, y: ArrayLike, trials: ArrayLike | None = None) ->
     .. [1] Albert A, Anderson JA. Biometrika 1984;71:1-10.
     """
     design, events, counts = _checked(x, y, trials)
+    if design.shape[1] == 2:
+        return _a_point_separates(design[:, 1], events, counts)
     design = design / np.abs(design).max(axis=0)
     signed = np.vstack([design[events > 0], -design[events < counts]])
     best = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(signed)), bounds=(-1, 1))
     return bool(-best.fun > 1e-7)
+
+
+def _a_point_separates(x: Floats, events: Floats, counts: Floats) -> bool:
+    """The same for one predictor, where no linear program is needed."""
+    with_event, without = x[events > 0], x[events < counts]
+    if not (len(with_event) and len(without)):
+        return True
+    return bool(with_event.min() >= without.max() or without.min() >= with_event.max())
 
 
 def _information(design: Floats, counts: Floats, p: Floats) -> Floats:

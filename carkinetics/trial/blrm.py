@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import log
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 import pandas as pd
@@ -94,7 +94,10 @@ class Blrm(Design):
     ``logit p(d) = log alpha + beta log(d / reference)``. Of the eligible doses that may be given next, the one with the
     highest probability of the target interval is recommended. Posterior probabilities are sums over a grid in log beta
     and log alpha; along log alpha the limits of the intervals are met exactly, by cubic interpolation of the distribution
-    function.
+    function. Compared with a grid four times as fine they are right to 1e-4 up to some 100 patients.
+
+    A vague prior is a decision too: with the default and the reference within the doses, one DLT among the first three
+    patients at the lowest dose ends the trial. `probabilities` and `dose_paths` show such things before a trial does.
 
     References
     ----------
@@ -199,8 +202,8 @@ class Blrm(Design):
         table.attrs = {"target": self.intervals, "overdose": f"eligible where P(over) < {self.overdose:g}"}
         return table
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         if not tally.current:
             return self.treat(tally, self.start, self.cohort_size, "The first cohort")
         under, over = _beyond(self, tally.n, tally.dlt)
@@ -213,15 +216,13 @@ class Blrm(Design):
         why = self._say(to, under, over)
         best = min(eligible, key=lambda at: (-(1 - under[at - 1] - over[at - 1]), at))
         if best > self._ceiling(tally):
-            why += (
-                f"; {self.say(best)} is eligible and skips one"
-                if self.no_skip
-                else f"; {self.say(best)} is a larger step"
-            )
+            skips = self.no_skip and best > tally.highest + 1
+            held = "skips one" if skips else f"is more than {self.max_ratio:g} times the highest dose given"
+            why += f"; {self.say(best)} is eligible and {held}"
         return self.treat(tally, to, self.cohort_size, why)
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The eligible dose with the highest probability of the target, of those with enough patients."""
         under, over = _beyond(self, tally.n, tally.dlt)
         if all(over >= self.overdose):
             return self._none(over)
@@ -231,15 +232,17 @@ class Blrm(Design):
         level = min(enough, key=lambda at: (-(1 - under[at - 1] - over[at - 1]), at))
         return self.stop(level, self._say(level, under, over))
 
+    @override
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
-        """Posterior probability that the DLT probability of a dose is between two values."""
         weights = self._grid.posterior(tally.n, tally.dlt)
         below, above = self._grid.below(weights, (low, high), (level - 1,))
         return float((above - below)[0])
 
     def _ceiling(self, tally: Tally) -> int:
         """Number of the highest dose that may be given next."""
-        highest = max(tally.highest, 1)
+        if not tally.highest:  # all of the first cohort are replaced
+            return self.start
+        highest = tally.highest
         ceiling = highest + 1 if self.no_skip else len(self.doses)
         if self.max_ratio is not None:
             most = self.max_ratio * self.doses[highest - 1] * (1 + 1e-9)

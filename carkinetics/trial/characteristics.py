@@ -20,6 +20,7 @@ from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
 from carkinetics.trial.design import Decision, Design, whole
 from carkinetics.trial.stops import StopAfter
+from carkinetics.trial.tite_trials import tite_trials
 from carkinetics.trial.tree import Rates, all_ends, true_rates
 
 # A design without an end of its own is ended here, and the table says so.
@@ -43,6 +44,7 @@ def operating_characteristics(
     trials: int = 10_000,
     seed: int = 0,
     overdose: float | None = None,
+    accrual_days: float | None = None,
     workers: int | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -64,6 +66,9 @@ def operating_characteristics(
         Of the simulation; the result does not depend on ``workers``.
     overdose : float, optional
         A dose with a higher DLT probability is an overdose; the design's target, or 0.33, if not given.
+    accrual_days : float, optional
+        Mean days between patients: simulate in calendar time (`tite_trials`, whose defaults hold for the rest). A design for
+        times to an event needs it; ``exact`` does not matter then.
     workers : int, optional
         Processes; by default as many as there are cores where that pays.
     progress : bool
@@ -74,7 +79,8 @@ def operating_characteristics(
     pandas.DataFrame
         Index ``dose``, 0 for none selected; ``p_select``, the expected ``n`` and ``dlt`` at the dose, and, where simulated,
         their Monte-Carlo standard errors ``*_se``. ``attrs`` has the totals, P(an overdose is selected), the share of
-        patients at overdoses, P(the selected dose was given to fewer than three) and how all this was found.
+        patients at overdoses, P(the selected dose was given to fewer than three) and how all this was found; in calendar time
+        also the mean ``duration`` in days.
 
     Raises
     ------
@@ -91,11 +97,19 @@ def operating_characteristics(
     rates = true_rates(design, truth, grade2)
     limit = float(getattr(design, "target", DEFAULT_OVERDOSE)) if overdose is None else overdose
     ended = design if design.ends else StopAfter(design, n=DEFAULT_N)
-    if exact:
+    if accrual_days is None and design.uses_waiting:
+        raise ConfigError(
+            f"{design.name} decides by how long patients were followed, so that it matters when they come: give accrual_days="
+        )
+    if exact and accrual_days is None:
         table = _exact(ended, rates)
     else:
         whole(trials, "trials", "operating_characteristics", least=2)
-        table = _simulated(ended, rates, trials, seed, workers, progress)
+        table = (
+            _simulated(ended, rates, trials, seed, workers, progress)
+            if accrual_days is None
+            else _in_time(ended, rates, trials, seed, accrual_days)
+        )
     toxic = np.array([0.0, *rates[0]]) > limit
     overdosed = float(table["p_select"][toxic].sum())
     if "trials" in table.attrs:
@@ -152,7 +166,24 @@ def _simulated(
     design: Design, rates: Rates, trials: int, seed: int, workers: int | None, progress: bool
 ) -> pd.DataFrame:
     done = simulate_counts(design, rates, trials, seed, workers=workers, progress=progress)
-    doses = len(design.doses)
+    return _counted(design, done, f"{trials:,} simulated trials, seed {seed}")
+
+
+def _in_time(design: Design, rates: Rates, trials: int, seed: int, accrual_days: float) -> pd.DataFrame:
+    """Trials whose patients come one after the other, each with a window."""
+    window = {"window": design.window} if hasattr(design, "window") else {}
+    done = tite_trials(
+        design, rates[0], grade2=rates[1], accrual_days=accrual_days, trials=trials, seed=seed, **window
+    )
+    how = f"{trials:,} trials simulated in time, a patient every {accrual_days:g} days, seed {seed}"
+    table = _counted(design, Trials(done.n, done.dlt, done.selected), how)
+    table.attrs["duration"] = float(done.duration.mean())
+    return table
+
+
+def _counted(design: Design, done: Trials, how: str) -> pd.DataFrame:
+    """Means over simulated trials, with their Monte-Carlo standard errors."""
+    trials, doses = done.n.shape
     selected = np.bincount(done.selected, minlength=doses + 1) / trials
     table = _table(design, selected, done.n.mean(axis=0), done.dlt.mean(axis=0))
     table["p_select_se"] = np.sqrt(selected * (1 - selected) / trials)
@@ -160,7 +191,7 @@ def _simulated(
     table["dlt_se"] = [0.0, *(done.dlt.std(axis=0, ddof=1) / np.sqrt(trials))]
     few = (done.selected > 0) & (done.n[np.arange(trials), done.selected - 1] < 3)
     table.attrs |= {
-        "how": f"{trials:,} simulated trials, seed {seed}",
+        "how": how,
         "trials": trials,
         "p_fewer_than_3": float(few.mean()),
         "expected_n_se": float(done.n.sum(axis=1).std(ddof=1) / np.sqrt(trials)),
@@ -281,6 +312,7 @@ def compare_designs(
     trials: int = 10_000,
     seed: int = 0,
     overdose: float | None = None,
+    accrual_days: float | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Operating characteristics of several designs under several truths.
@@ -301,6 +333,8 @@ def compare_designs(
         Of the simulation.
     overdose : float, optional
         A dose with a higher DLT probability is an overdose; each design's target, or 0.33, if not given.
+    accrual_days : float, optional
+        Mean days between patients: simulate in calendar time, as designs for times to an event need.
     progress : bool
         Show a bar on stderr for every simulation.
 
@@ -329,6 +363,7 @@ def compare_designs(
                 trials=trials,
                 seed=seed,
                 overdose=overdose,
+                accrual_days=accrual_days,
                 progress=progress,
             )
             part = table.reset_index()

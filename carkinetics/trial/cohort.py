@@ -87,14 +87,20 @@ class Tally:
         """Everyone: with a known outcome, or waiting for it."""
         return sum(self.n) + len(self.waiting)
 
-    def treated_at(self, level: int) -> int:
-        """Everyone at a dose: with a known outcome, or waiting for it."""
-        return self.n[level - 1] + sum(1 for at, _ in self.waiting if at == level)
+    @property
+    def given(self) -> tuple[int, ...]:
+        """Everyone by dose: with a known outcome, or waiting for it."""
+        if not self.waiting:
+            return self.n
+        counts = list(self.n)
+        for level, _ in self.waiting:
+            counts[level - 1] += 1
+        return tuple(counts)
 
     @property
     def highest(self) -> int:
         """Number of the highest dose that was given; 0 before the first patient."""
-        return max((level for level in range(1, len(self.n) + 1) if self.treated_at(level)), default=0)
+        return max((level for level, count in enumerate(self.given, start=1) if count), default=0)
 
     def at(self, level: int) -> tuple[int, int]:
         """Patients with a known outcome, and DLTs, at a dose."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from math import exp, log, sqrt
-from typing import Any, Literal, NamedTuple
+from math import sqrt
+from typing import Any, override
 
 import numpy as np
 
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.trial.cohort import Cohorts, Tally, tally_of
+from carkinetics.trial.crm_curve import MODELS, CurveModel, b_at, curve, grid_of, scaled
 from carkinetics.trial.design import Decision, Design, dose_levels, probabilities, whole
-
-CurveModel = Literal["empiric", "logistic"]
-MODELS = ("empiric", "logistic")
+from carkinetics.trial.skeleton import refuse_skeleton
 
 
 @dataclass(frozen=True)
@@ -113,11 +111,11 @@ class Crm(Design):
             raise ConfigError(f"{own}: target is {self.target:g}; expected above 0 and below 1")
         if self.model not in MODELS:
             raise ConfigError(f"{own}: model is {self.model!r}{did_you_mean(str(self.model), MODELS)}")
-        if not 0 < self.prior_sd < np.inf:
-            raise ConfigError(f"{own}: prior_sd is {self.prior_sd!r}; expected above 0")
+        if not 0 < self.prior_sd <= 20:
+            raise ConfigError(f"{own}: prior_sd is {self.prior_sd!r}; expected above 0, at most 20")
         if not np.isfinite(self.intercept):
             raise ConfigError(f"{own}: intercept is {self.intercept!r}; expected a number")
-        _refuse_skeleton(self.skeleton, own, self.intercept if self.model == "logistic" else None)
+        refuse_skeleton(self.skeleton, own, self.intercept if self.model == "logistic" else None)
         whole(self.cohort_size, "cohort_size", own)
         whole(self.start, "start", own, most=len(self.doses))
         if self.cutoff is not None:
@@ -148,25 +146,27 @@ class Crm(Design):
         """
         return self._posterior(tally_of(cohorts, self.doses))
 
+    @override
     def rule(self, tally: Tally) -> Decision:
-        """The decision for given counts."""
         if not tally.current:
             return self.treat(tally, self.start, self.cohort_size, "The first cohort")
         known = self._posterior(tally)
         if self._too_toxic(known):
             return self._none(known)
-        to = min(known.closest, tally.highest + 1) if self.no_skip else known.closest
+        # Where all of the first cohort are replaced, the trial is where it began.
+        ceiling = tally.highest + 1 if tally.highest else self.start
+        to = min(known.closest, ceiling) if self.no_skip else known.closest
         why = f"Closest to {self.target:g} is {self.say(known.closest)} ({known.p[known.closest - 1]:.2f})"
         if to != known.closest:
             why += f"; no dose is skipped: {self.say(to)} ({known.p[to - 1]:.2f})"
         return self.treat(tally, to, self.cohort_size, why)
 
+    @override
     def select(self, tally: Tally) -> Decision:
-        """The dose closest to the target, of those that were given."""
         known = self._posterior(tally)
         if self._too_toxic(known):
             return self._none(known)
-        given = [level for level in range(1, len(self.doses) + 1) if tally.treated_at(level)]
+        given = [level for level, count in enumerate(tally.given, start=1) if count]
         if not given:
             return self.stop(0, "No dose was given")
         level = min(given, key=lambda at: (abs(known.p[at - 1] - self.target), at))
@@ -177,17 +177,17 @@ class Crm(Design):
             notes = (f"The model's closest dose is {untried}, which nobody was given.",)
         return self.stop(level, why, notes=notes)
 
+    @override
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
-        """Posterior probability that the DLT probability of a dose is between two values."""
         x = self._x[level - 1]
-        low_b, high_b = (_b_at(p, x, self.model, self.intercept) for p in (high, low))
-        grid = _grid(self.skeleton, self.model, self.prior_sd, self.intercept, (low_b, high_b))
+        low_b, high_b = (b_at(p, x, self.model, self.intercept) for p in (high, low))
+        grid = grid_of(self.skeleton, self.model, self.prior_sd, self.intercept, (low_b, high_b))
         weights = grid.posterior(tally.n, tally.dlt, self._partly(tally))
         return float(weights[(grid.b > low_b) & (grid.b < high_b)].sum())
 
     @property
     def _x(self) -> tuple[float, ...]:
-        return tuple(_scaled(s, self.model, self.intercept) for s in self.skeleton)
+        return tuple(scaled(s, self.model, self.intercept) for s in self.skeleton)
 
     def _partly(self, tally: Tally) -> tuple[tuple[int, float], ...]:
         """Dose and weight of patients who are still in their window; here they do not count."""
@@ -211,166 +211,18 @@ class Crm(Design):
 def _known(
     design: Crm, n: tuple[int, ...], dlt: tuple[int, ...], waiting: tuple[tuple[int, float], ...]
 ) -> CrmPosterior:
-    at_target = _b_at(
+    at_target = b_at(
         design.target,
-        _scaled(design.skeleton[0], design.model, design.intercept),
+        scaled(design.skeleton[0], design.model, design.intercept),
         design.model,
         design.intercept,
     )
-    grid = _grid(design.skeleton, design.model, design.prior_sd, design.intercept, (at_target,))
+    grid = grid_of(design.skeleton, design.model, design.prior_sd, design.intercept, (at_target,))
     weights = grid.posterior(n, dlt, waiting)
     mean = float(weights @ grid.b)
     variance = float(weights @ (grid.b - mean) ** 2)
-    p = tuple(_curve(mean, x, design.model, design.intercept) for x in grid.x)
+    p = tuple(curve(mean, x, design.model, design.intercept) for x in grid.x)
     away = [abs(value - design.target) for value in p]
     # All DLT probabilities fall as b rises.
     too_toxic = float(weights[grid.b < at_target].sum())
     return CrmPosterior(mean, variance, p, too_toxic, away.index(min(away)) + 1)
-
-
-class _Grid(NamedTuple):
-    """Nodes of b, their weights under the prior, and the logarithms that a likelihood needs."""
-
-    b: np.ndarray  # shape (nodes,)
-    prior: np.ndarray  # shape (nodes,)
-    x: tuple[float, ...]
-    log_p: np.ndarray  # shape (doses, nodes)
-    log_not: np.ndarray  # shape (doses, nodes): log(1 - p)
-
-    def posterior(
-        self, n: tuple[int, ...], dlt: tuple[int, ...], waiting: tuple[tuple[int, float], ...] = ()
-    ) -> np.ndarray:
-        """Weights of the nodes that add up to 1; a patient who waits adds log(1 - weight p)."""
-        toxic = np.array(dlt, dtype=float)
-        log_likelihood = toxic @ self.log_p + (np.array(n, dtype=float) - toxic) @ self.log_not
-        for level, weight in waiting:
-            log_likelihood += np.log1p(-weight * np.exp(self.log_p[level - 1]))
-        weights = self.prior * np.exp(log_likelihood - log_likelihood.max())
-        return np.asarray(weights / weights.sum())
-
-
-@lru_cache(maxsize=1_000)
-def _grid(
-    skeleton: tuple[float, ...],
-    model: CurveModel,
-    prior_sd: float,
-    intercept: float,
-    breaks: tuple[float, ...],
-) -> _Grid:
-    """Gauss-Legendre panels over 8 standard deviations of the prior on either side, divided at the breaks too."""
-    end = 8 * prior_sd
-    inner = [at for at in breaks if -end < at < end]
-    edges = np.unique([*np.linspace(-end, end, 1 + int(np.ceil(2 * end / 0.4))), *inner])
-    nodes, gauss = np.polynomial.legendre.leggauss(10)
-    half = np.diff(edges)[:, None] / 2
-    b = ((edges[:-1, None] + half) + half * nodes).ravel()
-    prior = (half * gauss).ravel() * np.exp(-0.5 * (b / prior_sd) ** 2)
-    x = tuple(_scaled(s, model, intercept) for s in skeleton)
-    slope = np.exp(b) * np.array(x)[:, None]
-    if model == "empiric":
-        log_p, log_not = slope, np.log(-np.expm1(slope))
-    else:
-        log_p, log_not = -np.logaddexp(0, -intercept - slope), -np.logaddexp(0, intercept + slope)
-    return _Grid(b, prior, x, log_p, log_not)
-
-
-def _scaled(s: float, model: CurveModel, intercept: float) -> float:
-    """The dose on the scale of the model: where p is s at b = 0."""
-    return log(s) if model == "empiric" else log(s / (1 - s)) - intercept
-
-
-def _curve(b: float, x: float, model: CurveModel, intercept: float) -> float:
-    """DLT probability at b."""
-    if model == "empiric":
-        return exp(exp(b) * x)
-    return 1 / (1 + exp(min(-intercept - exp(b) * x, 700.0)))
-
-
-def _b_at(p: float, x: float, model: CurveModel, intercept: float) -> float:
-    """Where the DLT probability is p; infinite where no b gives it."""
-    if p <= 0:
-        return np.inf
-    ratio = (0.0 if p >= 1 else _scaled(p, model, intercept)) / x
-    return log(ratio) if ratio > 0 else -np.inf
-
-
-def _refuse_skeleton(skeleton: tuple[float, ...], design: str, intercept: float | None) -> None:
-    for before, after in pairwise(skeleton):
-        if after <= before:
-            raise ConfigError(
-                f"{design}: skeleton goes from {before:g} to {after:g}; expected DLT probabilities that increase with dose"
-            )
-    top = 1.0 if intercept is None else 1 / (1 + exp(-intercept))
-    if not 0 < skeleton[0] <= skeleton[-1] < top:
-        reason = (
-            "" if intercept is None else f", the limit of the logistic model with intercept {intercept:g}"
-        )
-        raise ConfigError(
-            f"{design}: skeleton runs from {skeleton[0]:g} to {skeleton[-1]:g}; expected above 0 and below {top:.4g}{reason}"
-        )
-
-
-def skeleton_for(
-    target: float,
-    halfwidth: float,
-    nu: int,
-    n_doses: int,
-    *,
-    model: CurveModel = "empiric",
-    intercept: float = 3.0,
-) -> tuple[float, ...]:
-    """Skeleton whose doses are told apart where neighbours are ``halfwidth`` below and above the target.
-
-    Parameters
-    ----------
-    target : float
-        DLT probability that is sought.
-    halfwidth : float
-        Half the width of the indifference interval: a dose with a DLT probability within the target ± this may be
-        selected in the long run instead of the right one.
-    nu : int
-        Number of the dose that is thought to be at the target.
-    n_doses : int
-        How many doses there are.
-    model : {"empiric", "logistic"}
-        Shape of the curve, as for `Crm`.
-    intercept : float
-        Fixed intercept of the logistic model.
-
-    Returns
-    -------
-    tuple of float
-        Prior guess of the DLT probability of each dose.
-
-    Raises
-    ------
-    ConfigError
-        If a number makes no sense.
-
-    Notes
-    -----
-    At the value of b where a dose is at the target minus the halfwidth, the next one is at the target plus it. On the
-    scale of the model doses are therefore a constant factor apart.
-
-    References
-    ----------
-    .. [1] Lee SM, Cheung YK. Model calibration in the continual reassessment method. Clin Trials 2009;6:227-238.
-
-    Examples
-    --------
-    >>> [round(p, 3) for p in skeleton_for(0.25, 0.05, nu=3, n_doses=5)]
-    [0.084, 0.157, 0.25, 0.355, 0.46]
-    """
-    whole(n_doses, "n_doses", "skeleton_for")
-    whole(nu, "nu", "skeleton_for", most=n_doses)
-    if model not in MODELS:
-        raise ConfigError(f"skeleton_for: model is {model!r}{did_you_mean(str(model), MODELS)}")
-    top = 1.0 if model == "empiric" else 1 / (1 + exp(-intercept))
-    low, high = target - halfwidth, target + halfwidth
-    if not 0 < low < high < top:
-        raise ConfigError(
-            f"skeleton_for: target {target:g} ± halfwidth {halfwidth:g}; expected within 0 and {top:.4g}, halfwidth above 0"
-        )
-    factor = _scaled(high, model, intercept) / _scaled(low, model, intercept)
-    x = [_scaled(target, model, intercept) * factor ** (level - nu) for level in range(1, n_doses + 1)]
-    return tuple(_curve(0.0, at, model, intercept) for at in x)

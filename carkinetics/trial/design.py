@@ -25,13 +25,15 @@ class Decision:
     Parameters
     ----------
     action : str
-        ``"start"``, ``"escalate"``, ``"stay"``, ``"de-escalate"`` or ``"stop"``.
+        ``"start"``, ``"escalate"``, ``"stay"``, ``"de-escalate"``, ``"wait"`` (treat nobody until more is known of those
+        in their window) or ``"stop"``.
     dose : float or None
-        The next dose, by number or by size as the design was given them; None where the trial stops.
+        The next dose, by number or by size as the design was given them; None where the trial stops. While it waits, the
+        dose where it stands.
     level : int
         Its number from 1; 0 where the trial stops.
     n : int
-        Patients to treat next.
+        Patients to treat next; 0 while the trial waits and where it stops.
     reason : str
         One sentence.
     mtd : float or None
@@ -58,8 +60,8 @@ class Decision:
         """The decision as one would say it."""
         if self.action == "stop":
             what = f"stop; MTD {dose_text(self.mtd)}" if self.mtd else "stop; no dose is selected"
-        elif self.dose is None:
-            what = self.action
+        elif self.action == "wait" or self.dose is None:
+            what = "wait: treat nobody until more is known"
         else:
             what = f"{self.action}: treat {self.n} at dose {dose_text(self.dose)}"
         return " ".join([f"{what}. {self.reason}.", *self.notes])
@@ -230,6 +232,10 @@ class Design(ABC):
     def stop(self, level: int, reason: str, **more: Any) -> Decision:
         """The decision to stop, with the number of the dose selected, 0 for none."""
         return Decision("stop", None, 0, 0, reason, self.doses[level - 1] if level else 0, level, **more)
+
+    def wait(self, tally: Tally, reason: str, **more: Any) -> Decision:
+        """The decision to treat nobody until more is known of those in their window."""
+        return Decision("wait", self.doses[tally.current - 1], tally.current, 0, reason, **more)
 
     def say(self, level: int) -> str:
         """A dose in a sentence."""

@@ -78,11 +78,12 @@ class Escalations:
 class _Book:
     """One trial while it runs."""
 
-    def __init__(self, plan: TrialPlan, arrivals: Floats, leaves: Floats) -> None:
-        self.plan, self.arrivals, self.leaves = plan, arrivals, leaves
+    def __init__(self, plan: TrialPlan, gaps: Floats, leaves: Floats) -> None:
+        self.plan, self.gaps, self.leaves = plan, gaps, leaves
         self.design = plan.ended_design
+        self.stagger = max(plan.conduct.stagger, self.design.stagger_days)
         self.next = 0  # the patient who comes next
-        n = len(arrivals)
+        n = len(gaps)
         self.level, self.phase = np.zeros(n, dtype=int), np.zeros(n, dtype=int)
         self.infused, self.known = np.full(n, np.nan), np.full(n, np.nan)
         self.dlt, self.grade2, self.evaluable = (np.zeros(n, dtype=bool) for _ in range(3))
@@ -116,7 +117,7 @@ class _Book:
             day = float(later.min())
             tally = self.tally(day)
             decision = rule(tally)
-        left = len(self.arrivals) - self.next
+        left = len(self.gaps) - self.next
         if decision.action != "stop" and not left:
             decision = self.design.select(tally)
         if decision.action == "stop":
@@ -134,14 +135,22 @@ class _Book:
             return 0.0
         if not self.design.uses_waiting:
             return float(self.known[: self.next].max())
-        last = float(self.infused[self.next - 1]) + self.plan.conduct.stagger
-        return max(last, float(self.arrivals[min(self.next, len(self.arrivals) - 1)]))
+        return (
+            self._arrives(self.next, 0.0)
+            if self.next < len(self.gaps)
+            else float(self.known[: self.next].max())
+        )
+
+    def _arrives(self, i: int, day: float) -> float:
+        """When patient ``i`` comes, if the trial is open from ``day`` on: nobody waits while it is closed."""
+        before = float(self.infused[i - 1]) if i else 0.0
+        return max(max(before, day) + float(self.gaps[i]), before + self.stagger * (i > 0))
 
     def _treat(self, who: list[int], decision: Decision, day: float, stage: str) -> None:
-        before = -np.inf
         for i in who:
-            self.infused[i] = max(self.arrivals[i], day, before + self.plan.conduct.stagger)
-            before = float(self.infused[i])
+            # A design that uses open windows has decided on the day on which its first patient came.
+            came = self.design.uses_waiting and i == who[0] and i > 0
+            self.infused[i] = day if came else self._arrives(i, day)
             self.level[i] = decision.level
             self.phase[i] = TITRATION if stage == "titration" else ESCALATION
         self.next = who[-1] + 1
@@ -180,8 +189,8 @@ def escalate(plan: TrialPlan, gaps: Floats, leaves: Floats, outcome: Outcome) ->
     Escalations
         Who was treated when, and what was decided.
     """
-    arrivals = np.cumsum(gaps, axis=1) * DAYS_PER_MONTH / plan.conduct.accrual_per_month
-    books = [_Book(plan, arrivals[t], leaves[t]) for t in range(len(gaps))]
+    days = gaps * DAYS_PER_MONTH / plan.conduct.accrual_per_month
+    books = [_Book(plan, days[t], leaves[t]) for t in range(len(gaps))]
     rule = _remembered(plan.ended_design)
     toxicity: dict[str, NDArray] = {}
     running = dict(enumerate(books))
@@ -256,7 +265,7 @@ def _expand(
         who = np.arange(book.next, shape[1])
         book.level[who] = np.resize(doses, len(who))
         book.phase[who] = EXPANSION
-        book.infused[who] = np.maximum(book.arrivals[who], book.steps[-1].day)
+        book.infused[who] = book.steps[-1].day + np.cumsum(book.gaps[who])
         trial.append(np.full(len(who), t))
         patient.append(who)
     if not trial:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, override
 
 from carkinetics.trial.interval import Letter
 from carkinetics.trial.mtpi import EquivalenceDesign
@@ -14,7 +14,7 @@ _TINY = 1e-9
 
 @dataclass(frozen=True)
 class I3Plus3(EquivalenceDesign):
-    """i3+3 design: rules on the observed DLT rate, without a model.
+    """Interval 3+3 (i3+3): rules on the observed DLT rate, without a model.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ class I3Plus3(EquivalenceDesign):
         """With target and interval."""
         return self._named("i3+3")
 
+    @override
     def unbounded(self, n: int, dlt: int) -> Letter:
-        """``"E"``, ``"S"`` or ``"D"``, before the safety rule."""
         low, high = self.interval
         if dlt / n < low - _TINY:
             return "E"

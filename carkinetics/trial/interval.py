@@ -65,6 +65,10 @@ class IntervalDesign(Design):
             ``"E"`` escalate, ``"S"`` stay, ``"D"`` de-escalate, ``"DU"`` de-escalate and drop the dose.
         """
 
+    def letter_at(self, tally: Tally, level: int) -> Letter:
+        """The letter of a dose of this trial."""
+        return self.letter(*tally.at(level))
+
     @override
     def rule(self, tally: Tally) -> Decision:
         level = tally.current
@@ -74,7 +78,10 @@ class IntervalDesign(Design):
         closed = tuple(range(dropped, len(self.doses) + 1))
         if dropped == 1:
             return self.stop(0, f"The lowest dose is too toxic: {_share(tally, 1)}", closed=closed)
-        letter = self.letter(*tally.at(level))
+        if not tally.given[level - 1]:
+            why = f"Nobody at {self.say(level)} has an outcome, all are replaced"
+            return self.treat(tally, min(level, dropped - 1), self.cohort_size, why, closed=closed)
+        letter = self.letter_at(tally, level)
         said = f"{_share(tally, level)} at {self.say(level)}: {WORDS[letter]}"
         wanted = level + (1 if letter == "E" else 0 if letter == "S" else -1)
         to = min(max(wanted, 1), len(self.doses), dropped - 1)
@@ -109,8 +116,9 @@ class IntervalDesign(Design):
 
 
 def _share(tally: Tally, level: int) -> str:
-    n, dlt = tally.at(level)
-    return f"{dlt} of {n} with a DLT"
+    known, dlt = tally.at(level)
+    waiting = tally.given[level - 1] - known
+    return f"{dlt} of {known + waiting} with a DLT" + (f", {waiting} in their window," if waiting else "")
 
 
 @lru_cache(maxsize=100_000)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import floor
-from typing import Any
+from typing import Any, override
 
 import numpy as np
 from scipy.special import betainc
@@ -54,8 +54,8 @@ class EquivalenceDesign(IntervalDesign):
             probabilities(self.cutoff, "cutoff", type(self).__name__)
         whole(self.least, "least", type(self).__name__)
 
+    @override
     def letter(self, n: int, dlt: int) -> Letter:
-        """``"E"``, ``"S"``, ``"D"`` or ``"DU"`` for counts at one dose."""
         if (
             self.cutoff is not None
             and n >= self.least
@@ -123,15 +123,15 @@ class Mtpi(EquivalenceDesign):
         """With target and interval."""
         return self._named("mTPI")
 
+    @override
     def unbounded(self, n: int, dlt: int) -> Letter:
-        """``"E"``, ``"S"`` or ``"D"``, before the rule that drops doses."""
         low, high = self.interval
         return _densest(n, dlt, (0.0, low, high, 1.0), 1)
 
 
 @dataclass(frozen=True)
 class Mtpi2(EquivalenceDesign):
-    """mTPI with intervals of one width: those below and above the target are divided as well.
+    """Modified toxicity probability interval design, second version: all intervals have one width.
 
     Parameters
     ----------
@@ -157,7 +157,8 @@ class Mtpi2(EquivalenceDesign):
 
     Notes
     -----
-    The prior is Beta(1, 1). What remains at 0 and at 1 is an interval of its own, narrower than the others.
+    What is below and above the target is divided as well; the prior is Beta(1, 1). What remains at 0 and at 1 is an interval
+    of its own, narrower than the others.
 
     References
     ----------
@@ -177,8 +178,8 @@ class Mtpi2(EquivalenceDesign):
         """With target and interval."""
         return self._named("mTPI-2")
 
+    @override
     def unbounded(self, n: int, dlt: int) -> Letter:
-        """``"E"``, ``"S"`` or ``"D"``, before the rule that drops doses."""
         edges, at = equal_keys(*self.interval)
         ends = ((0.0,) if edges[0] > _TINY else ()), ((1.0,) if edges[-1] < 1 - _TINY else ())
         return _densest(n, dlt, (*ends[0], *edges, *ends[1]), at + len(ends[0]))
@@ -245,8 +246,8 @@ class Keyboard(EquivalenceDesign):
         """With target and interval."""
         return self._named("keyboard")
 
+    @override
     def unbounded(self, n: int, dlt: int) -> Letter:
-        """``"E"``, ``"S"`` or ``"D"``, before the rule that drops doses."""
         return _densest(n, dlt, *equal_keys(*self.interval))
 
 

@@ -35,9 +35,9 @@ class Conduct:
     window : float
         Days from the infusion in which a DLT counts.
     accrual_per_month : float
-        Patients who become available, at random times; none is lost while the trial waits for a window to end.
+        Patients who come per month while the trial is open, at random times; nobody waits while it is closed.
     stagger : float
-        Least days between infusions of an escalation cohort.
+        Least days between two infusions of the escalation.
     leave_window : float
         Probability to leave before the end of the window without a DLT: not evaluable, replaced.
     follow_up : float

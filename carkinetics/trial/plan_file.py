@@ -20,16 +20,22 @@ from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumou
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
 from carkinetics.trial.population import Covariate, Population
+from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
 from carkinetics.trial.scenario import Scenario, scenarios_from
-from carkinetics.trial.stops import StopAfter
+from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
 from carkinetics.trial.three_plus_three import ThreePlusThree
+from carkinetics.trial.tite import TiteBoin, TiteCrm
 from carkinetics.trial.titration import AcceleratedTitration
 
 RULES: dict[str, type[Design]] = {
     "3+3": ThreePlusThree, "boin": Boin, "mtpi": Mtpi, "mtpi-2": Mtpi2, "keyboard": Keyboard, "i3+3": I3Plus3, "crm": Crm,
-    "blrm": Blrm,
+    "blrm": Blrm, "tite-crm": TiteCrm, "tite-boin": TiteBoin,
 }  # fmt: skip
-AROUND: dict[str, type[Design]] = {"stop_after": StopAfter}
+AROUND: dict[str, type[Design]] = {
+    "stop_after": StopAfter, "stop_at_dose": StopAtDose, "stop_for_precision": StopForPrecision,
+    "eliminate_overdose": EliminateOverdose, "no_skipping": NoSkipping, "max_dose": MaxDose, "staggered": Staggered,
+    "wait_for_window": WaitForWindow,
+}  # fmt: skip
 _TOP = (
     "schema", "name", "title", "record", "ours", "patients", "dose_unit", "design", "conduct", "kinetics", "covariates",
     "toxicity", "tumour", "cytokines", "antibodies", "qpcr", "cytokine_days", "antibody_days", "truth", "scenarios",
@@ -208,8 +214,10 @@ def design_from(table: Mapping[str, Any], where: str) -> Design:
     Parameters
     ----------
     table : mapping
-        ``rule``, one of ``3+3, boin, mtpi, mtpi-2, keyboard, i3+3, crm, blrm``, and the arguments of that design;
-        ``titration``, a table with the arguments of `AcceleratedTitration`; ``stop_after``, a number of patients.
+        ``rule``, one of ``3+3, boin, mtpi, mtpi-2, keyboard, i3+3, crm, blrm, tite-crm, tite-boin``, and the arguments of
+        that design; ``titration``, a table with the arguments of `AcceleratedTitration`; ``around``, tables with a ``rule``, one
+        of ``stop_after, stop_at_dose, stop_for_precision, eliminate_overdose, no_skipping, max_dose, staggered,
+        wait_for_window``, and its arguments, the innermost first; ``stop_after``, a number of patients, as the outermost.
     where : str
         Place for messages.
 
@@ -233,14 +241,24 @@ def design_from(table: Mapping[str, Any], where: str) -> Design:
     rule = str(table["rule"])
     if rule not in RULES:
         raise ConfigError(f"{where}: rule is {rule!r}{did_you_mean(rule, RULES)}")
-    own = {key: value for key, value in table.items() if key not in ("rule", "titration", "stop_after")}
+    own = {
+        key: value for key, value in table.items() if key not in ("rule", "titration", "around", "stop_after")
+    }
     if rule == "blrm" and "prior" in own:
         own["prior"] = _build(BlrmPrior, own["prior"], f"{where} prior")
     design: Design = _build(RULES[rule], own, where, tuples=False)
     if "titration" in table:
         design = _build(AcceleratedTitration, {"design": design, **table["titration"]}, f"{where} titration")
-    if "stop_after" in table:
-        design = StopAfter(design, n=table["stop_after"])
+    around = [
+        *table.get("around", []),
+        *([{"rule": "stop_after", "n": table["stop_after"]}] if "stop_after" in table else []),
+    ]
+    for entry in around:
+        rule = str(entry.get("rule", "")) if isinstance(entry, Mapping) else repr(entry)
+        if rule not in AROUND:
+            raise ConfigError(f"{where} around: rule is {rule!r}{did_you_mean(rule, AROUND)}")
+        more = {key: value for key, value in entry.items() if key != "rule"}
+        design = _build(AROUND[rule], {"design": design, **more}, f"{where} {rule}")
     return design
 
 

@@ -101,7 +101,9 @@ class Covariate:
             else self.mean + self.sd * normal
         )
         drawn = np.clip(drawn, self.least, self.most)
-        return drawn if self.digits is None else np.round(drawn, self.digits)
+        if self.digits is None:
+            return drawn
+        return np.round(drawn, self.digits).astype(int if self.digits == 0 else float)
 
 
 @dataclass(frozen=True, eq=False)

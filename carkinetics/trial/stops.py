@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import override
+from typing import Any, override
 
 from carkinetics.errors import ConfigError
 from carkinetics.trial.cohort import Tally
-from carkinetics.trial.design import Decision, Design, whole
+from carkinetics.trial.design import Decision, Design, probabilities, whole
 from carkinetics.trial.interval import Letter
 
 
@@ -66,6 +66,11 @@ class Around(Design):
         return self.design.stage(tally)
 
     @property
+    def target(self) -> float:
+        """That of the inner design; it has none if that has none."""
+        return float(self.design.target)  # type: ignore[attr-defined]
+
+    @property
     def stagger_days(self) -> float:  # type: ignore[override]
         """Those of the inner design."""
         return self.design.stagger_days
@@ -77,6 +82,32 @@ class Around(Design):
     def letter_for(self, letter: Letter, n: int, dlt: int) -> Letter:
         """What this rule makes of the inner design's letter in a decision table."""
         return letter
+
+    def at_most(self, decision: Decision, tally: Tally, level: int, why: str) -> Decision:
+        """The decision, with no dose above ``level``; ``why`` follows its reason where that changes it.
+
+        Where the trial stops, the highest dose up to ``level`` that was given is selected instead, 0 if none was.
+        """
+        if decision.action == "stop":
+            if not decision.mtd_level or decision.mtd_level <= level:
+                return decision
+            given = [at for at, count in enumerate(tally.given[:level], start=1) if count]
+            return self.stop(
+                given[-1] if given else 0,
+                f"{decision.reason}; {why}",
+                closed=decision.closed,
+                notes=decision.notes,
+            )
+        if decision.action == "wait" or decision.level <= level:
+            return decision
+        return self.treat(
+            tally,
+            level,
+            decision.n,
+            f"{decision.reason}; {why}",
+            closed=decision.closed,
+            notes=decision.notes,
+        )
 
     @override
     def select(self, tally: Tally) -> Decision:
@@ -133,3 +164,105 @@ class StopAfter(Around):
                 end, reason=f"{tally.treated} patients are treated, the most there may be. {end.reason}"
             )
         return replace(decision, n=min(decision.n, left))
+
+
+@dataclass(frozen=True)
+class StopAtDose(Around):
+    """End the trial when the dose to be given next has had enough patients.
+
+    Parameters
+    ----------
+    design : Design
+        The inner design.
+    n : int
+        How many are enough, those in their window included.
+
+    Raises
+    ------
+    ConfigError
+        If ``n`` makes no sense.
+
+    Examples
+    --------
+    >>> from carkinetics.trial.boin import Boin
+    >>> print(StopAtDose(Boin(doses=3, target=0.30), n=6).decide([(1, 3, 0), (2, 6, 2)]).reason)
+    Dose 2, to be given next, has had 6 patients. Dose 2: 2 of 6 with a DLT; isotonic rate 0.34, closest to 0.3
+    """
+
+    n: int = 9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole(self.n, "n", "StopAtDose")
+
+    @property
+    def ends(self) -> bool:
+        """Always: there are only so many doses to fill."""
+        return True
+
+    @override
+    def rule(self, tally: Tally) -> Decision:
+        decision = self.design.rule(tally)
+        if decision.action in ("stop", "wait") or tally.given[decision.level - 1] < self.n:
+            return decision
+        end = self.design.select(tally)
+        had = tally.given[decision.level - 1]
+        why = f"{self.say(decision.level).capitalize()}, to be given next, has had {had} patients"
+        return replace(end, reason=f"{why}. {end.reason}")
+
+
+@dataclass(frozen=True)
+class StopForPrecision(Around):
+    """End the trial when the dose to be given next is at the target with enough probability.
+
+    Parameters
+    ----------
+    design : Design
+        The inner design; its model says how probable, that of a design without one the dose's own patients (prior Beta(1, 1)).
+    interval : (float, float)
+        DLT probabilities that count as the target.
+    probability : float
+        Posterior probability of that interval that is enough.
+    least : int
+        Patients with a known outcome that the dose needs.
+
+    Raises
+    ------
+    ConfigError
+        If a number makes no sense.
+
+    Notes
+    -----
+    Called stopping by target probability in [1]_; the defaults of 0.5 and 6 patients are ours.
+
+    References
+    ----------
+    .. [1] Sabanés Bové D, et al. Model-based dose escalation designs in R with crmPack. J Stat Softw 2019;89(10):1-22.
+    """
+
+    interval: Any = (0.16, 0.33)
+    probability: float = 0.5
+    least: int = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "interval", probabilities(self.interval, "interval", "StopForPrecision", 2))
+        if not self.interval[0] < self.interval[1]:
+            raise ConfigError(
+                f"StopForPrecision: interval is {self.interval}; expected (low, high), low below high"
+            )
+        probabilities(self.probability, "probability", "StopForPrecision")
+        whole(self.least, "least", "StopForPrecision")
+
+    @override
+    def rule(self, tally: Tally) -> Decision:
+        decision = self.design.rule(tally)
+        if decision.action in ("stop", "wait") or tally.n[decision.level - 1] < self.least:
+            return decision
+        low, high = self.interval
+        found = self.design.within(tally, decision.level, low, high)
+        if found < self.probability:
+            return decision
+        end = self.design.select(tally)
+        why = f"The DLT probability of {self.say(decision.level)} is from {low:g} to {high:g} with probability {found:.2f}"
+        return replace(end, reason=f"{why}. {end.reason}")

@@ -80,6 +80,11 @@ class AcceleratedTitration(Design):
         return self.design.uses_waiting
 
     @property
+    def target(self) -> float:
+        """That of the design behind; it has none if that has none."""
+        return float(self.design.target)  # type: ignore[attr-defined]
+
+    @property
     def stagger_days(self) -> float:  # type: ignore[override]
         """Those of the design behind."""
         return self.design.stagger_days
@@ -121,11 +126,17 @@ class AcceleratedTitration(Design):
             return replace(self.design.rule(tally), n=1, reason="Titration: the first patient")
         level = tally.current
         if self._going_on(tally):
+            if (
+                tally.waiting
+            ):  # one patient is not enough to go up on before its window ends, whatever is behind
+                return self.wait(
+                    tally, f"Titration: the patient at {self.say(tally.waiting[-1][0])} is in the DLT window"
+                )
             counted = f", {sum(tally.grade2)} of {self.grade2_trigger} grade 2" if self.uses_grade2 else ""
             dlts = "no DLT" if self.dlt_trigger == 1 else f"{sum(tally.dlt)} of {self.dlt_trigger} DLTs"
             return self.treat(tally, level + 1, 1, f"Titration: {dlts}{counted}")
-        more = self.cohort_size - tally.n[level - 1]
-        if max(tally.n) <= 1 and more > 0:
+        more = self.cohort_size - tally.given[level - 1]
+        if max(tally.given) <= 1 and more > 0:
             why = f"{self._trigger(tally)}: {self.say(level)} is filled to {self.cohort_size}"
             return self.treat(tally, level, more, why)
         return self.design.rule(tally)
@@ -135,7 +146,7 @@ class AcceleratedTitration(Design):
         triggered = sum(tally.dlt) >= self.dlt_trigger or (
             self.grade2_trigger is not None and sum(tally.grade2) >= self.grade2_trigger
         )
-        return not triggered and max(tally.n) <= 1 and tally.current < (self.last or len(self.doses))
+        return not triggered and max(tally.given) <= 1 and tally.current < (self.last or len(self.doses))
 
     def _trigger(self, tally: Tally) -> str:
         if sum(tally.dlt) >= self.dlt_trigger:

@@ -16,7 +16,6 @@ from carkinetics.dataset.read import read_nonmem
 from carkinetics.dataset.table import Dataset
 from carkinetics.fit.result import Fit
 from carkinetics.trial.escalate import EXPANSION, TITRATION
-from carkinetics.trial.outcomes import CR, NE
 from carkinetics.trial.plan import Visits
 from carkinetics.trial.simulate import MARKERS, Block, actual_days, stream
 
@@ -304,8 +303,8 @@ def truth_of(block: Block, trial: int, subjects: pd.DataFrame) -> dict[str, Any]
             name: float(population.omega.get(name, model.parameters[name].omega or 0.0))
             for name in population.random
         }
-        known["effects"] = {name: dict(own_effects) for name, own_effects in population.effects.items()}
-        known["sigma"] = float(model.residual if population.sigma is None else population.sigma)
+        known["effects_on_free_scale"] = {name: dict(texts) for name, texts in population.effects.items()}
+        known["sigma_sd_of_log"] = float(model.residual if population.sigma is None else population.sigma)
     known |= {"lloq": block.plan.qpcr.lloq, "lod": block.plan.qpcr.lod}
     known["subjects"] = {
         subject: {name: float(f"{block.parameters[name][i]:.6g}") for name in model.parameters}
@@ -334,7 +333,10 @@ def save_trial(block: Block, trial: int, folder: Path, title: str) -> None:
     measurement_table(block, trial, subjects).to_csv(folder / "measurements.csv", **csv)
     subjects.to_csv(folder / "subjects.csv", **csv)
     settings = settings_of(block)
-    settings["about"] = {"title": title, "origin": f"simulated, seed {block.seed}; no patient was measured"}
+    settings["about"] = {
+        "title": title, "origin": f"simulated from {block.plan.name}, seed {block.seed}; no patient was measured",
+        "licence": "BSD-3-Clause, as the package",
+    }  # fmt: skip
     (folder / "dataset.toml").write_bytes(tomli_w.dumps(settings).encode())
     truth = json.dumps(truth_of(block, trial, subjects), indent=1) + "\n"
     (folder / "truth.json").write_text(truth, encoding="utf-8")
@@ -361,8 +363,3 @@ def dataset_of(block: Block, trial: int) -> Dataset:
         save_trial(block, trial, folder, block.plan.title)
         settings["subjects"] = folder / settings["subjects"]
         return read_nonmem(folder / settings.pop("path"), **settings)
-
-
-__all__ = [
-    "CR", "NE", "dataset_of", "event_table", "lesion_table", "measurement_table", "save_trial", "subject_table", "truth_of",
-]  # fmt: skip

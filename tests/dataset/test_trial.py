@@ -49,7 +49,7 @@ def test_the_files_are_small_and_are_what_the_script_writes(tmp_path, monkeypatc
     assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 400_000
     shutil.copy(FOLDER / "make_trial.py", tmp_path)
     runpy.run_path(str(tmp_path / "make_trial.py"), run_name="__main__")
-    for name in ("measurements.csv", "subjects.csv", "truth.json"):
+    for name in ("measurements.csv", "subjects.csv", "truth.json", "dataset.toml"):
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis.strategies import booleans, floats, lists
+from scipy.optimize import linprog
 
 from carkinetics.errors import DataError
 from carkinetics.response import logistic_firth, logistic_ml
@@ -114,3 +115,17 @@ def test_one_outcome_for_all_is_separated():
 def test_arrays_that_do_not_fit_are_refused(x, y, part):
     with pytest.raises(DataError, match=part):
         logistic_ml(x, y)
+
+
+@given(
+    points=lists(floats(-3, 3).map(lambda x: round(x, 1)), min_size=4, max_size=12),
+    yes=lists(booleans(), min_size=12, max_size=12),
+)
+def test_one_predictor_separates_where_the_linear_program_says_so(points, yes):
+    """Two roads: ranges of the predictor, and Albert and Anderson's condition as a linear program."""
+    x, y = np.array(points), np.array(yes[: len(points)], dtype=bool)
+    assume(len(set(points)) > 1)
+    design = np.column_stack([np.ones(len(x)), x / 3])
+    signed = np.where(y[:, None], design, -design)
+    best = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(x)), bounds=(-1, 1))
+    assert is_separated(x, y.astype(float)) == (-best.fun > 1e-7)

@@ -11,7 +11,8 @@ from scipy.integrate import dblquad, quad
 from scipy.stats import norm
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.trial import Blrm, BlrmPrior, Cohort
+from carkinetics.trial import Blrm, BlrmPrior, Cohort, blrm_grid
+from carkinetics.trial.blrm_grid import Grid
 from carkinetics.trial.cohort import Tally, tally_of
 
 SIZES = [0.1, 0.3, 1.0, 2.0]
@@ -78,6 +79,22 @@ def test_posterior_probabilities_are_those_of_adaptive_quadrature(rho: float):
             density, *ends, -9, lambda lb, i=level - 1, t=t: logit(t) - exp(lb) * x[i], epsabs=1e-9
         )
         assert design.within(tally, level, 0.0, t) == pytest.approx(below[0] / total, abs=2e-5)
+
+
+@pytest.mark.parametrize(("reference", "sd"), [(1.0, (2.0, 1.0)), (40.0, (2.0, 1.0)), (1.0, (4.0, 1.5))])
+def test_a_grid_four_times_as_fine_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, reference: float, sd: tuple[float, float], rng: np.random.Generator
+):
+    x = tuple(log(size / reference) for size in SIZES)
+    coarse = Grid.of(x, (0.0, 0.0), sd, -0.2)
+    steps = blrm_grid._steps
+    monkeypatch.setattr(blrm_grid, "_steps", lambda spread, step: 4 * (steps(spread, step) - 1) + 1)
+    fine = Grid.of(x, (0.0, 0.0), sd, -0.2)
+    for _ in range(3):  # some 60 patients
+        n = tuple(rng.integers(5, 25, 4).tolist())
+        dlt = tuple(rng.binomial(n, np.sort(rng.random(4)) / 2).tolist())
+        below = [grid.below(grid.posterior(n, dlt), (0.16, 0.33), (0, 1, 2, 3)) for grid in (coarse, fine)]
+        np.testing.assert_allclose(*below, atol=1e-4)
 
 
 def test_a_published_trial_gives_the_published_curve():
@@ -161,7 +178,7 @@ def test_steps_that_are_held_back_are_said():
     assert "dose 2 is eligible and skips one" in held.reason
     ratio = Blrm(SIZES, reference=1.0, prior=BlrmPrior((-3.0, 0.0), (1.0, 0.5)), max_ratio=2.0, no_skip=False)
     assert ratio.decide([(0.1, 3, 0)]).level == 1
-    assert "larger step" in ratio.decide([(0.1, 3, 0)]).reason
+    assert "dose 2 is eligible and is more than 2 times" in ratio.decide([(0.1, 3, 0)]).reason
 
 
 def test_a_dose_needs_its_patients_to_be_selected():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.trial import AcceleratedTitration, Boin, Cohort, StopAfter, ThreePlusThree
+from carkinetics.trial import AcceleratedTitration, Boin, Cohort, StopAfter, ThreePlusThree, TiteBoin
 from carkinetics.trial.characteristics import compare_designs, operating_characteristics, simulate_counts
 from carkinetics.trial.tree import dose_paths, true_rates
 
@@ -149,3 +149,23 @@ def test_designs_are_compared_over_truths():
     sums = table.groupby(["scenario", "design"])["p_select"].sum()
     np.testing.assert_allclose(sums, 1, atol=1e-12)
     assert (table.query("scenario == 'mild'")["p_overdose"] == 0).all()
+
+
+def test_in_calendar_time_a_design_that_waits_is_the_same_and_takes_longer_where_patients_are_rare():
+    design = DESIGNS["3+3"]
+    exact = operating_characteristics(design, TRUTH)
+    often, rarely = (
+        operating_characteristics(design, TRUTH, accrual_days=days, trials=800, seed=2) for days in (5, 30)
+    )
+    for table in (often, rarely):
+        assert ((table["p_select"] - exact["p_select"]).abs() <= 4 * table["p_select_se"] + 2e-3).all()
+    assert rarely.attrs["duration"] > often.attrs["duration"] > 100
+
+
+def test_a_design_for_times_to_an_event_asks_when_patients_come():
+    design = StopAfter(TiteBoin(doses=5, target=0.25), n=15)
+    with pytest.raises(ConfigError, match="give accrual_days="):
+        operating_characteristics(design, TRUTH)
+    table = operating_characteristics(design, TRUTH, accrual_days=10, trials=100, seed=1)
+    assert table["p_select"].sum() == pytest.approx(1)
+    assert "simulated in time" in table.attrs["how"]

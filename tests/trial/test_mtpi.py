@@ -21,7 +21,7 @@ def row(design: Any, n: int) -> str:
 
 
 # Target 0.30, interval 0.25 to 0.35. mTPI-2: Guo W et al. Contemp Clin Trials 2017;58:23-33, Figure 3 (n = 3, 6, 9, 10
-# as R package escalation tests them). mTPI: Ji Y et al. Clin Trials 2010;7:653-663, Figure 2. i3+3: Liu M et al. J
+# as R package escalation tests them). mTPI: Ji Y et al. Clin Trials 2010;7:653-663, Figure 2 (n = 12, 30 likewise). i3+3: Liu M et al. J
 # Biopharm Stat 2020;30:294-304, without its safety rule.
 @pytest.mark.parametrize(
     ("design", "rows"),
@@ -46,6 +46,7 @@ def row(design: Any, n: int) -> str:
                 6: "E E S S DU DU DU",
                 9: "E E S S S DU DU DU DU DU",
                 12: "E E E S S S D DU DU DU DU DU DU",
+                30: " ".join(["E"] * 7 + ["S"] * 7 + ["DU"] * 17),
             },
         ),
         (

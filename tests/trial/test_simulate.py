@@ -132,6 +132,44 @@ def test_a_trial_is_the_same_alone_and_beside_others(plan):
     np.testing.assert_array_equal(alone.courses.os_day, beside.courses.os_day[own])
 
 
+def test_a_design_for_times_to_an_event_escalates_while_windows_are_open():
+    """TITE-BOIN decides when its next patient comes, with those in their window; BOIN waits, and takes longer."""
+    boin, tite = (
+        small(
+            design=ck.StopAfter(kind(DOSES, target=0.3), n=18), links=Links(tumour=None), covariates={}, n=18
+        )
+        for kind in (ck.Boin, ck.TiteBoin)
+    )
+    slow, quick = (simulate_block(plan, 2, np.arange(12)).escalations for plan in (boin, tite))
+    assert quick.ended.mean() < slow.ended.mean()
+    open_windows = [len(step.tally.waiting) for steps in quick.steps for step in steps]
+    assert max(open_windows) > 0
+    assert all(
+        not step.tally.waiting for steps in quick.steps for step in steps if step.decision.action == "stop"
+    )
+    assert all(not step.tally.waiting for steps in slow.steps for step in steps)
+
+
+def test_a_trial_on_a_day_knows_no_more_than_that_day(trial):
+    day = 300.0
+    seen = ck.interim(trial, day)
+    full = trial.dataset
+    known = seen.subjects.set_index("subject")["followed"]
+    assert (known > 0).all()
+    assert (seen.observations["time"] <= seen.observations["subject"].map(known)).all()
+    subjects = seen.subjects.set_index("subject")
+    assert subjects.loc[known < 28, "dlt"].fillna(1).eq(1).all()
+    assert (subjects["os_day"] <= known).all()
+    later = full.subjects.set_index("subject").loc[subjects.index]
+    same = later["pfs_event"].eq(1) & (later["pfs_day"] <= known)
+    assert subjects.loc[same, "pfs_day"].eq(later.loc[same, "pfs_day"]).all()
+    # Long after the end, nothing is missing.
+    end = ck.interim(trial, 1e5).subjects.drop(columns="followed")
+    pd.testing.assert_frame_equal(end[list(full.subjects)], full.subjects, check_dtype=False)
+    with pytest.raises(ConfigError, match="nobody was infused before day 0"):
+        ck.interim(trial, 0)
+
+
 def test_seeds_differ_and_repeat(plan, trial):
     again = ck.simulate_trial(plan, seed=7)
     pd.testing.assert_frame_equal(again.subjects, trial.subjects)
