@@ -246,6 +246,41 @@ def exposure(fit: FitPath, metric: Metrics = None, output: Output = None, as_jso
 
 
 @app.command()
+def forecast(
+    fit: FitPath,
+    data: DataPath,
+    subject: Annotated[str | None, typer.Option(help="Which patient, if there are several.")] = None,
+    upto: Annotated[
+        list[float] | None, typer.Option(help="Last day whose samples count; repeat for a forecast of each.")
+    ] = None,
+    metric: Metrics = None,
+    value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, uloq: Uloq = None, time_unit: TimeUnit = "day",
+    dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
+    draws: Annotated[int, typer.Option(help="Posterior draws of the patient.")] = 1000, seed: Seed = 0,
+    figure: Annotated[Path | None, typer.Option(help="PNG file for the curve with its band.")] = None,
+    output: Output = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Forecast a new patient's exposure from the samples so far, before a saved fit of others; exit 2 if it did not converge."""
+    expect_seed(seed)
+    if figure is not None:
+        expect_writable(figure)
+    table = _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
+    asked: dict[str, Any] = {"subject": subject, "draws": draws, "seed": seed} | (
+        {"metrics": metric} if metric else {}
+    )
+    found = ck.forecast_updates(ck.load_fit(fit), table, upto=upto or [float("inf")], **asked)
+    answer(found.table, output, as_json)
+    if figure is not None:
+        from carkinetics.plot.axes import png
+
+        figure.write_bytes(png(ck.plot.forecast(found)[0]))
+    for one in found.forecasts:
+        note(one.statement)
+    if not found.converged:
+        raise typer.Exit(NOT_CONVERGED)
+
+
+@app.command()
 def respond(
     fit: FitPath,
     outcome: Annotated[str, typer.Option(help="Such as 'crs_grade >= 3', or a column with grades.")] = "",

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from carkinetics.cli import app, main
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.model import load_model, simulate
+from carkinetics.trial import known_population
 
 run = CliRunner()
 
@@ -322,3 +323,29 @@ def test_models_shows_every_output_and_initial_values():
         "observed tumour (1) = tumour",
     ):
         assert line in shown
+
+
+@pytest.fixture
+def known_fit(tmp_path: Path) -> Path:
+    return known_population(load_model("stein2019"), assay="car").save(tmp_path / "known.nc")
+
+
+def test_forecast_writes_a_row_for_each_day_and_metric(table, known_fit, tmp_path):
+    out, picture = tmp_path / "out.csv", tmp_path / "out.png"
+    result = run.invoke(
+        app,
+        ["forecast", str(known_fit), str(table), "--subject", "S002", "--upto", "7", "--upto", "14", "--metric", "cmax",
+         "--value-unit", "copies/ug", "-o", str(out), "--figure", str(picture)],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = pd.read_csv(out)
+    assert rows[["upto", "metric"]].to_numpy().tolist() == [[7, "cmax"], [14, "cmax"]]
+    assert (rows["lower"] < rows["upper"]).all()
+    assert "Subject S002, from 2 samples up to day 7: cmax" in result.stderr
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_forecast_of_nobody_in_particular_says_whom_there_are(table, known_fit):
+    done = typed("forecast", known_fit, table, "--value-unit", "copies/ug")
+    assert done.returncode == 1
+    assert "the data hold 3 subjects (S001, S002, S003); choose one by subject=" in done.stderr

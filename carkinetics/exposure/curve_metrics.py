@@ -195,20 +195,81 @@ def last_time_above(
         Days since infusion; 0 where the peak is below the limit, infinity where the level is still above it
         after 20 years.
     """
+    last = _crossing(model, values, limit, cmax, tmax, course, first=False)
+    return np.where(cmax < limit, 0.0, last)
+
+
+def first_time_below(
+    model: Model,
+    values: Mapping[str, Any],
+    limit: float,
+    cmax: Array,
+    tmax: Array,
+    course: Course = NOTHING,
+) -> Array:
+    """First day after the peak on which the curve is below a limit, whether or not it comes back.
+
+    Parameters
+    ----------
+    model : Model
+        What predicts. A dip below the limit that is narrower than the points of the search may be missed.
+    values : mapping
+        Parameter values, arrays of one shape (...).
+    limit : float
+        Level, such as the LLOQ.
+    cmax, tmax : ndarray, shape (...)
+        From `peak`.
+    course : Course
+        Infusions and measured inputs, the same for all.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Days since infusion; 0 where the peak is below the limit, infinity where the level is above it for 20 years.
+    """
+    first = _crossing(model, values, limit, cmax, tmax, course, first=True)
+    return np.where(cmax < limit, 0.0, first)
+
+
+def _crossing(
+    model: Model,
+    values: Mapping[str, Any],
+    limit: float,
+    cmax: Array,
+    tmax: Array,
+    course: Course,
+    *,
+    first: bool,
+) -> Array:
+    """The first or the last time after the peak at which the curve falls below a limit; infinity if never."""
     bends = _both_sides(kinks(model, values, np.shape(tmax), course))
     grid = tmax[..., None] + (HORIZON - tmax[..., None]) * np.linspace(0, 1, SEARCH_POINTS) ** 3
     time = np.sort(np.concatenate([np.maximum(bends, tmax[..., None]), grid], axis=-1), axis=-1)
     above = levels(model, time, values, course) >= limit
-    low, high = _bracket(time, above)
-    settled = (cmax < limit) | above[..., -1]  # nothing to search, and a solution to day 0 costs nothing
+    bracket = _bracket_first if first else _bracket
+    low, high = bracket(time, above)
+    never = above.all(axis=-1) if first else above[..., -1]
+    settled = (cmax < limit) | never  # nothing to search, and a solution to day 0 costs nothing
     low, high = np.where(settled, 0.0, low), np.where(settled, 0.0, high)
-    # Solving equations costs as much for one time as for many before it: then a few rounds of many sections.
-    rounds, sections = (42, 2) if model.level is not None else (5, 64)
+    edge = np.ones((*low.shape, 1), dtype=bool)  # above at the beginning, below at the end
+    # Solving equations costs as much for one time as for many before it: then few rounds of many sections, and the last
+    # one, in which the level falls exponentially to nine digits, is shared by logs.
+    solved = model.level is None
+    rounds, sections, cut = (2, 64, 0) if solved else (42, 2, 1)
     for _ in range(rounds):
         time = low[..., None] + (high - low)[..., None] * np.arange(sections + 1) / sections
-        inner = levels(model, time[..., 1:-1], values, course) >= limit
-        low, high = _bracket(time, np.pad(inner, [(0, 0)] * low.ndim + [(1, 1)]))
-    return np.where(cmax < limit, 0.0, np.where(above[..., -1], np.inf, low))
+        level = levels(model, time[..., cut : sections + 1 - cut], values, course)
+        inner = level[..., 1 - cut : sections - cut] >= limit
+        low, high = bracket(time, np.concatenate([edge, inner, ~edge], axis=-1))
+    if solved:
+        at_low, at_high = (
+            np.take_along_axis(level, (time == end[..., None]).argmax(axis=-1)[..., None], -1)[..., 0]
+            for end in (low, high)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.log(at_low / limit) / np.log(at_low / at_high)
+        low = low + np.clip(np.nan_to_num(share, nan=0.0), 0.0, 1.0) * (high - low)
+    return np.where(never, np.inf, low)
 
 
 def _bracket(time: Array, above: NDArray[np.bool_]) -> tuple[Array, Array]:
@@ -216,3 +277,10 @@ def _bracket(time: Array, above: NDArray[np.bool_]) -> tuple[Array, Array]:
     last = np.where(above.any(axis=-1), above.shape[-1] - 1 - above[..., ::-1].argmax(axis=-1), 0)[..., None]
     after = np.minimum(last + 1, time.shape[-1] - 1)
     return np.take_along_axis(time, last, -1)[..., 0], np.take_along_axis(time, after, -1)[..., 0]
+
+
+def _bracket_first(time: Array, above: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """The time before the level is first below, and that at which it is."""
+    after = np.where(above.all(axis=-1), above.shape[-1] - 1, (~above).argmax(axis=-1))[..., None]
+    before = np.maximum(after - 1, 0)
+    return np.take_along_axis(time, before, -1)[..., 0], np.take_along_axis(time, after, -1)[..., 0]

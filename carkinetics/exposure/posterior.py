@@ -20,8 +20,22 @@ from numpy.typing import NDArray
 
 from carkinetics.dataset.table import ABOVE_ULOQ, QUANTIFIED
 from carkinetics.errors import ConfigError, did_you_mean
-from carkinetics.exposure.curve_metrics import HORIZON, areas, last_time_above, levels, peak
-from carkinetics.exposure.table import EXPOSURE_COLUMNS, METRICS, Exposure, metric_unit, window_end
+from carkinetics.exposure.curve_metrics import (
+    HORIZON,
+    areas,
+    first_time_below,
+    last_time_above,
+    levels,
+    peak,
+)
+from carkinetics.exposure.table import (
+    EXPOSURE_COLUMNS,
+    METRICS,
+    OF_CURVE,
+    Exposure,
+    metric_unit,
+    window_end,
+)
 from carkinetics.fit.course import subject_courses
 from carkinetics.fit.inputs import known_inputs
 from carkinetics.fit.measured import fitted_data, fitted_rows
@@ -65,8 +79,8 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
     for metric in wanted:
         if metric in OF_SAMPLES:
             raise ConfigError(f"{metric} describes the samples, not a fitted curve; use nca for it")
-        if metric not in METRICS and window_end(metric) is None:
-            raise ConfigError(f"no metric {metric!r}{did_you_mean(metric, METRICS)}")
+        if metric not in (*METRICS, *OF_CURVE) and window_end(metric) is None:
+            raise ConfigError(f"no metric {metric!r}{did_you_mean(metric, (*METRICS, *OF_CURVE))}")
     values, excluded = _subject_values(fit)
     shape = np.broadcast_shapes(*(value.shape for value in values.values()))
     values = {name: np.broadcast_to(value, shape) for name, value in values.items()}
@@ -185,11 +199,13 @@ def _chunk(fit: Fit, values: dict[str, Array], wanted: list[str], sampled: Sampl
     model = fit.model
     found: dict[str, Array] = {}
     last, lloq, course = sampled.last, sampled.lloq, sampled.course
-    needs_peak = {"cmax", "tmax", "persistence"} & set(wanted)
+    needs_peak = {"cmax", "tmax", "persistence", "time_to_blq"} & set(wanted)
     cmax, tmax = peak(model, values, course) if needs_peak else (np.empty(0), np.empty(0))
     found |= {name: value for name, value in (("cmax", cmax), ("tmax", tmax)) if name in wanted}
     if "persistence" in wanted and lloq > 0:
         found["persistence"] = last_time_above(model, values, lloq, cmax, tmax, course)
+    if "time_to_blq" in wanted and lloq > 0:
+        found["time_to_blq"] = first_time_below(model, values, lloq, cmax, tmax, course)
     ends: dict[str, float] = {metric: end for metric in wanted if (end := window_end(metric)) is not None}
     if {"auc_last", "auc_extrapolated_percent"} & set(wanted) and last > 0:
         ends["auc_last"] = last
@@ -204,6 +220,9 @@ def _chunk(fit: Fit, values: dict[str, Array], wanted: list[str], sampled: Sampl
     if {"half_life", "lambda_z"} & set(wanted) and "half_life" in model.quantities:
         half_life = evaluate(model.quantities["half_life"].value, with_derived(model, values), NUMPY)
         found |= {"half_life": half_life, "lambda_z": np.log(2) / half_life}
+    if "doubling_time" in wanted and "doubling_time" in model.quantities:
+        doubling = evaluate(model.quantities["doubling_time"].value, with_derived(model, values), NUMPY)
+        found["doubling_time"] = np.broadcast_to(doubling, np.shape(next(iter(values.values()))))
     if {"tlast", "clast"} & set(wanted) and len(sampled.days) and lloq > 0:
         found |= _last_sampled(fit, values, sampled)
     return {metric: value for metric, value in found.items() if metric in wanted}
@@ -233,7 +252,7 @@ def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str]) -> Ex
             reason = excluded.get(subject, "")
             if not reason and np.isnan(sample).all():
                 reason = _why_missing(fit, metric, subject)
-            low, middle, high = (np.nan,) * 3 if reason else _interval(sample, tail)
+            low, middle, high = (np.nan,) * 3 if reason else interval_of(sample, tail)
             bounds = (low, high) if drawn else (np.nan, np.nan)
             rows.append(
                 (
@@ -261,8 +280,21 @@ def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str]) -> Ex
     return Exposure(pd.DataFrame(rows, columns=list(EXPOSURE_COLUMNS)), draws, settings)
 
 
-def _interval(sample: Array, tail: float) -> tuple[float, float, float]:
-    """Quantiles that treat infinity (never below the LLOQ) as the largest value, and no crossing as missing."""
+def interval_of(sample: Array, tail: float) -> tuple[float, float, float]:
+    """Quantiles that treat infinity (never below the LLOQ) as the largest value, and no crossing as missing.
+
+    Parameters
+    ----------
+    sample : ndarray
+        Draws, at least one of them a number.
+    tail : float
+        Probability below the lower end, and above the upper one.
+
+    Returns
+    -------
+    tuple of float
+        Lower end, median, upper end.
+    """
     kept = np.sort(sample[~np.isnan(sample)])
     positions = ((len(kept) - 1) * np.array([tail, 0.5, 1 - tail])).round().astype(int)
     if np.isfinite(kept[-1]):
@@ -277,7 +309,9 @@ def _why_missing(fit: Fit, metric: str, subject: str) -> str:
     rows = rows[rows["subject"] == subject]
     if metric in ("half_life", "lambda_z") and "half_life" not in fit.model.quantities:
         return f"model {fit.model.name} names no terminal half-life"
-    if metric in ("persistence", "tlast", "clast") and not (rows["lloq"] > 0).any():
+    if metric == "doubling_time" and metric not in fit.model.quantities:
+        return f"model {fit.model.name} names no doubling time"
+    if metric in ("persistence", "time_to_blq", "tlast", "clast") and not (rows["lloq"] > 0).any():
         return "no LLOQ is known for this subject"
     if metric in ("auc_last", "aumc_last", "auc_extrapolated_percent"):
         return "no quantified sample"

@@ -24,6 +24,10 @@ metric                        meaning                                           
 ``clast_pred``                level at ``tlast`` on the terminal line                    level
 ``persistence``               time with a quantifiable level: at least ``lower``,        day
                               less than ``upper`` (first BLQ after, or infinity)
+``time_to_blq``               first day after the peak with a level below the LLOQ; of   day
+                              a curve only
+``doubling_time``             during expansion, as the model defines it; of a curve      day
+                              only
 ``sampling_start``, ``_end``  first and last sample after the infusion, BLQ or not       day
 ============================  =========================================================  ============
 """
@@ -49,10 +53,12 @@ METRICS = (
     "sampling_end",
 )  # fmt: skip
 
+OF_CURVE = ("time_to_blq", "doubling_time")  # what samples alone do not have
+
 _WINDOW = re.compile(r"auc_0_(\d+(?:\.\d+)?)")
 _LEVELS = ("cmax", "clast", "clast_pred")
 _DAYS = (
-    "tmax", "tlast", "half_life", "persistence", "lambda_z_start", "lambda_z_end", "sampling_start", "sampling_end",
+    "tmax", "tlast", "half_life", "persistence", "time_to_blq", "doubling_time", "lambda_z_start", "lambda_z_end", "sampling_start", "sampling_end",
 )  # fmt: skip
 
 

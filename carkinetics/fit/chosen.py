@@ -110,7 +110,7 @@ def take_draws(fit: Fit, n_draws: int | None, seed: int) -> Draws:
         correlation=correlation,
         mixture=mixture,
         share=values(mixture.share_name) if mixture else np.zeros(len(chosen)),
-        member=values(mixture.name) if mixture else np.zeros((len(chosen), 0)),
+        member=values(mixture.name) if mixture and mixture.name in posterior else np.zeros((len(chosen), 0)),
     )
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 # Above it, weights do not correct an approximation at any size that can be afforded (Vehtari A et al. JMLR 2024;25:72).
 GOOD_K = 0.7
+FEWEST = 20  # draws with a weight, of which a tail can be told
 
 
 def choose(
@@ -29,14 +30,34 @@ def choose(
         Positions, and k. Up to k = 0.7 they are resampled by the smoothed weights without replacement (Zhang L et al.
         JMLR 2022;23:306); above, the first ones, unweighted: the few heaviest would pretend to be the posterior.
     """
-    from arviz_stats.base import array_stats  # takes two seconds to import
-
     finite = np.flatnonzero(np.isfinite(log_weight))
-    if len(finite) < max(n, 20):
+    if len(finite) < max(n, FEWEST):
         return np.resize(finite if len(finite) else np.arange(len(log_weight)), n), np.inf
-    smoothed, found = array_stats.psislw(-log_weight[finite])  # arviz takes minus the log weights, as of LOO
-    k = float(found)
+    weight, k = smooth(log_weight[finite])
     if not k <= GOOD_K:
         return finite[:n], k
-    weight = np.exp(smoothed - smoothed.max())
-    return rng.choice(finite, n, replace=False, p=weight / weight.sum()), k
+    return rng.choice(finite, n, replace=False, p=weight), k
+
+
+def smooth(log_weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Weights with a smoothed tail, and Pareto's k.
+
+    Parameters
+    ----------
+    log_weight : ndarray, shape (m,)
+        Finite, or minus infinity for weight 0; at least `FEWEST` finite ones.
+
+    Returns
+    -------
+    tuple of (ndarray, float)
+        Weights that sum to 1, and k; infinity where too few draws have a weight.
+    """
+    from arviz_stats.base import array_stats  # takes two seconds to import
+
+    weight, finite = np.zeros(len(log_weight)), np.flatnonzero(np.isfinite(log_weight))
+    if len(finite) < FEWEST:
+        weight[finite] = 1 / max(len(finite), 1)
+        return weight, np.inf
+    smoothed, found = array_stats.psislw(-log_weight[finite])  # arviz takes minus the log weights, as of LOO
+    weight[finite] = np.exp(smoothed - smoothed.max())
+    return weight / weight.sum(), float(found)

@@ -294,7 +294,7 @@ def make_problem(
     measured = _measured(model, choose_assays(model, data, assay), error)
     chosen = _select(model, data, measured)
     effects, together = _random_effects(model, random, correlated)
-    used, rows = _used_rows(chosen, measured, blq)
+    used, rows = used_rows(chosen, measured, blq)
     slopes = read_covariates(model, data, covariates)
     position = {subject: i for i, subject in enumerate(chosen.subject_ids)}
     number = {one.assay: k for k, one in enumerate(measured)}
@@ -406,8 +406,28 @@ def _measured(
     return tuple(found)
 
 
-def _used_rows(data: Dataset, measured: tuple[Measured, ...], blq: str) -> tuple[pd.DataFrame, Rows]:
-    """Rows that enter the likelihood, each assay's BLQ values treated by themselves, by subject and time."""
+def used_rows(data: Dataset, measured: tuple[Measured, ...], blq: str) -> tuple[pd.DataFrame, Rows]:
+    """Rows that enter the likelihood, each assay's BLQ values treated by themselves, by subject and time.
+
+    Parameters
+    ----------
+    data : Dataset
+        With the assays of ``measured``.
+    measured : tuple of Measured
+        The outputs, each with at least one row that counts.
+    blq : str
+        BLQ method.
+
+    Returns
+    -------
+    tuple of (pandas.DataFrame, Rows)
+        The observations, and what each means.
+
+    Raises
+    ------
+    DataError
+        If an output has none.
+    """
     tables, parts = [], []
     for one in measured:
         table = data.observations[data.observations["assay"] == one.assay]

@@ -60,7 +60,8 @@ LEVEL_NAMES = {
 METRIC_NAMES = {
     "cmax": "Cmax", "tmax": "Tmax", "clast": "Clast", "tlast": "Tlast", "half_life": "Half-life",
     "auc_last": "AUC to last quantifiable level", "auc_inf_obs": "AUC to infinity",
-    "lambda_z": "Terminal rate", "persistence": "Persistence",
+    "lambda_z": "Terminal rate", "persistence": "Persistence", "time_to_blq": "Time to BLQ", "doubling_time": "Doubling time",
+    "auc_inf_pred": "AUC to 20 years",
 }  # fmt: skip
 
 

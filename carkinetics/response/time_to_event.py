@@ -341,6 +341,7 @@ def event_model(
     settings = settings | {
         "outcome": question.label, "duration": question.duration, "event": question.event, "on": question.on, "metric": question.metric,
         "unit": case.unit, "model": f"proportional hazards, {regression.family.name}", "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path),
+        "cuts": [float(day) for day in getattr(regression.family, "cuts", ())],
         "landmark": question.landmark, "changes_with_time": case.course is not None,
         "interval": f"{100 * interval:g}% equal-tailed", "ess": round(pooled.ess, 1),
     }  # fmt: skip

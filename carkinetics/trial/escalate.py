@@ -14,7 +14,8 @@ from carkinetics.trial.design import Decision, Design
 from carkinetics.trial.plan import DAYS_PER_MONTH, TrialPlan
 
 Floats = NDArray[np.float64]
-# Toxicity of patients (trial, patient) at a dose: arrays by name, at least dlt, dlt_day and grade2.
+# Toxicity of patients (trial, patient) at a dose: arrays by name, at least dlt, dlt_day, grade2 and
+# counted, the number of the dose at which the patient counts.
 Outcome = Callable[[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]], Mapping[str, NDArray]]
 NOT_TREATED, ESCALATION, TITRATION, EXPANSION = 0, 1, 2, 3
 
@@ -53,6 +54,8 @@ class Escalations:
         0 not treated, 1 escalation, 2 titration, 3 expansion.
     infused : ndarray
         Day of the infusion since the trial opened.
+    counted : ndarray of int
+        Number of the dose at which the design counts the patient; 0 for who does not count at any.
     evaluable : ndarray of bool
         Had a DLT or was followed to the end of the window.
     toxicity : dict of str to ndarray
@@ -68,6 +71,7 @@ class Escalations:
     level: NDArray[np.intp]
     phase: NDArray[np.intp]
     infused: Floats
+    counted: NDArray[np.intp]
     evaluable: NDArray[np.bool_]
     toxicity: dict[str, NDArray]
     selected: NDArray[np.intp]
@@ -84,7 +88,7 @@ class _Book:
         self.stagger = max(plan.conduct.stagger, self.design.stagger_days)
         self.next = 0  # the patient who comes next
         n = len(gaps)
-        self.level, self.phase = np.zeros(n, dtype=int), np.zeros(n, dtype=int)
+        self.level, self.phase, self.counted = (np.zeros(n, dtype=int) for _ in range(3))
         self.infused, self.known = np.full(n, np.nan), np.full(n, np.nan)
         self.dlt, self.grade2, self.evaluable = (np.zeros(n, dtype=bool) for _ in range(3))
         self.steps: list[Step] = []
@@ -93,16 +97,17 @@ class _Book:
     def tally(self, day: float) -> Tally:
         """What is known on a day."""
         tally = Tally.empty(len(self.design.doses))
-        waiting = []
+        waiting, current = [], 0
         for i in range(self.next):
-            level = int(self.level[i])
-            if self.known[i] > day + 1e-9:
-                waiting.append((level, day - self.infused[i]))
-            elif self.evaluable[i]:
+            level, known = int(self.counted[i]), self.known[i] <= day + 1e-9
+            if not level or (known and not self.evaluable[i]):
+                continue  # replaced
+            if level == self.level[i]:  # a product with too few cells does not move the trial
+                current = level
+            if known:
                 tally = tally.after(level, 1, int(self.dlt[i]), int(self.grade2[i]))
             else:
-                tally = tally.after(level, 0, 0)
-        current = int(self.level[self.next - 1]) if self.next else 0
+                waiting.append((level, day - self.infused[i]))
         return Tally(tally.n, tally.dlt, tally.grade2, current, tuple(waiting))
 
     def decide(self, rule: Callable[[Tally], Decision]) -> list[int]:
@@ -160,6 +165,7 @@ class _Book:
         window = self.plan.conduct.window
         for at, i in enumerate(who):
             self.dlt[i] = toxicity["dlt"][at]
+            self.counted[i] = toxicity["counted"][at]
             self.grade2[i] = toxicity["grade2"][at]
             left = self.leaves[i]  # day after the infusion, infinite for most
             gone = left < window and not (self.dlt[i] and toxicity["dlt_day"][at] <= left)
@@ -214,6 +220,7 @@ def escalate(plan: TrialPlan, gaps: Floats, leaves: Floats, outcome: Outcome) ->
         level=np.stack([book.level for book in books]),
         phase=np.stack([book.phase for book in books]),
         infused=np.stack([book.infused for book in books]),
+        counted=np.stack([book.counted for book in books]),
         evaluable=np.stack([book.evaluable for book in books]),
         toxicity=toxicity,
         selected=np.array([book.selected for book in books]),
@@ -277,5 +284,5 @@ def _expand(
     stayed = (left >= plan.conduct.window) | (
         found["dlt"] & (np.nan_to_num(found["dlt_day"], nan=np.inf) <= left)
     )
-    for t, i, ok in zip(at, who, stayed, strict=True):
-        books[t].evaluable[i] = ok
+    for t, i, ok, counted in zip(at, who, stayed, found["counted"], strict=True):
+        books[t].evaluable[i], books[t].counted[i] = ok, counted

@@ -69,7 +69,8 @@ def cohorts_from(
     have tolerated less; a DLT counts against a dose that might not have caused it, which is cautious. Below the lowest dose a
     patient without a DLT says nothing of any dose and does not count, and a DLT counts against the lowest. A DLT makes a
     patient evaluable; without one, who is not evaluable is replaced, and who is still in the window is pending. The trial
-    stands at the dose that the last patient counts at.
+    stands at the last dose at which a patient counts as planned: those who count elsewhere come first among the cohorts, so
+    that a product with too few cells does not move the trial.
 
     Examples
     --------
@@ -86,6 +87,7 @@ def cohorts_from(
         )
     rows = [_row(values, number, window) for number, values in enumerate(_records(table), start=1)]
     cohorts: list[Cohort] = []
+    elsewhere: list[Cohort] = []
     patients = []
     for row in rows:
         level, where = _level(row, sizes, tolerance)
@@ -104,9 +106,10 @@ def cohorts_from(
             }
         )
         if counted or (level and row["dose"] > 0):
-            _add(cohorts, sizes[max(level, 1) - 1], status, row)
+            moved = row["planned"] == row["planned"] and _planned_level(row, sizes, tolerance) != level
+            _add(elsewhere if moved else cohorts, sizes[max(level, 1) - 1], status, row)
     columns = ["patient", "planned", "dose", "counted_at", "status", "grade2", "days", "reason"]
-    return Counted(cohorts, pd.DataFrame(patients, columns=columns).set_index("patient"))
+    return Counted(elsewhere + cohorts, pd.DataFrame(patients, columns=columns).set_index("patient"))
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -192,6 +195,11 @@ def _level(row: dict[str, Any], sizes: Sequence[float], tolerance: float) -> tup
     if row["dlt"]:
         return 1, f"{given}, below the lowest dose: the DLT counts against {sizes[0]:g}"
     return 0, f"{given}, below the lowest dose: without a DLT it says nothing of {sizes[0]:g}"
+
+
+def _planned_level(row: dict[str, Any], sizes: Sequence[float], tolerance: float) -> int:
+    """Number of the dose that was planned for a patient; 0 where it is none of the design's."""
+    return _level(row | {"dose": row["planned"], "dlt": False}, sizes, tolerance)[0]
 
 
 def _status(row: dict[str, Any], level: int, window: float) -> tuple[str, str]:

@@ -44,6 +44,11 @@ class Conduct:
         Days of follow-up.
     lost_per_day : float
         Hazard to be lost to follow-up after the window.
+    short : float
+        Probability that a product has fewer cells than planned: uniformly 30 to 90 % of the dose is given. The patient
+        counts at the highest dose not above the one received, and not at all below the lowest without a DLT.
+    dose_spread : float
+        SD of the log of the dose given to all others; within 20 % it counts as planned.
     expansion : tuple of int
         Doses of the expansion relative to the selected one, in turn: ``(0,)``, or ``(0, -1)`` with the dose below.
     """
@@ -54,13 +59,15 @@ class Conduct:
     leave_window: float = 0.02
     follow_up: float = 730.0
     lost_per_day: float = 1 / 2500
+    short: float = 0.0
+    dose_spread: float = 0.0
     expansion: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
         for name in ("window", "accrual_per_month", "follow_up"):
             if not _number(getattr(self, name)) > 0:
                 raise ConfigError(f"conduct: {name} is {getattr(self, name)!r}; expected a number above 0")
-        for name in ("stagger", "lost_per_day"):
+        for name in ("stagger", "lost_per_day", "dose_spread"):
             if not _number(getattr(self, name)) >= 0:
                 raise ConfigError(f"conduct: {name} is {getattr(self, name)!r}; expected 0 or more")
         if not 0 <= _number(self.leave_window) < 1:

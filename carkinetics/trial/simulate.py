@@ -19,10 +19,11 @@ from carkinetics.trial.plan import TrialPlan, Visits
 Floats = NDArray[np.float64]
 UNIFORM = (
     "member", "crs", "crs_onset", "crs_limits", "other", "other_day", "other_grade2", "tocilizumab", "steroid", "leaves",
-    "leaves_day", "ada_existing", "ada_induced", "centre",
+    "leaves_day", "ada_existing", "ada_induced", "centre", "short", "short_share",
 )  # fmt: skip
-NORMAL = ("shrinkage", "growth")
+NORMAL = ("shrinkage", "growth", "dose")
 EXPONENTIAL = ("gap", "new_lesion", "death", "lost")
+TOLERANCE = 0.2  # of the dose planned, within which the dose given counts as that
 # What a trial's random numbers are for: each has a stream of its own, so that one does not shift another.
 PATIENTS, SAMPLES, MARKERS, POPULATION = 0, 1, 2, 3
 
@@ -172,7 +173,10 @@ def simulate_block(plan: TrialPlan, seed: int, trials: NDArray[np.intp]) -> Bloc
         trial: NDArray[np.intp], patient: NDArray[np.intp], level: NDArray[np.intp]
     ) -> dict[str, NDArray[Any]]:
         frame, _, own = world.patients(trial, patient, level)
-        return plan.links.toxicity.of(frame, own, conduct.window)
+        found = plan.links.toxicity.of(frame, own, conduct.window)
+        return found | {
+            "counted": counted_at(plan.design.doses, frame["dose"].to_numpy(), level, found["dlt"])
+        }
 
     inside = luck["leaves"] < conduct.leave_window
     leaves = np.where(inside, 1.0 + luck["leaves_day"] * (conduct.window - 1.0), np.inf)
@@ -189,6 +193,36 @@ def simulate_block(plan: TrialPlan, seed: int, trials: NDArray[np.intp]) -> Bloc
         else None
     )
     return Block(plan, seed, trials, found, frame, values, courses, world.draw[trial], own)
+
+
+def counted_at(
+    doses: tuple[float, ...], given: Floats, level: NDArray[np.intp], dlt: NDArray[np.bool_]
+) -> NDArray[np.intp]:
+    """Number of the dose at which a design counts a patient: `cohorts_from`'s rule with a tolerance of 20 %.
+
+    Parameters
+    ----------
+    doses : tuple of float
+        Of the design.
+    given : ndarray, shape (n_patients,)
+        Doses received.
+    level : ndarray of int, shape (n_patients,)
+        Numbers of the doses planned.
+    dlt : ndarray of bool, shape (n_patients,)
+        Whether there was a DLT.
+
+    Returns
+    -------
+    ndarray of int, shape (n_patients,)
+        From 1; 0 for who does not count.
+    """
+    sizes = np.array(doses, dtype=float)
+    as_planned = np.abs(given / sizes[level - 1] - 1) <= TOLERANCE + 1e-9
+    near = np.abs(given[:, None] / sizes - 1)
+    nearest = np.where(
+        near.min(axis=1) <= TOLERANCE, near.argmin(axis=1) + 1, np.searchsorted(sizes, given, side="right")
+    )
+    return np.where(as_planned, level, np.where((nearest == 0) & dlt, 1, nearest))
 
 
 def patients_at(
@@ -250,12 +284,21 @@ class _World:
         self, trial: NDArray[np.intp], patient: NDArray[np.intp], level: NDArray[np.intp]
     ) -> tuple[pd.DataFrame, dict[str, Floats], dict[str, Floats]]:
         """Covariates and exposures, kinetic parameters and random numbers of some, at the doses given."""
-        dose = np.array(self.plan.design.doses, dtype=float)[level - 1]
-        covariates = {name: value[trial, patient] for name, value in self.covariates.items()}
-        frame = pd.DataFrame({"trial": trial, "patient": patient, "dose": dose, **covariates})
+        planned = np.array(self.plan.design.doses, dtype=float)[level - 1]
         own = {name: value[trial, patient] for name, value in self.luck.items()}
+        dose = planned * self._share_given(own)
+        covariates = {name: value[trial, patient] for name, value in self.covariates.items()}
+        frame = pd.DataFrame(
+            {"trial": trial, "patient": patient, "planned": planned, "dose": dose, **covariates}
+        )
         values = self.plan.population.parameters(frame, own, self.draw[trial])
         return frame.assign(**self.plan.population.exposures(values, dose)), values, own
+
+    def _share_given(self, own: dict[str, Floats]) -> Floats:
+        """Dose given over dose planned."""
+        conduct = self.plan.conduct
+        usual = np.exp(np.clip(conduct.dose_spread * own["dose"], np.log(0.8), np.log(1.2)))
+        return np.where(own["short"] < conduct.short, 0.3 + 0.6 * own["short_share"], usual)
 
 
 def _luck(plan: TrialPlan, seed: int, trials: NDArray[np.intp]) -> dict[str, NDArray[Any]]:

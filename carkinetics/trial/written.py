@@ -51,7 +51,7 @@ def subject_table(block: Block, trial: int) -> pd.DataFrame:
         {
             "ID": [f"{c:03d}-{i + 1:03d}" for i, c in enumerate(centre.tolist())],
             "COHORT": [PHASES.get(p, "escalation") for p in phase.tolist()],
-            "DOSE_LEVEL": [f"{dose / 1e6:g}e6" for dose in frame["dose"]],
+            "DOSE_LEVEL": [f"{dose / 1e6:g}e6" for dose in frame["planned"]],
             "INFUSED": np.round(block.of_treated(block.escalations.infused)[own], 1),
         }
     )
@@ -69,6 +69,9 @@ def subject_table(block: Block, trial: int) -> pd.DataFrame:
     table["DLT"] = (toxicity["dlt"] & evaluable).astype(int)
     table["DLT_DAY"] = np.where(table["DLT"] == 1, np.round(toxicity["dlt_day"], 1), np.nan)
     table["EVALUABLE"] = evaluable.astype(int)
+    if block.plan.conduct.short or block.plan.conduct.dose_spread:
+        counted = np.array([0.0, *block.plan.design.doses])[block.of_treated(block.escalations.counted)[own]]
+        table["COUNTED_AT"] = [f"{dose / 1e6:g}e6" if dose else "" for dose in counted]
     courses = block.courses
     if courses is not None:
         table["RESPONSE"], table["BEST_CHANGE"] = courses.best[own], courses.change[own]
@@ -99,7 +102,7 @@ def measurement_table(block: Block, trial: int, subjects: pd.DataFrame) -> pd.Da
     rng = stream(block.seed, int(block.trials[trial]), MARKERS)
     plan = block.plan
     doses = pd.DataFrame(
-        {"ID": ids, "TIME": 0.0, "EVID": 1, "AMT": block.frame["dose"].to_numpy()[own], "DVID": "", "DV": "", "UNIT": plan.dose_unit}
+        {"ID": ids, "TIME": 0.0, "EVID": 1, "AMT": [float(f"{dose:.4g}") for dose in block.frame["dose"].to_numpy()[own]], "DVID": "", "DV": "", "UNIT": plan.dose_unit}
     )  # fmt: skip
     days, read = (part[own] for part in block.samples)
     texts = np.where(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from carkinetics.exposure import exposure_from
-from carkinetics.exposure.curve_metrics import areas, last_time_above, peak
+from carkinetics.exposure.curve_metrics import areas, first_time_below, last_time_above, peak
 from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
 from carkinetics.model.course import Course
 from carkinetics.model.library import model_from_text
@@ -62,6 +62,19 @@ def test_peak_areas_and_persistence_after_two_infusions(decline, k):
     found = areas(decline, values, [7, 28, 84, 7305.0], course=course)
     assert [one[0] for one in found] == pytest.approx(under, rel=1e-7)
     assert last_time_above(decline, values, 0.1, highest, when, course)[0] == pytest.approx(last, rel=1e-6)
+
+
+def test_the_first_day_below_a_limit_is_not_the_last_above_it_where_a_second_infusion_brings_the_level_back(
+    decline,
+):
+    values = {"k": np.array([0.2, 0.2]), "gain": np.ones(2)}
+    course = Course(((0.0, 6e6), (20.0, 2e6)))
+    top = peak(decline, values, course)
+    assert first_time_below(decline, values, 1.0, *top, course)[0] == pytest.approx(np.log(6) / 0.2, rel=1e-6)
+    again = 20 + np.log(2 + 6 * np.exp(-4)) / 0.2
+    assert last_time_above(decline, values, 1.0, *top, course)[0] == pytest.approx(again, rel=1e-6)
+    assert first_time_below(decline, values, 7.0, *top, course)[0] == 0
+    assert np.isinf(first_time_below(decline, values | {"k": np.array([1e-9] * 2)}, 1.0, *top, course)[0])
 
 
 def test_a_measured_input_that_jumps_costs_no_accuracy(decline):

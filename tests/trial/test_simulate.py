@@ -87,23 +87,30 @@ def test_the_data_go_the_way_of_real_ones(trial, tmp_path):
     assert abs(np.log(seen / true.reindex(seen.index)).median()) < 0.5
 
 
-def test_what_the_design_decided_follows_from_what_it_saw(trial):
-    """Every decision again, from the subjects' table alone."""
-    design, cohorts = trial.plan.design, []
+@pytest.mark.parametrize("seed", [2, 7, 11])
+def test_what_the_design_decided_follows_from_what_it_saw(plan, seed):
+    """Every decision again, from the patients' table and the doses received, by `cohorts_from`."""
+    plan = dataclasses.replace(plan, conduct=dataclasses.replace(plan.conduct, short=0.2, leave_window=0.1))
+    trial = ck.simulate_trial(plan, seed=seed)
+    received = trial.dataset.doses.set_index("subject")["amount"]
     subjects = trial.subjects.set_index("ID")
+    patients = pd.DataFrame(
+        {
+            "patient": subjects.index, "planned": subjects["DOSE_LEVEL"].astype(float), "dose": received.reindex(subjects.index),
+            "dlt": subjects["DLT"], "grade2": subjects["GRADE2"], "evaluable": subjects["EVALUABLE"],
+        }
+    ).set_index("patient", drop=False)  # fmt: skip
+    seen: list[str] = []
     for row in trial.decisions.to_dict("records"):
-        again = design.decide(cohorts)
-        assert (again.action, again.dose or 0, again.mtd) == (
-            row["action"],
-            np.nan_to_num(row["dose"]),
-            row["mtd"] if row["action"] == "stop" else None,
+        counted = ck.cohorts_from(patients.loc[seen], plan.design.doses, tolerance=0.2)
+        again = plan.design.decide(counted.cohorts)
+        dose, mtd = row["dose"], row["mtd"]
+        assert (again.action, again.dose, again.mtd) == (
+            (row["action"], dose, None) if row["action"] != "stop" else ("stop", None, mtd)
         )
-        who = [name for name in row["subjects"].split(", ") if name]
-        own = subjects.loc[who]
-        ok = own[own["EVALUABLE"] == 1]
-        if who:
-            cohorts.append(ck.Cohort(row["dose"], len(ok), int(ok["DLT"].sum()), int(ok["GRADE2"].sum())))
+        seen += [name for name in row["subjects"].split(", ") if name]
     assert trial.selected == trial.decisions["mtd"].iloc[-1]
+    assert (subjects["COUNTED_AT"] != subjects["DOSE_LEVEL"]).any()
 
 
 def test_nobody_is_escalated_while_a_window_is_open(plan):
