@@ -343,3 +343,39 @@ def test_a_plan_says_everything():
         ck.ThreePlusThree(DOSES, variant="A"), ck.load_model("stein2019"), Links(tumour=None), 15, seed=1
     )
     assert len(trial.subjects) <= 15
+
+
+@pytest.mark.slow
+def test_a_simulated_trial_goes_from_its_files_to_the_dose_slope(plan):
+    """read → fit → exposure → dose: the truth of the plan comes back from one trial."""
+    trial = ck.simulate_trial(plan, seed=21)
+    fit = ck.fit_hierarchical(
+        plan.population.model, trial.dataset, assay="qpcr", method="laplace", seed=1,
+        random=["foldx", "tmax", "cmax", "alpha", "fb", "beta"], covariates={"cmax": "log(dose / 1e6)"},
+    )  # fmt: skip
+    found = fit.parameters.set_index(["subject", "parameter"]).loc[""]
+    truth = trial.truth["typical"]
+    inside = [
+        found.loc[f"{name}_typical", "lower"] < truth[name] < found.loc[f"{name}_typical", "upper"]
+        for name in truth
+    ]
+    assert sum(inside) >= 4  # of 6 intervals of 90 %
+    slope = next(row for name, row in found.iterrows() if name.startswith("cmax_on_"))
+    assert slope["lower"] < 0.3 < slope["upper"]
+    exposure = ck.exposure_from(fit, metrics=["cmax"])
+    true = pd.DataFrame.from_dict(trial.truth["subjects"], orient="index")["cmax"]
+    seen = exposure.metric("cmax")
+    assert np.corrcoef(np.log(seen), np.log(true.reindex(seen.index)))[0, 1] > 0.9
+
+
+@pytest.mark.slow
+def test_trials_simulated_from_a_fit_are_those_of_its_population(dose_fit):
+    """Two roads to the median Cmax at a dose: trials from the posterior, and new subjects of it."""
+    from carkinetics.trial.power import dose_truth
+
+    plan = small(population=Population(dose_fit), n=30)
+    truth = dose_truth(plan, n=3000, seed=1)["true_cmax"]
+    typical = dose_fit.tree["posterior"]["cmax_typical"].median().item()
+    slope = dose_fit.tree["posterior"]["cmax_on_log_dose_1e6"].median().item()
+    expected = typical * (np.array(DOSES) / 1e6) ** slope
+    np.testing.assert_allclose(truth, expected, rtol=0.15)
