@@ -22,7 +22,7 @@ from IPython.display import Markdown, display
 import carkinetics as ck
 
 plan = ck.load_trial("nct05783089")
-design = plan.design
+design, doses = plan.design, plan.design.doses
 for part in ("record", "ours"):
     display(Markdown(f"**{part}**: {plan.notes[part]}"))
 
@@ -98,13 +98,64 @@ display(
 )
 
 # %% [markdown]
+# ## The next cohort, and the next patient
+#
+# The same trial on the day on which it goes up to the top dose. What is known by then is fitted; the slow phase, of which a few
+# weeks say little, is fixed at the plan's values. What would a patient at each dose have? The top dose lies outside of what was studied.
+
+# %%
+step = trial.decisions.set_index("cohort").loc[6]
+so_far = ck.interim(trial, step["day"]).select(assay="qpcr")
+model = ck.load_model("stein2019").fix(fb=plan.population.typical["fb"], beta=plan.population.typical["beta"])
+model = model.with_priors(
+    cmax={"dist": "lognormal", "median": 1500, "sigma": 1.5}, foldx={"dist": "lognormal", "median": 350, "sigma": 1.5}
+)  # fmt: skip
+early = ck.fit_hierarchical(
+    model, so_far, covariates={"cmax": "log(dose / 1e6)"}, random=["foldx", "tmax", "cmax", "alpha"], seed=1
+)
+print(f"Day {step['day']:.0f}, {len(so_far.subjects)} patients: {ck.diagnose(early).attrs['verdict']}")
+nextly = ck.predict_doses(early, doses)
+ck.plot.next_dose(nextly)[0]
+
+# %%
+at = nextly.table.query("metric == 'cmax' and who == 'new patient'").set_index("dose")
+top, below = at.loc[doses[-1]], at.loc[doses[-2]]
+slope = early.population().loc["cmax_on_log_dose_1e6"]
+display(
+    Markdown(
+        f"At the top dose, {top['ratio']:g} times the highest one studied, the next patient has a Cmax of {top['value']:,.0f} "
+        f"copies/µg (90 % {top['lower']:,.0f} to {top['upper']:,.0f}); at the dose below it would be {below['value']:,.0f} "
+        f"({below['lower']:,.0f} to {below['upper']:,.0f}). The exponent of the dose is {slope['median']:.2f} "
+        f"({slope['lower']:.2f} to {slope['upper']:.2f}): {len(so_far.subjects)} patients say more of how patients differ than of "
+        "what the dose does."
+    )
+)
+
+# %% [markdown]
+# The first patient at that dose, forecast from no sample, then from more and more of them. Hollow samples were not used.
+
+# %%
+who = step["subjects"].split(", ")[0]
+updates = ck.forecast_updates(early, trial.dataset.select(assay="qpcr"), subject=who, upto=[0, 3, 7, 16])
+ck.plot.forecast(updates)[0]
+
+# %%
+cmax = updates.table.query("metric == 'cmax'")
+known = trial.truth["subjects"][who]["cmax"]
+ends = [f"{row.lower:,.0f} to {row.upper:,.0f}" for row in (cmax.iloc[0], cmax.iloc[-1])]
+display(
+    Markdown(
+        f"Cmax, 90 % interval: {ends[0]} before the first sample, {ends[1]} on day 16. The patient was made with {known:,.0f}."
+    )
+)
+
+# %% [markdown]
 # ## Which design?
 #
 # The same truths for four designs. Titration, 3+3 and BOIN are exact, every possible trial counted; the BLRM is simulated.
 # BOIN and BLRM end at 30 patients.
 
 # %%
-doses = design.doses
 three = ck.ThreePlusThree(doses, variant="B")
 blrm = ck.Blrm(doses, reference=1e6, prior=ck.BlrmPrior(mean=(-1.4, 0.0), sd=(1.5, 0.7)))
 exact = {

@@ -157,6 +157,13 @@ def _patients(ax: Axes, places: pd.DataFrame) -> None:
                 own["x"], own["y"], "x", color="white", markersize=0.6 * size, markeredgewidth=1.2, zorder=5
             )
 
+    off = places[places["counted"] != places["level"]]
+    for small, own in off.groupby("small"):
+        down = (0.075, 2.6) if small else (0.2, 4.0)
+        ax.plot(
+            own["x"], own["y"] - down[0], "v", color=BLACK, markersize=down[1], linestyle="none", zorder=5
+        )
+
 
 def _axes(ax: Axes, path: EscalationPath, places: pd.DataFrame) -> None:
     early = places[~places["small"]]
@@ -199,6 +206,16 @@ def _legend(path: EscalationPath, places: pd.DataFrame) -> Iterator[Line2D]:
                 marker, line["markeredgewidth"] = "$\u2297$", 0.3
             size = 8.5 if outcome == "DLT" else 6.5
             yield Line2D([], [], marker=marker, markersize=size, label=LABELS.get(outcome, outcome), **line)
+    if (places["counted"] != places["level"]).any():
+        yield Line2D(
+            [],
+            [],
+            color=BLACK,
+            marker="v",
+            markersize=4,
+            linestyle="none",
+            label="received less: counts lower",
+        )
     if (places["phase"] == "titration").any():
         yield Line2D([], [], color=GREY, linestyle=(0, (3, 2)), label="titration")
 

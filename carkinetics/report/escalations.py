@@ -96,7 +96,8 @@ def _by_dose(path: EscalationPath) -> Table:
     rows = []
     for level, dose in enumerate(path.doses, start=1):
         own = path.patients[path.patients["level"] == level]
-        known = own[~own["outcome"].isin(["pending", "not evaluable"])]
+        counted = path.patients[path.patients["counted"] == level]
+        known = counted[~counted["outcome"].isin(["pending", "not evaluable"])]
         n, dlt = len(known), int((known["outcome"] == "DLT").sum())
         low, high = binomial_interval(dlt, n) if n else (np.nan, np.nan)
         escalated = int((own["cohort"] > 0).sum())
@@ -113,8 +114,8 @@ def _by_dose(path: EscalationPath) -> Table:
             )
         )
     unit = f" ({path.dose_unit})" if path.dose_unit else ""
-    head = (f"Dose{unit}", "Patients", "In the escalation", "Evaluable", "DLTs", "Rate", "95 % interval (%)")
-    note = "Exact (Clopper-Pearson) intervals, for each dose alone; doses were not given at random, and an escalation stops where there were DLTs."
+    head = (f"Dose{unit}", "Planned", "In the escalation", "Evaluable", "DLTs", "Rate", "95 % interval (%)")
+    note = "A patient who received less than planned is evaluable at the dose received. Exact (Clopper-Pearson) intervals, for each dose alone; doses were not given at random, and an escalation stops where there were DLTs."
     return Table("DLTs by dose", head, tuple(rows), note, align="lr")
 
 

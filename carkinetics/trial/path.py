@@ -32,8 +32,9 @@ class EscalationPath:
     dose_unit : str
         Theirs; empty where doses are numbers.
     patients : pandas.DataFrame
-        One row per patient in the order of treatment: ``patient, cohort`` (0 after the escalation), ``phase, level, dose,
-        outcome`` (one of ``"no DLT", "grade 2", "DLT", "pending", "not evaluable"``).
+        One row per patient in the order of treatment: ``patient, cohort`` (0 after the escalation), ``phase, level, dose``
+        (planned), ``counted`` (number of the dose at which the patient counts: another one where less was received, 0 for none),
+        ``outcome`` (one of ``"no DLT", "grade 2", "DLT", "pending", "not evaluable"``).
     decisions : pandas.DataFrame
         One row per decision: ``cohort, day`` (NaN if not known), ``action, dose, n`` (treated after it), ``dlt,
         not_evaluable, mtd, reason, subjects, notes``.
@@ -98,7 +99,7 @@ def _of_simulated(trial: SimulatedTrial) -> EscalationPath:
     subjects, block = trial.subjects, trial.block
     doses = trial.plan.design.doses
     own = block.frame["trial"].to_numpy() == trial.at
-    level = block.of_treated(block.escalations.level)[own]
+    level, counted = (block.of_treated(a)[own] for a in (block.escalations.level, block.escalations.counted))
     cohort = np.zeros(len(subjects), dtype=int)
     for number, step in enumerate(block.escalations.steps[trial.at], start=1):
         cohort[list(step.patients)] = number
@@ -109,7 +110,7 @@ def _of_simulated(trial: SimulatedTrial) -> EscalationPath:
     )
     patients = pd.DataFrame(
         {"patient": subjects["ID"], "cohort": cohort, "phase": subjects["COHORT"], "level": level,
-         "dose": np.array(doses)[level - 1], "outcome": outcome}
+         "dose": np.array(doses)[level - 1], "counted": counted, "outcome": outcome}
     )  # fmt: skip
     return EscalationPath(
         trial.plan.design.name, doses, trial.plan.dose_unit, patients, trial.decisions, trial.selected, True
@@ -168,7 +169,7 @@ def _of_cohorts(design: Design, cohorts: Cohorts | Counted) -> EscalationPath:
         patients += _patient_rows(given, len(rows), stage, design, len(patients))
     for given in left:  # the rule has ended
         patients += _patient_rows(given, 0, "expansion", design, len(patients))
-    columns = ["patient", "cohort", "phase", "level", "dose", "outcome"]
+    columns = ["patient", "cohort", "phase", "level", "dose", "counted", "outcome"]
     return EscalationPath(
         design.name, design.doses, "", pd.DataFrame(patients, columns=columns), pd.DataFrame(rows), mtd, named
     )
@@ -231,5 +232,5 @@ def _patient_rows(
     for name, outcome in zip(names, given.outcomes, strict=True):
         yield {
             "patient": name, "cohort": number, "phase": stage, "level": level, "dose": design.doses[level - 1],
-            "outcome": outcome,
+            "counted": level, "outcome": outcome,
         }  # fmt: skip

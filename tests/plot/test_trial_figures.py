@@ -79,6 +79,15 @@ def test_long_reasons_are_broken_and_a_given_axes_is_used():
     assert plot.escalation(path, ax=own) is own
 
 
+def test_who_received_less_than_planned_is_marked():
+    path = escalation_path(ck.simulate_trial(ck.load_trial("nct05783089"), seed=2))
+    ax = plot.escalation(path)
+    marked = sum(len(line.get_xdata()) for line in ax.get_lines() if line.get_marker() == "v")
+    assert marked == (path.patients["counted"] != path.patients["level"]).sum() > 0
+    (legend,) = ax.get_figure(root=True).legends
+    assert "received less: counts lower" in [text.get_text() for text in legend.get_texts()]
+
+
 def test_a_decision_table_is_drawn_cell_by_cell(rendered):
     design = ck.Boin(doses=5, target=0.30)
     table = decision_table(design, n_max=6)
