@@ -48,6 +48,17 @@ if TYPE_CHECKING:
     from carkinetics.model import models as models
     from carkinetics.model import predict as predict
     from carkinetics.model import simulate as simulate
+    from carkinetics.prognosis import BestSchedule as BestSchedule
+    from carkinetics.prognosis import DosePrediction as DosePrediction
+    from carkinetics.prognosis import Forecast as Forecast
+    from carkinetics.prognosis import ForecastUpdates as ForecastUpdates
+    from carkinetics.prognosis import ScheduleComparison as ScheduleComparison
+    from carkinetics.prognosis import best_schedule as best_schedule
+    from carkinetics.prognosis import compare_schedules as compare_schedules
+    from carkinetics.prognosis import forecast as forecast
+    from carkinetics.prognosis import forecast_updates as forecast_updates
+    from carkinetics.prognosis import known_population as known_population
+    from carkinetics.prognosis import predict_doses as predict_doses
     from carkinetics.report import write_report as write_report
     from carkinetics.response import aalen_johansen as aalen_johansen
     from carkinetics.response import antibody_effect as antibody_effect
@@ -83,7 +94,6 @@ if TYPE_CHECKING:
     from carkinetics.response import worst_grade as worst_grade
     from carkinetics.trial import AcceleratedTitration as AcceleratedTitration
     from carkinetics.trial import Antibodies as Antibodies
-    from carkinetics.trial import BestSchedule as BestSchedule
     from carkinetics.trial import Blrm as Blrm
     from carkinetics.trial import BlrmPrior as BlrmPrior
     from carkinetics.trial import Boin as Boin
@@ -93,11 +103,8 @@ if TYPE_CHECKING:
     from carkinetics.trial import Crm as Crm
     from carkinetics.trial import Cytokine as Cytokine
     from carkinetics.trial import Decision as Decision
-    from carkinetics.trial import DosePrediction as DosePrediction
     from carkinetics.trial import EliminateOverdose as EliminateOverdose
     from carkinetics.trial import EscalationPath as EscalationPath
-    from carkinetics.trial import Forecast as Forecast
-    from carkinetics.trial import ForecastUpdates as ForecastUpdates
     from carkinetics.trial import I3Plus3 as I3Plus3
     from carkinetics.trial import Keyboard as Keyboard
     from carkinetics.trial import Links as Links
@@ -107,7 +114,6 @@ if TYPE_CHECKING:
     from carkinetics.trial import NoSkipping as NoSkipping
     from carkinetics.trial import Population as Population
     from carkinetics.trial import Scenario as Scenario
-    from carkinetics.trial import ScheduleComparison as ScheduleComparison
     from carkinetics.trial import SimulatedTrial as SimulatedTrial
     from carkinetics.trial import Staggered as Staggered
     from carkinetics.trial import StopAfter as StopAfter
@@ -122,25 +128,19 @@ if TYPE_CHECKING:
     from carkinetics.trial import Tumour as Tumour
     from carkinetics.trial import Visits as Visits
     from carkinetics.trial import WaitForWindow as WaitForWindow
-    from carkinetics.trial import best_schedule as best_schedule
     from carkinetics.trial import cohorts_from as cohorts_from
     from carkinetics.trial import compare_designs as compare_designs
-    from carkinetics.trial import compare_schedules as compare_schedules
     from carkinetics.trial import decision_table as decision_table
     from carkinetics.trial import design_from as design_from
     from carkinetics.trial import dose_paths as dose_paths
     from carkinetics.trial import dose_truth as dose_truth
     from carkinetics.trial import escalation_path as escalation_path
-    from carkinetics.trial import forecast as forecast
-    from carkinetics.trial import forecast_updates as forecast_updates
     from carkinetics.trial import interim as interim
-    from carkinetics.trial import known_population as known_population
     from carkinetics.trial import load_design as load_design
     from carkinetics.trial import load_scenarios as load_scenarios
     from carkinetics.trial import load_trial as load_trial
     from carkinetics.trial import operating_characteristics as operating_characteristics
     from carkinetics.trial import power_table as power_table
-    from carkinetics.trial import predict_doses as predict_doses
     from carkinetics.trial import select_mtd as select_mtd
     from carkinetics.trial import simulate_trial as simulate_trial
     from carkinetics.trial import simulate_trials as simulate_trials
@@ -241,8 +241,6 @@ _HOME = {
     "decision_table": "trial",
     "dose_paths": "trial",
     "operating_characteristics": "trial",
-    "EscalationPath": "trial",
-    "escalation_path": "trial",
     "compare_designs": "trial",
     "tite_trials": "trial",
     "select_mtd": "trial",
@@ -266,20 +264,22 @@ _HOME = {
     "simulate_trial": "trial",
     "simulate_trials": "trial",
     "trials": "trial",
-    "Scenario": "trial",
     "load_scenarios": "trial",
     "load_design": "trial",
-    "known_population": "trial",
-    "forecast": "trial",
-    "Forecast": "trial",
-    "forecast_updates": "trial",
-    "ForecastUpdates": "trial",
-    "compare_schedules": "trial",
-    "ScheduleComparison": "trial",
-    "best_schedule": "trial",
-    "BestSchedule": "trial",
-    "predict_doses": "trial",
-    "DosePrediction": "trial",
+    "escalation_path": "trial",
+    "Scenario": "trial",
+    "EscalationPath": "trial",
+    "known_population": "prognosis",
+    "forecast": "prognosis",
+    "Forecast": "prognosis",
+    "forecast_updates": "prognosis",
+    "ForecastUpdates": "prognosis",
+    "compare_schedules": "prognosis",
+    "ScheduleComparison": "prognosis",
+    "best_schedule": "prognosis",
+    "BestSchedule": "prognosis",
+    "predict_doses": "prognosis",
+    "DosePrediction": "prognosis",
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from carkinetics.cli import app, main
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.model import load_model, simulate
-from carkinetics.trial import known_population
+from carkinetics.prognosis import known_population
 
 run = CliRunner()
 

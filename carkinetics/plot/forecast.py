@@ -28,7 +28,7 @@ from carkinetics.plot.style import (
     safe,
     styled,
 )
-from carkinetics.trial.forecasted import Forecast, ForecastUpdates
+from carkinetics.prognosis.forecasted import Forecast, ForecastUpdates
 
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]
 MOST_PANELS, COLUMNS = 6, 3

@@ -24,7 +24,7 @@ from carkinetics.plot.style import (
     safe,
     styled,
 )
-from carkinetics.trial.next_dose import NEW, TYPICAL, DosePrediction
+from carkinetics.prognosis.next_dose import NEW, TYPICAL, DosePrediction
 
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]
 COLOURS = {NEW: BLUE, TYPICAL: ORANGE}

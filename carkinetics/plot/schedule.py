@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from carkinetics.plot.axes import legend_shared, new_grid, time_axis
 from carkinetics.plot.style import BLACK, BLUE, GREY, METRIC_NAMES, VERMILION, number, safe, styled
-from carkinetics.trial.schedule import ScheduleComparison
+from carkinetics.prognosis.schedule import ScheduleComparison
 
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]
 FOLDS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000, 3000, 10000)

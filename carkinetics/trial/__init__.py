@@ -1,6 +1,5 @@
 """And what next: dose-escalation designs, trials simulated from kinetics, forecasts of a patient, sampling days, the next dose."""
 
-from carkinetics.trial.best_schedule import BestSchedule, best_schedule
 from carkinetics.trial.blrm import Blrm, BlrmPrior
 from carkinetics.trial.boin import Boin, boin_boundaries
 from carkinetics.trial.characteristics import compare_designs, operating_characteristics
@@ -8,15 +7,11 @@ from carkinetics.trial.cohort import Cohort
 from carkinetics.trial.crm import Crm, CrmPosterior
 from carkinetics.trial.decision_table import decision_table
 from carkinetics.trial.design import Decision, Design
-from carkinetics.trial.forecast import forecast, forecast_updates
-from carkinetics.trial.forecasted import Forecast, ForecastUpdates
 from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.interim import interim
-from carkinetics.trial.known import known_population
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
 from carkinetics.trial.many import TrialCharacteristics, simulate_trials
 from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
-from carkinetics.trial.next_dose import DosePrediction, predict_doses
 from carkinetics.trial.path import EscalationPath, escalation_path
 from carkinetics.trial.patients import Counted, cohorts_from
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
@@ -25,7 +20,6 @@ from carkinetics.trial.population import Covariate, Population
 from carkinetics.trial.power import dose_truth, power_table
 from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
 from carkinetics.trial.scenario import Scenario
-from carkinetics.trial.schedule import ScheduleComparison, compare_schedules
 from carkinetics.trial.selection import select_mtd
 from carkinetics.trial.simulated import SimulatedTrial, simulate_trial
 from carkinetics.trial.skeleton import skeleton_for
@@ -39,7 +33,6 @@ from carkinetics.trial.tree import dose_paths
 __all__ = [
     "AcceleratedTitration",
     "Antibodies",
-    "BestSchedule",
     "Blrm",
     "BlrmPrior",
     "Boin",
@@ -52,11 +45,8 @@ __all__ = [
     "Cytokine",
     "Decision",
     "Design",
-    "DosePrediction",
     "EliminateOverdose",
     "EscalationPath",
-    "Forecast",
-    "ForecastUpdates",
     "I3Plus3",
     "Keyboard",
     "Links",
@@ -66,7 +56,6 @@ __all__ = [
     "NoSkipping",
     "Population",
     "Scenario",
-    "ScheduleComparison",
     "SimulatedTrial",
     "Staggered",
     "StopAfter",
@@ -82,26 +71,20 @@ __all__ = [
     "Tumour",
     "Visits",
     "WaitForWindow",
-    "best_schedule",
     "boin_boundaries",
     "cohorts_from",
     "compare_designs",
-    "compare_schedules",
     "decision_table",
     "design_from",
     "dose_paths",
     "dose_truth",
     "escalation_path",
-    "forecast",
-    "forecast_updates",
     "interim",
-    "known_population",
     "load_design",
     "load_scenarios",
     "load_trial",
     "operating_characteristics",
     "power_table",
-    "predict_doses",
     "select_mtd",
     "simulate_trial",
     "simulate_trials",

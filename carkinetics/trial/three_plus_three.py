@@ -132,7 +132,7 @@ class ThreePlusThree(Design):
         if fill and n < 6:
             return self.treat(tally, level, 6 - n, f"{why}; {self.say(level)} is filled to 6", closed=closed)
         notes = () if n >= 3 else (f"Only {n} patient{'s' * (n != 1)} had this dose.",)
-        if n < 6 and not fill:
+        if n < 6 and not fill and level != tally.current:  # of the current dose the reason has spoken
             why = f"{why}; {dlt} of {n} at {self.say(level)}"
         return self.stop(level, why, closed=closed, notes=notes)
 

@@ -10,7 +10,7 @@ from carkinetics.errors import ConfigError
 from carkinetics.model import load_model, simulate
 from carkinetics.plot import forecast, forecast_metric
 from carkinetics.plot.style import BLACK, GREY, VERMILION
-from carkinetics.trial import forecast_updates, known_population
+from carkinetics.prognosis import forecast_updates, known_population
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgba
 
 from carkinetics.plot import next_dose
 from carkinetics.plot.style import GREY
-from carkinetics.trial import predict_doses
+from carkinetics.prognosis import predict_doses
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from carkinetics.model import load_model
 from carkinetics.plot import schedules
 from carkinetics.plot.style import BLACK
-from carkinetics.trial import compare_schedules
+from carkinetics.prognosis import compare_schedules
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from carkinetics.exposure.curve_metrics import areas, peak
 from carkinetics.fit import fit_hierarchical
 from carkinetics.fit.predictive import new_subjects
 from carkinetics.model import load_model, simulate
+from carkinetics.prognosis import forecast, forecast_updates, known_population
 from carkinetics.response.grade import GradeModel
 from carkinetics.response.time_to_event import EventModel
-from carkinetics.trial import forecast, forecast_updates, known_population
 
 DAYS, LEVELS = (10.0, 14.0, 21.0, 28.0), (18000.0, 9000.0, 3500.0, 900.0)
 CENTRE, SD = np.log(24000) - 0.15798761, np.sqrt(0.06612897)  # of ln Cmax, see test_condition

@@ -13,8 +13,8 @@ import pandas as pd
 from carkinetics.errors import ConfigError
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.spec import Model
-from carkinetics.trial.schedule import Bench, log_widths, mean_and_error
-from carkinetics.trial.virtual import refuse_schedule
+from carkinetics.prognosis.schedule import Bench, log_widths, mean_and_error
+from carkinetics.prognosis.virtual import refuse_schedule
 
 Days = tuple[float, ...]
 MOST_PASSES = 5

@@ -12,9 +12,9 @@ from carkinetics.findings import Finding
 from carkinetics.fit.diagnose import diagnose
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.result import Fit
-from carkinetics.trial.condition import LEAST, Conditional
-from carkinetics.trial.new_patient import Patient
-from carkinetics.trial.risk import OutcomeModel
+from carkinetics.prognosis.condition import LEAST, Conditional
+from carkinetics.prognosis.new_patient import Patient
+from carkinetics.prognosis.risk import OutcomeModel
 
 Floats = NDArray[np.float64]
 

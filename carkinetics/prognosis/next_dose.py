@@ -25,9 +25,9 @@ from carkinetics.fit.predictive import add_random_effects, typical_parameters
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.course import Course
 from carkinetics.model.expression import parse
-from carkinetics.trial.doubts import population_doubt
-from carkinetics.trial.predicted import lloq_of, metric_draws, metric_rows, short_number, wanted_metrics
-from carkinetics.trial.risk import OutcomeModel, adjusted_for, outcome_models, probabilities, risk_rows
+from carkinetics.prognosis.doubts import population_doubt
+from carkinetics.prognosis.predicted import lloq_of, metric_draws, metric_rows, short_number, wanted_metrics
+from carkinetics.prognosis.risk import OutcomeModel, adjusted_for, outcome_models, probabilities, risk_rows
 
 Floats = NDArray[np.float64]
 METRICS = ("cmax", "auc_0_28")

@@ -20,9 +20,9 @@ from carkinetics.errors import ConfigError
 from carkinetics.exposure.curve_metrics import HORIZON
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.spec import Model
-from carkinetics.trial.condition import condition
-from carkinetics.trial.known import known_population
-from carkinetics.trial.predicted import (
+from carkinetics.prognosis.condition import condition
+from carkinetics.prognosis.known import known_population
+from carkinetics.prognosis.predicted import (
     course_of,
     lloq_of,
     metric_draws,
@@ -30,7 +30,7 @@ from carkinetics.trial.predicted import (
     natural_values,
     wanted_metrics,
 )
-from carkinetics.trial.virtual import VirtualPatient, refuse_schedule, virtual_patients
+from carkinetics.prognosis.virtual import VirtualPatient, refuse_schedule, virtual_patients
 
 Floats = NDArray[np.float64]
 METRICS = ("cmax", "auc_0_28", "doubling_time", "persistence")

@@ -19,7 +19,7 @@ from carkinetics.fit.layout import TOLERANCE
 from carkinetics.fit.modes import find_modes
 from carkinetics.fit.pareto import GOOD_K, smooth
 from carkinetics.fit.problem import Problem
-from carkinetics.trial.new_patient import Patient, PopulationDraws
+from carkinetics.prognosis.new_patient import Patient, PopulationDraws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from carkinetics.fit.chosen import take_draws
-from carkinetics.trial.condition import condition
-from carkinetics.trial.new_patient import make_patient, population_at
+from carkinetics.prognosis.condition import condition
+from carkinetics.prognosis.new_patient import make_patient, population_at
 
 N = 4000
 

@@ -1,6 +1,6 @@
 """What becomes of one patient, from the first samples: exposure, time to BLQ and risks, before the course is over.
 
-The patient was not in the fit. Its parameters are drawn given the population and its samples (`carkinetics.trial.condition`): the
+The patient was not in the fit. Its parameters are drawn given the population and its samples (`carkinetics.prognosis.condition`): the
 same posterior as that of a fit of everybody, for the patient, in a fraction of a second.
 """
 
@@ -20,10 +20,10 @@ from carkinetics.errors import ConfigError
 from carkinetics.findings import findings_table
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
 from carkinetics.fit.result import INTERVAL, Fit
-from carkinetics.trial.condition import LEAST, Conditional, condition
-from carkinetics.trial.doubts import forecast_findings
-from carkinetics.trial.forecasted import Forecast, ForecastUpdates
-from carkinetics.trial.new_patient import (
+from carkinetics.prognosis.condition import LEAST, Conditional, condition
+from carkinetics.prognosis.doubts import forecast_findings
+from carkinetics.prognosis.forecasted import Forecast, ForecastUpdates
+from carkinetics.prognosis.new_patient import (
     Patient,
     known_by,
     make_patient,
@@ -31,7 +31,7 @@ from carkinetics.trial.new_patient import (
     population_at,
     sampled_rows,
 )
-from carkinetics.trial.predicted import (
+from carkinetics.prognosis.predicted import (
     course_of,
     curve_days,
     curve_rows,
@@ -42,7 +42,7 @@ from carkinetics.trial.predicted import (
     short_number,
     wanted_metrics,
 )
-from carkinetics.trial.risk import (
+from carkinetics.prognosis.risk import (
     RISK_COLUMNS,
     OutcomeModel,
     adjusted_for,
@@ -254,7 +254,7 @@ def unique_metrics(
     Parameters
     ----------
     fit, values, wanted, lloq, course
-        As of `carkinetics.trial.predicted.metric_draws`.
+        As of `carkinetics.prognosis.predicted.metric_draws`.
 
     Returns
     -------

@@ -17,8 +17,8 @@ from carkinetics.fit.predictive import add_random_effects, typical_parameters
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import draw_values
 from carkinetics.model.simulate import report_measurements
-from carkinetics.trial.new_patient import Patient, PopulationDraws, make_patient, population_at
-from carkinetics.trial.predicted import course_of, metric_draws, natural_values
+from carkinetics.prognosis.new_patient import Patient, PopulationDraws, make_patient, population_at
+from carkinetics.prognosis.predicted import course_of, metric_draws, natural_values
 
 Floats = NDArray[np.float64]
 DOSE = 1e6  # cells/kg, where the population has no subjects to take a dose from
@@ -56,7 +56,7 @@ class VirtualPatient:
         Returns
         -------
         Patient
-            As `carkinetics.trial.condition.condition` takes it.
+            As `carkinetics.prognosis.condition.condition` takes it.
         """
         assay = measured_output(fit).assay
         rows = self.data.observations

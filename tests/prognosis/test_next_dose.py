@@ -6,8 +6,8 @@ from scipy import stats
 
 from carkinetics.errors import ConfigError
 from carkinetics.model import load_model
+from carkinetics.prognosis import forecast, known_population, predict_doses
 from carkinetics.response.grade import GradeModel
-from carkinetics.trial import forecast, known_population, predict_doses
 
 DOSES = (1e5, 3e5, 1e6, 4e6)
 SLOPE, OMEGA = 0.7, 0.6

@@ -13,8 +13,8 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.fit.result import Fit
 from carkinetics.model import load_model, simulate
 from carkinetics.model.simulate import report_measurements
+from carkinetics.prognosis.known import known_population
 from carkinetics.response.grade import GradeModel
-from carkinetics.trial.known import known_population
 
 
 def renamed(data: Dataset, name: str = "N") -> Dataset:

@@ -7,7 +7,7 @@ import pytest
 
 from carkinetics.errors import ConfigError
 from carkinetics.model import load_model
-from carkinetics.trial import best_schedule, compare_schedules
+from carkinetics.prognosis import best_schedule, compare_schedules
 
 Z = 2 * 1.6448536269514722  # of a 90 % interval
 
