@@ -91,7 +91,7 @@ def decide(
             "--patients is given beside cohorts; expected one of --cohort, --cohorts, --patients"
         )
     else:
-        from carkinetics.trial.cohort_file import read_patients
+        from carkinetics.escalation.cohort_file import read_patients
 
         so_far = ck.cohorts_from(read_patients(patients), design.doses, window=window, tolerance=tolerance)
         found = so_far.cohorts
@@ -226,7 +226,7 @@ def simulate(
 
 
 def _cohorts(texts: list[str] | None, path: Path | None) -> list[ck.Cohort]:
-    from carkinetics.trial.cohort_file import cohort_from_text, read_cohorts
+    from carkinetics.escalation.cohort_file import cohort_from_text, read_cohorts
 
     if texts and path is not None:
         raise ConfigError("--cohort and --cohorts are both given; expected one of them")

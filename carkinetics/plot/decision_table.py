@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
+from carkinetics.escalation.decision_table import decision_table as table_of
+from carkinetics.escalation.design import Design
 from carkinetics.plot.axes import legend_shared, new_axes
 from carkinetics.plot.style import BLACK, ORANGE, SKY, VERMILION, safe, styled
-from carkinetics.trial.decision_table import decision_table as table_of
-from carkinetics.trial.design import Design
 
 # Cool for up, warm for down; the letters say the same without colour.
 COLOURS = {"E": SKY, "S": "#F2F2F2", "D": ORANGE, "DU": VERMILION}

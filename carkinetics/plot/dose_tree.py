@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from carkinetics.errors import ConfigError, DataError
+from carkinetics.escalation.design import dose_text
 from carkinetics.plot.axes import legend_shared, new_axes
 from carkinetics.plot.style import BLACK, GREY, ORANGE, SKY, VERMILION, styled
-from carkinetics.trial.design import dose_text
 
 ROW, COLUMN = 0.34, 2.35  # inches
 MOST_ROWS = 120

@@ -15,8 +15,8 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from carkinetics.trial.characteristics import DEFAULT_OVERDOSE
-from carkinetics.trial.design import whole
+from carkinetics.escalation.characteristics import DEFAULT_OVERDOSE
+from carkinetics.escalation.design import whole
 from carkinetics.trial.plan import TrialPlan
 from carkinetics.trial.power import dose_counts, dose_truth, power_table, trial_metrics
 from carkinetics.trial.simulate import simulate_block

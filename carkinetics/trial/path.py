@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.trial.cohort import Cohort, Cohorts, cohorts_as_given, tally_of
-from carkinetics.trial.design import Decision, Design, dose_text
-from carkinetics.trial.patients import Counted
+from carkinetics.escalation.cohort import Cohort, Cohorts, cohorts_as_given, tally_of
+from carkinetics.escalation.design import Decision, Design, dose_text
+from carkinetics.escalation.patients import Counted
 from carkinetics.trial.simulated import SimulatedTrial
 
 # What can have happened to a patient, in the order in which a cohort without names is written out.
@@ -80,7 +80,7 @@ def escalation_path(
 
     Examples
     --------
-    >>> from carkinetics.trial.three_plus_three import ThreePlusThree
+    >>> from carkinetics.escalation.three_plus_three import ThreePlusThree
     >>> path = escalation_path(ThreePlusThree(doses=3, variant="A"), [(1, 3, 0), (2, 3, 1)])
     >>> path.decisions["action"].tolist()
     ['start', 'escalate', 'stay']

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import Design, whole
+from carkinetics.escalation.scenario import Scenario
+from carkinetics.escalation.stops import StopAfter
 from carkinetics.fit.result import Fit
 from carkinetics.model.spec import Model
-from carkinetics.trial.design import Design, whole
 from carkinetics.trial.links import Links
 from carkinetics.trial.population import Covariate, Population
-from carkinetics.trial.scenario import Scenario
-from carkinetics.trial.stops import StopAfter
 
 # Patients of the escalation of a design that has no end of its own.
 ESCALATION_N = 30

@@ -12,9 +12,9 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 import carkinetics as ck
 from carkinetics import plot
 from carkinetics.errors import ConfigError, DataError
+from carkinetics.escalation import decision_table
 from carkinetics.plot.decision_table import COLOURS
 from carkinetics.plot.escalation import MARKS
-from carkinetics.trial import decision_table
 from carkinetics.trial.path import escalation_path
 
 RULE = ck.ThreePlusThree(doses=[1e5, 3e5, 1e6], variant="B")
@@ -102,7 +102,7 @@ def test_a_decision_table_is_drawn_cell_by_cell(rendered):
     assert inside(ax)
     assert rendered(ax)
     with pytest.raises(ConfigError, match="dose_paths"):
-        plot.decision_table(ck.trial.Blrm([1.0, 2.0], 1.0, ck.trial.BlrmPrior((-1, 0), (2, 1))))
+        plot.decision_table(ck.Blrm([1.0, 2.0], 1.0, ck.BlrmPrior((-1, 0), (2, 1))))
 
 
 def test_a_tree_has_every_decision_and_probabilities_that_sum_to_1():

@@ -6,7 +6,7 @@ import pytest
 
 import carkinetics as ck
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.trial import cohorts_from
+from carkinetics.escalation import cohorts_from
 from carkinetics.trial.path import escalation_path
 
 RULE = ck.ThreePlusThree(doses=[1, 2, 3], variant="B")

@@ -6,8 +6,8 @@ import pytest
 
 import carkinetics as ck
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design_file import design_from, trials
 from carkinetics.shipped import shipped_folder
-from carkinetics.trial.plan_file import design_from, trials
 
 SHIPPED = shipped_folder("data") / "trials" / "nct05783089.toml"
 
