@@ -21,7 +21,7 @@ from carkinetics.escalation.cohort import Tally
 from carkinetics.escalation.design import Decision, Design, whole
 from carkinetics.escalation.stops import StopAfter
 from carkinetics.escalation.tite_trials import tite_trials
-from carkinetics.escalation.tree import Rates, all_ends, true_rates
+from carkinetics.escalation.tree import MOST_COHORTS, Rates, all_ends, endless, true_rates
 
 # A design without an end of its own is ended here, and the table says so.
 DEFAULT_N = 30
@@ -270,7 +270,9 @@ def _block(
     alive = np.arange(trials)
     p = np.array(rates[0])
     q = None if rates[1] is None else np.array(rates[1])
-    while len(alive):
+    for _ in range(MOST_COHORTS):
+        if not len(alive):
+            break
         level, n, sees, ended = _decide(design, known, state[alive], doses)
         selected[alive[ended]] = level[ended]
         alive, level, n, sees = alive[~ended], level[~ended], n[~ended], sees[~ended]
@@ -281,6 +283,8 @@ def _block(
         if q is not None and sees.any():
             state[alive, 2 * doses + at] += np.where(sees, rng.binomial(n - dlt, q[at]), 0)
         state[alive, -1] = level
+    else:
+        raise endless(design)
     return Trials(state[:, :doses].astype(int), state[:, doses : 2 * doses].astype(int), selected)
 
 

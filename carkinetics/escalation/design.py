@@ -84,6 +84,8 @@ class Design(ABC):
     uses_waiting: bool = False
     # Days between two patients, for the clock of a trial; it changes no decision.
     stagger_days: float = 0.0
+    # Where a rule round a design speaks, whatever the order it was written in: the higher, the later (see `in_order`).
+    place: int = 0
 
     @property
     @abstractmethod
@@ -240,6 +242,48 @@ class Design(ABC):
     def say(self, level: int) -> str:
         """A dose in a sentence."""
         return f"dose {dose_text(self.doses[level - 1])}"
+
+
+def layers(design: Design) -> list[Design]:
+    """A design and what is inside it, from the outside.
+
+    Parameters
+    ----------
+    design : Design
+        Any.
+
+    Returns
+    -------
+    list of Design
+        The last one is the design that the others stand round or in front of.
+    """
+    inner = getattr(design, "design", None)
+    return [design, *(layers(inner) if isinstance(inner, Design) else ())]
+
+
+def in_order(design: Design) -> Design:
+    """The same rules, a titration inside rules of caution inside rules that stop.
+
+    A cap has to hold for the doses of a titration too, and a rule that stops at the dose to be given next has to know which
+    dose that is after all.
+
+    Parameters
+    ----------
+    design : Design
+        With rules round it.
+
+    Returns
+    -------
+    Design
+        Itself where it is in order.
+    """
+    *outer, made = layers(design)
+    ordered = sorted(outer, key=lambda rule: -rule.place)  # stable
+    if ordered == outer:
+        return design
+    for rule in reversed(ordered):
+        made = replace(rule, design=made)  # type: ignore[type-var]
+    return made
 
 
 def _short(decision: Decision) -> str:

@@ -18,6 +18,7 @@ from carkinetics.escalation.design import Decision, Design, probabilities, whole
 # Counts that a tree may have at once, before enumeration is refused: some 30 s and 1 GB.
 MOST_STATES = 400_000
 MOST_PATHS = 20_000
+MOST_COHORTS = 1_000  # of one trial, before it is said that it has no end
 
 # Probabilities of DLT and of grade 2 without DLT, by dose.
 Rates = tuple[tuple[float, ...], tuple[float, ...] | None]
@@ -100,7 +101,9 @@ def all_ends(design: Design, truth: Rates) -> Leaves:
     """
     alive = {Tally.empty(len(design.doses)): 1.0}
     ends: list[tuple[Tally, Decision, float]] = []
-    while alive:
+    for _ in range(MOST_COHORTS):
+        if not alive:
+            break
         grown: dict[Tally, float] = defaultdict(float)
         for tally, chance in alive.items():
             decision = design.rule(tally)
@@ -116,8 +119,28 @@ def all_ends(design: Design, truth: Rates) -> Leaves:
                 f"{design.name} has more than {MOST_STATES:,} different counts at once; simulate it: exact=False"
             )
         alive = grown
+    else:
+        raise endless(design)
     tallies, decisions, chances = zip(*ends, strict=True)
     return Leaves(tallies, decisions, np.array(chances))
+
+
+def endless(design: Design) -> ConfigError:
+    """The complaint of a trial that does not end.
+
+    Parameters
+    ----------
+    design : Design
+        Its rule.
+
+    Returns
+    -------
+    ConfigError
+        To raise.
+    """
+    return ConfigError(
+        f"{design.name}: a trial has not ended after {MOST_COHORTS:,} cohorts; put StopAfter(design, n=) round it"
+    )
 
 
 def dose_paths(
