@@ -18,7 +18,7 @@ from rich.progress import track
 
 from carkinetics.errors import ConfigError
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, whole
+from carkinetics.escalation.design import Decision, Design, layers, number, whole
 from carkinetics.escalation.stops import StopAfter
 from carkinetics.escalation.tite_trials import tite_trials
 from carkinetics.escalation.tree import MOST_COHORTS, Rates, all_ends, endless, true_rates
@@ -94,8 +94,12 @@ def operating_characteristics(
     >>> table["p_select"].round(4).tolist()
     [0.0266, 0.0914, 0.257, 0.3161, 0.2558, 0.0531]
     """
+    where = "operating_characteristics"
     rates = true_rates(design, truth, grade2)
-    limit = float(getattr(design, "target", DEFAULT_OVERDOSE)) if overdose is None else overdose
+    limit = overdose_limit(design, overdose, where)
+    whole(seed, "seed", where, least=0)
+    if workers is not None:
+        whole(workers, "workers", where)
     ended = design if design.ends else StopAfter(design, n=DEFAULT_N)
     if accrual_days is None and design.uses_waiting:
         raise ConfigError(
@@ -104,7 +108,7 @@ def operating_characteristics(
     if exact and accrual_days is None:
         table = _exact(ended, rates)
     else:
-        whole(trials, "trials", "operating_characteristics", least=2)
+        whole(trials, "trials", where, least=2)
         table = (
             _simulated(ended, rates, trials, seed, workers, progress)
             if accrual_days is None
@@ -125,6 +129,33 @@ def operating_characteristics(
         "share_at_overdose": float(table["n"][toxic].sum() / table["n"].sum()),
     }
     return table
+
+
+def overdose_limit(design: Design, given: float | None, where: str) -> float:
+    """DLT probability above which a dose is an overdose.
+
+    Parameters
+    ----------
+    design : Design
+        With a target, or without.
+    given : float or None
+        What was asked for; the design's target, or 0.33, if not given.
+    where : str
+        Whose question it is, for messages.
+
+    Returns
+    -------
+    float
+        A probability.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    if given is None:
+        return float(getattr(design, "target", DEFAULT_OVERDOSE))
+    return number(given, "overdose", where, least=0, most=1)
 
 
 def _table(design: Design, selected: np.ndarray, n: np.ndarray, dlt: np.ndarray) -> pd.DataFrame:
@@ -171,7 +202,8 @@ def _simulated(
 
 def _in_time(design: Design, rates: Rates, trials: int, seed: int, accrual_days: float) -> pd.DataFrame:
     """Trials whose patients come one after the other, each with a window."""
-    window = {"window": design.window} if hasattr(design, "window") else {}
+    inner = layers(design)[-1]
+    window = {"window": inner.window} if hasattr(inner, "window") else {}
     done = tite_trials(
         design, rates[0], grade2=rates[1], accrual_days=accrual_days, trials=trials, seed=seed, **window
     )
@@ -354,8 +386,11 @@ def compare_designs(
     ConfigError
         If there is nothing to compare.
     """
-    if not designs or not truths:
-        raise ConfigError("compare_designs: give at least one design and one truth")
+    for name, given in (("designs", designs), ("truths", truths)):
+        if not isinstance(given, Mapping) or not given:
+            raise ConfigError(
+                f"compare_designs: {name} is {given!r}; expected at least one, by the name it is to have"
+            )
     parts = []
     for scenario, truth in truths.items():
         for name, design in designs.items():

@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, override
 
-import numpy as np
-
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, layers, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, layers, number, whole
 from carkinetics.escalation.interval import Letter, overdose_probability
 from carkinetics.escalation.stops import Around
 from carkinetics.escalation.three_plus_three import ThreePlusThree
@@ -53,10 +51,8 @@ class EliminateOverdose(Around):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("target", "cutoff"):
-            probabilities(getattr(self, name), name, "EliminateOverdose")
-        if not 0 < self.target < 1:
-            raise ConfigError(f"EliminateOverdose: target is {self.target:g}; expected above 0 and below 1")
+        number(self.target, "target", "EliminateOverdose", above=0, below=1)
+        number(self.cutoff, "cutoff", "EliminateOverdose", least=0, most=1)
         whole(self.least, "least", "EliminateOverdose")
 
     @override
@@ -189,8 +185,7 @@ class Staggered(Around):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.days < np.inf:
-            raise ConfigError(f"Staggered: days is {self.days!r}; expected a number, 0 or more")
+        number(self.days, "days", "Staggered", least=0)
 
     @property
     def stagger_days(self) -> float:  # type: ignore[override]
@@ -219,7 +214,7 @@ class WaitForWindow(Around):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.instead not in ("wait", "stay"):
+        if not isinstance(self.instead, str) or self.instead not in ("wait", "stay"):
             raise ConfigError(
                 f"WaitForWindow: instead is {self.instead!r}{did_you_mean(str(self.instead), ('wait', 'stay'))}"
             )

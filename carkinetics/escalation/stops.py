@@ -8,7 +8,7 @@ from typing import Any, override
 
 from carkinetics.errors import ConfigError
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, in_order, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, in_order, number, probabilities, whole
 from carkinetics.escalation.interval import Letter
 
 
@@ -267,7 +267,7 @@ class StopForPrecision(Stop):
             raise ConfigError(
                 f"StopForPrecision: interval is {self.interval}; expected (low, high), low below high"
             )
-        probabilities(self.probability, "probability", "StopForPrecision")
+        number(self.probability, "probability", "StopForPrecision", least=0, most=1)
         whole(self.least, "least", "StopForPrecision")
 
     @override

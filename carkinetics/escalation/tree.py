@@ -186,6 +186,12 @@ def dose_paths(
     ['escalate', 'stay', 'stop', 'stop']
     """
     whole(cohorts, "cohorts", "dose_paths", most=12)
+    if not isinstance(design, Design):
+        raise ConfigError(
+            f"dose_paths: design is {design!r}; expected a design such as Boin(doses=5, target=0.30)"
+        )
+    if grade2 is not None and truth is None:
+        raise ConfigError("dose_paths: grade2 is given without truth; paths have no probability without both")
     tally = tally_of(so_far, design.doses)
     if tally.waiting:
         raise DataError(
@@ -265,6 +271,8 @@ def true_rates(design: Design, truth: Sequence[float], grade2: Sequence[float] |
     ConfigError
         If one is no probability or falls with the dose, there are more or fewer than doses, or grade 2 is missing.
     """
+    if not isinstance(design, Design):
+        raise ConfigError(f"design is {design!r}; expected a design such as Boin(doses=5, target=0.30)")
     n = len(design.doses)
     p = probabilities(truth, "truth", design.name, n)
     for level, (low, high) in enumerate(pairwise(p), start=1):

@@ -226,7 +226,7 @@ def test_decision_tables_see_the_drop_rule():
     [
         (lambda: StopAtDose(BOLD, n=0), "n is 0"),
         (lambda: StopForPrecision(BOLD, (0.4, 0.2)), "low below high"),
-        (lambda: StopForPrecision(BOLD, (0.2, 0.4), probability=1.2), "probability has 1.2"),
+        (lambda: StopForPrecision(BOLD, (0.2, 0.4), probability=1.2), "probability is 1.2"),
         (lambda: EliminateOverdose(BOLD, target=0), "target is 0"),
         (lambda: EliminateOverdose(BOLD, least=0), "least is 0"),
         (lambda: MaxDose(BOLD, level=5), "level is 5; expected a whole number from 1 to 4"),
