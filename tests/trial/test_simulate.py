@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import carkinetics as ck
 from carkinetics.errors import ConfigError
+from carkinetics.prognosis.known import known_population
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
 from carkinetics.trial.outcomes import follow, progressed, scan_days
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
@@ -343,6 +345,29 @@ def test_a_plan_says_everything():
         ck.ThreePlusThree(DOSES, variant="A"), ck.load_model("stein2019"), Links(tumour=None), 15, seed=1
     )
     assert len(trial.subjects) <= 15
+
+
+def test_the_truth_of_a_dose_is_that_of_who_receives_it(plan):
+    """Products that fall short are part of the conduct, not of the dose."""
+    short = dataclasses.replace(plan, conduct=Conduct(short=0.9, dose_spread=0.2))
+    full = dataclasses.replace(plan, conduct=Conduct())
+    assert patients_at(short, 5, 50, 1)[0]["dose"].unique().tolist() == [2e6]
+    pd.testing.assert_frame_equal(ck.dose_truth(short, n=200), ck.dose_truth(full, n=200))
+
+
+def test_the_truth_of_a_posterior_averages_over_it():
+    """Each virtual patient has a population of their own, however many patients a trial has."""
+    known = known_population(ck.load_model("stein2019"), lloq=25.0)
+    point = known.tree["posterior"].to_dataset()
+    rng = np.random.default_rng(1)
+    wide = point.isel(draw=np.zeros(400, dtype=int)).assign_coords(draw=np.arange(400))
+    wide["cmax_typical"] = wide["cmax_typical"] * np.exp(2.0 * rng.standard_normal((1, 400)))
+    fit = dataclasses.replace(known, tree=xr.DataTree.from_dict({"posterior": wide}))
+    plan = small(population=Population(fit), n=1000)
+    spread = np.log(patients_at(plan, 1, 800, 1)[0]["cmax"]).std()
+    omega = known.model.parameters["cmax"].omega
+    between = float(np.log(wide["cmax_typical"]).std())
+    assert spread == pytest.approx(np.hypot(between, omega), rel=0.05)  # from one draw it would be omega alone
 
 
 @pytest.mark.slow
