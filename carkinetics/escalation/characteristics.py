@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import track
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.blocks import in_blocks
 from carkinetics.escalation.cohort import Tally
 from carkinetics.escalation.design import Decision, Design, layers, number, whole
 from carkinetics.escalation.stops import StopAfter
@@ -265,24 +259,17 @@ def simulate_counts(
     sizes = [min(BLOCK, trials - start) for start in range(0, trials, BLOCK)]
     blocks = list(zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)), strict=True))
     known: dict[bytes, tuple[Decision, bool]] = {}
-    began, parts = time.perf_counter(), []
-    bar = track(blocks, "trials", console=Console(stderr=True), disable=not progress, transient=True)
-    for size, stream in bar:
-        parts.append(_block(design, rates, known, size, stream))
-        left = (time.perf_counter() - began) / len(parts) * (len(blocks) - len(parts))
-        cores = workers or (os.cpu_count() or 1 if left > WORTH_A_POOL else 1)
-        if cores > 1 and len(parts) < len(blocks):
-            parts += _pooled(design, rates, blocks[len(parts) :], cores)
-            break
+    parts = in_blocks(
+        partial(_block, design, rates, known),
+        partial(_block, design, rates, None),
+        blocks,
+        workers=workers,
+        worth=WORTH_A_POOL,
+        progress=progress,
+    )
     return Trials(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("n", "dlt", "selected"))
     )
-
-
-def _pooled(design: Design, rates: Rates, blocks: list[Any], cores: int) -> list[Trials]:
-    work = partial(_block, design, rates, None)
-    with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
-        return list(pool.map(work, *zip(*blocks, strict=True)))
 
 
 def _block(

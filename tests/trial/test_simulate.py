@@ -317,6 +317,9 @@ def test_a_plan_that_makes_no_sense_is_refused(change, part):
         (lambda: Toxicity(crs_dlt=1.5), "crs_dlt is 1.5"),
         (lambda: Population(ck.load_model("stein2019"), effects={"cmx": {}}), "no parameter 'cmx'; did you mean 'cmax'"),
         (lambda: Population(ck.load_model("stein2019"), sigma=-1), "sigma is -1"),
+        (lambda: ck.simulate_trials("nct05783089"), "expected a TrialPlan"),
+        (lambda: ck.simulate_trials(small(), 2, overdose=float("nan")), "overdose is nan"),
+        (lambda: ck.simulate_trials(small(), 2, workers=0), "workers is 0"),
     ],
 )  # fmt: skip
 def test_a_part_that_makes_no_sense_is_refused(make, part):
@@ -367,7 +370,9 @@ def test_the_truth_of_a_posterior_averages_over_it():
     spread = np.log(patients_at(plan, 1, 800, 1)[0]["cmax"]).std()
     omega = known.model.parameters["cmax"].omega
     between = float(np.log(wide["cmax_typical"]).std())
-    assert spread == pytest.approx(np.hypot(between, omega), rel=0.05)  # from one draw it would be omega alone
+    assert spread == pytest.approx(
+        np.hypot(between, omega), rel=0.05
+    )  # from one draw it would be omega alone
 
 
 @pytest.mark.slow
