@@ -177,6 +177,31 @@ def test_a_trial_on_a_day_knows_no_more_than_that_day(trial):
     pd.testing.assert_frame_equal(end[list(full.subjects)], full.subjects, check_dtype=False)
     with pytest.raises(ConfigError, match="nobody was infused before day 0"):
         ck.interim(trial, 0)
+    with pytest.raises(ConfigError, match="day is '30'"):
+        ck.interim(trial, "30")
+
+
+def test_a_dlt_to_come_is_not_told_by_where_a_patient_counts(plan):
+    """Below the lowest dose a patient counts with a DLT only."""
+    toxicity = dataclasses.replace(plan.links.toxicity, other_dlt=0.6)
+    short = dataclasses.replace(
+        plan, n=40, conduct=Conduct(short=0.9), links=dataclasses.replace(plan.links, toxicity=toxicity)
+    )
+    trial = ck.simulate_trial(short, seed=0)
+    dose = trial.dataset.first_dose()
+    subjects = trial.subjects.set_index("ID")
+    who = subjects.index[(subjects["DLT"] == 1) & (dose.reindex(subjects.index) < 0.8e5)][0]
+    for when, known in ((-0.3, False), (0.3, True)):
+        seen = ck.interim(trial, subjects["INFUSED"][who] + subjects["DLT_DAY"][who] + when).subjects
+        row = seen.set_index("subject").loc[who]
+        assert pd.notna(row["counted_at"]) == pd.notna(row["dlt"]) == known
+
+
+def test_a_trial_in_which_nobody_has_crs_can_be_looked_at():
+    mild = small(links=Links(toxicity=Toxicity(crs_cuts=(90.0, 91.0, 92.0, 93.0))), n=8)
+    seen = ck.interim(ck.simulate_trial(mild, seed=1), 100.0).subjects
+    assert seen["crs_grade"].eq(0).all()
+    assert seen["crs_day"].isna().all()
 
 
 def test_seeds_differ_and_repeat(plan, trial):
