@@ -204,17 +204,22 @@ class Design(ABC):
         """The decision, if all possible outcomes of those who are waiting lead to the same."""
         waiting = [sum(1 for level, _ in tally.waiting if level == i + 1) for i in range(len(self.doses))]
         found = {}
-        for more in product(*(range(count + 1) for count in waiting)):
-            n = tuple(np.add(tally.n, waiting).tolist())
-            decision = self.rule(
-                Tally(n, tuple(np.add(tally.dlt, more).tolist()), tally.grade2, tally.current)
-            )
+        n = tuple(np.add(tally.n, waiting).tolist())
+        # Of each dose: how many of those who wait will have a DLT, and how many grade 2 where that counts.
+        ways = (
+            [(x, g) for x in range(w + 1) for g in range(w - x + 1 if self.uses_grade2 else 1)]
+            for w in waiting
+        )
+        for more in product(*ways):
+            dlt, grade2 = np.array(more).T
+            outcome = tuple(np.add(tally.dlt, dlt).tolist()), tuple(np.add(tally.grade2, grade2).tolist())
+            decision = self.rule(Tally(n, *outcome, tally.current))
             found[decision.action, decision.level, decision.n, decision.mtd_level] = decision
         who = ", ".join(f"{count} at {self.say(i + 1)}" for i, count in enumerate(waiting) if count)
         if len(found) > 1:
             could = ", or ".join(dict.fromkeys(_short(decision) for decision in found.values()))
             raise DataError(
-                f"{len(tally.waiting)} patients are still in their DLT window ({who}); by their outcomes the decision would be "
+                f"still in their DLT window: {who}; by their outcomes the decision would be "
                 f"{could}. Wait for the window to end, or declare a design for times to an event (TiteCrm, TiteBoin)"
             )
         decision = next(iter(found.values()))
