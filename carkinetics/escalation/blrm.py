@@ -14,7 +14,7 @@ import pandas as pd
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.escalation.blrm_grid import Grid
 from carkinetics.escalation.cohort import Cohorts, Tally, cohorts_as_given, tally_of
-from carkinetics.escalation.design import Decision, Design, dose_levels, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, dose_levels, flag, number, probabilities, whole
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,9 @@ class BlrmPrior:
                 raise ConfigError(
                     f"BlrmPrior: {name} is {value!r}; expected two numbers, for log alpha and log beta"
                 )
-            object.__setattr__(self, name, tuple(float(number) for number in value))
-        if not all(np.isfinite(self.mean)) or not all(0 < sd < np.inf for sd in self.sd):
-            raise ConfigError(f"BlrmPrior: mean {self.mean}, sd {self.sd}; expected numbers, sd above 0")
-        if not -1 < self.rho < 1:
-            raise ConfigError(f"BlrmPrior: rho is {self.rho!r}; expected a correlation between -1 and 1")
+            least = {"above": 0.0} if name == "sd" else {}
+            object.__setattr__(self, name, tuple(number(one, name, "BlrmPrior", **least) for one in value))
+        number(self.rho, "rho", "BlrmPrior", above=-1, below=1)
 
 
 @dataclass(frozen=True)
@@ -134,11 +132,13 @@ class Blrm(Design):
                 "dose, and how far apart doses are decides what one says of another"
             )
         object.__setattr__(self, "doses", dose_levels(self.doses, "Blrm"))
-        if not 0 < self.reference < np.inf:
+        try:
+            number(self.reference, "reference", "Blrm", above=0)
+        except ConfigError as problem:
+            some = ", ".join(f"{dose:g}" for dose in self.doses)
             raise ConfigError(
-                f"Blrm: reference is {self.reference!r}; expected the dose at which the prior's odds are meant, such as "
-                f"one of {', '.join(f'{dose:g}' for dose in self.doses)}"
-            )
+                f"{problem}, the dose at which the prior's odds are meant, such as one of {some}"
+            ) from None
         if not isinstance(self.prior, BlrmPrior):
             raise ConfigError(f"Blrm: prior is {self.prior!r}; expected a BlrmPrior")
         object.__setattr__(self, "intervals", probabilities(self.intervals, "intervals", "Blrm", 2))
@@ -147,14 +147,13 @@ class Blrm(Design):
                 f"Blrm: intervals is {self.intervals}; expected 0 < target begins < overdose begins < 1"
             )
         for name in ("overdose", "weight"):
-            probabilities(getattr(self, name), name, "Blrm")
+            number(getattr(self, name), name, "Blrm", least=0, most=1)
         whole(self.cohort_size, "cohort_size", "Blrm")
         whole(self.start, "start", "Blrm", most=len(self.doses))
         whole(self.least, "least", "Blrm")
-        if self.max_ratio is not None and not 1 < self.max_ratio < np.inf:
-            raise ConfigError(
-                f"Blrm: max_ratio is {self.max_ratio!r}; expected above 1, such as 2 for steps of 100 %"
-            )
+        if self.max_ratio is not None:
+            number(self.max_ratio, "max_ratio (2 for steps of 100 %)", "Blrm", above=1)
+        flag(self.no_skip, "no_skip", "Blrm")
         object.__setattr__(self, "historical", _history(self.historical))
 
     @property

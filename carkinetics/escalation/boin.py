@@ -8,7 +8,7 @@ from math import log
 from typing import Any, NamedTuple, override
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import probabilities
+from carkinetics.escalation.design import number
 from carkinetics.escalation.interval import IntervalDesign, Letter, overdose_probability
 
 
@@ -49,8 +49,9 @@ def boin_boundaries(target: float, *, low: float | None = None, high: float | No
     >>> [round(rate, 4) for rate in boin_boundaries(0.30)]
     [0.2365, 0.3585]
     """
-    safe = 0.6 * target if low is None else low
-    toxic = 1.4 * target if high is None else high
+    number(target, "target", "BOIN", above=0, below=1)
+    safe = 0.6 * target if low is None else number(low, "low", "BOIN")
+    toxic = 1.4 * target if high is None else number(high, "high", "BOIN")
     if not 0 < safe < target < toxic < 1:
         raise ConfigError(
             f"BOIN: low {safe:g}, target {target:g}, high {toxic:g}; expected 0 < low < target < high < 1"
@@ -102,7 +103,7 @@ class Boin(IntervalDesign):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        probabilities(self.cutoff, "cutoff", "Boin")
+        number(self.cutoff, "cutoff", type(self).__name__, least=0, most=1)
         boin_boundaries(self.target, low=self.low, high=self.high)
 
     @property

@@ -18,10 +18,10 @@ from rich.progress import track
 
 from carkinetics.errors import ConfigError
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, whole
+from carkinetics.escalation.design import Decision, Design, layers, number, whole
 from carkinetics.escalation.stops import StopAfter
 from carkinetics.escalation.tite_trials import tite_trials
-from carkinetics.escalation.tree import Rates, all_ends, true_rates
+from carkinetics.escalation.tree import MOST_COHORTS, Rates, all_ends, endless, true_rates
 
 # A design without an end of its own is ended here, and the table says so.
 DEFAULT_N = 30
@@ -94,8 +94,12 @@ def operating_characteristics(
     >>> table["p_select"].round(4).tolist()
     [0.0266, 0.0914, 0.257, 0.3161, 0.2558, 0.0531]
     """
+    where = "operating_characteristics"
     rates = true_rates(design, truth, grade2)
-    limit = float(getattr(design, "target", DEFAULT_OVERDOSE)) if overdose is None else overdose
+    limit = overdose_limit(design, overdose, where)
+    whole(seed, "seed", where, least=0)
+    if workers is not None:
+        whole(workers, "workers", where)
     ended = design if design.ends else StopAfter(design, n=DEFAULT_N)
     if accrual_days is None and design.uses_waiting:
         raise ConfigError(
@@ -104,7 +108,7 @@ def operating_characteristics(
     if exact and accrual_days is None:
         table = _exact(ended, rates)
     else:
-        whole(trials, "trials", "operating_characteristics", least=2)
+        whole(trials, "trials", where, least=2)
         table = (
             _simulated(ended, rates, trials, seed, workers, progress)
             if accrual_days is None
@@ -125,6 +129,33 @@ def operating_characteristics(
         "share_at_overdose": float(table["n"][toxic].sum() / table["n"].sum()),
     }
     return table
+
+
+def overdose_limit(design: Design, given: float | None, where: str) -> float:
+    """DLT probability above which a dose is an overdose.
+
+    Parameters
+    ----------
+    design : Design
+        With a target, or without.
+    given : float or None
+        What was asked for; the design's target, or 0.33, if not given.
+    where : str
+        Whose question it is, for messages.
+
+    Returns
+    -------
+    float
+        A probability.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    if given is None:
+        return float(getattr(design, "target", DEFAULT_OVERDOSE))
+    return number(given, "overdose", where, least=0, most=1)
 
 
 def _table(design: Design, selected: np.ndarray, n: np.ndarray, dlt: np.ndarray) -> pd.DataFrame:
@@ -171,7 +202,8 @@ def _simulated(
 
 def _in_time(design: Design, rates: Rates, trials: int, seed: int, accrual_days: float) -> pd.DataFrame:
     """Trials whose patients come one after the other, each with a window."""
-    window = {"window": design.window} if hasattr(design, "window") else {}
+    inner = layers(design)[-1]
+    window = {"window": inner.window} if hasattr(inner, "window") else {}
     done = tite_trials(
         design, rates[0], grade2=rates[1], accrual_days=accrual_days, trials=trials, seed=seed, **window
     )
@@ -270,7 +302,9 @@ def _block(
     alive = np.arange(trials)
     p = np.array(rates[0])
     q = None if rates[1] is None else np.array(rates[1])
-    while len(alive):
+    for _ in range(MOST_COHORTS):
+        if not len(alive):
+            break
         level, n, sees, ended = _decide(design, known, state[alive], doses)
         selected[alive[ended]] = level[ended]
         alive, level, n, sees = alive[~ended], level[~ended], n[~ended], sees[~ended]
@@ -281,6 +315,8 @@ def _block(
         if q is not None and sees.any():
             state[alive, 2 * doses + at] += np.where(sees, rng.binomial(n - dlt, q[at]), 0)
         state[alive, -1] = level
+    else:
+        raise endless(design)
     return Trials(state[:, :doses].astype(int), state[:, doses : 2 * doses].astype(int), selected)
 
 
@@ -350,8 +386,11 @@ def compare_designs(
     ConfigError
         If there is nothing to compare.
     """
-    if not designs or not truths:
-        raise ConfigError("compare_designs: give at least one design and one truth")
+    for name, given in (("designs", designs), ("truths", truths)):
+        if not isinstance(given, Mapping) or not given:
+            raise ConfigError(
+                f"compare_designs: {name} is {given!r}; expected at least one, by the name it is to have"
+            )
     parts = []
     for scenario, truth in truths.items():
         for name, design in designs.items():

@@ -12,6 +12,9 @@ import pandas as pd
 
 from carkinetics.errors import DataError, did_you_mean
 
+COUNTS = ("n", "dlt", "grade2", "pending", "not_evaluable")
+MOST = 100_000  # patients in a cohort
+
 type Cohorts = Iterable[Cohort | Sequence[Any] | Mapping[str, Any]] | pd.DataFrame
 
 
@@ -139,7 +142,6 @@ def tally_of(cohorts: Cohorts, doses: Sequence[float]) -> Tally:
     tally = Tally.empty(len(doses))
     for number, cohort in enumerate(cohorts_as_given(cohorts), start=1):
         level = _level(cohort, doses, number)
-        _refuse_counts(cohort, number)
         if cohort.n:  # a cohort of patients who are all replaced leaves the trial where it stood
             tally = tally.after(level, cohort.n - cohort.pending, cohort.dlt, cohort.grade2)
         days = cohort.follow_up or (float("nan"),) * cohort.pending
@@ -165,7 +167,9 @@ def cohorts_as_given(cohorts: Cohorts) -> list[Cohort]:
     DataError
         If one cannot be read.
     """
-    return [_cohort(entry, number) for number, entry in enumerate(_entries(cohorts), start=1)]
+    return [
+        _counted(_cohort(entry, number), number) for number, entry in enumerate(_entries(cohorts), start=1)
+    ]
 
 
 def _entries(cohorts: Cohorts) -> list[Any]:
@@ -209,17 +213,13 @@ def _level(cohort: Cohort, doses: Sequence[float], number: int) -> int:
     )
 
 
-def _refuse_counts(cohort: Cohort, number: int) -> None:
-    for name in ("n", "dlt", "grade2", "pending", "not_evaluable"):
-        value = getattr(cohort, name)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, numbers.Real)
-            or float(value) % 1
-            or float(value) < 0
-        ):
-            raise DataError(f"cohort {number}: {name} is {value!r}; expected a whole number, 0 or more")
-    where = f"cohort {number} at dose {cohort.dose:g}"
+def _counted(cohort: Cohort, number: int) -> Cohort:
+    """The cohort with whole numbers, as a table may hold 3.0, and days as floats; looked at."""
+    counts = {name: _count(getattr(cohort, name), name, number) for name in COUNTS}
+    cohort = replace(cohort, **counts, follow_up=_days(cohort.follow_up, number))
+    where = f"cohort {number}" + (
+        f" at dose {cohort.dose:g}" if isinstance(cohort.dose, numbers.Real) else ""
+    )
     if cohort.dlt > cohort.n:
         raise DataError(f"{where}: {cohort.dlt} DLTs among {cohort.n} patients; expected at most {cohort.n}")
     if cohort.dlt + cohort.grade2 + cohort.pending > cohort.n:
@@ -230,8 +230,30 @@ def _refuse_counts(cohort: Cohort, number: int) -> None:
     days = cohort.follow_up
     if days and len(days) != cohort.pending:
         raise DataError(f"{where}: {len(days)} follow_up days for {cohort.pending} pending patients")
-    if any(not np.isfinite(day) or day < 0 for day in days):
-        raise DataError(f"{where}: follow_up is {list(days)}; expected days, 0 or more")
+    return cohort
+
+
+def _count(value: Any, name: str, number: int) -> int:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or float(value) % 1 or not 0 <= float(value) <= MOST:
+        raise DataError(f"cohort {number}: {name} is {value!r}; expected a whole number from 0 to {MOST:,}")
+    return int(value)
+
+
+def _days(given: Any, number: int) -> tuple[float, ...]:
+    if (
+        given is None or given is pd.NA or (isinstance(given, float) and np.isnan(given))
+    ):  # an empty cell of a table
+        return ()
+    days = (
+        list(given)
+        if isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, str)
+        else [given, None]
+    )
+    for day in days:
+        if isinstance(day, bool) or not isinstance(day, numbers.Real) or not 0 <= float(day) < np.inf:
+            raise DataError(f"cohort {number}: follow_up is {given!r}; expected a list of days, 0 or more")
+    return tuple(float(day) for day in days)
 
 
 def dose_text(dose: float) -> str:

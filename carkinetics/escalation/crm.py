@@ -7,12 +7,10 @@ from functools import lru_cache
 from math import sqrt
 from typing import Any, override
 
-import numpy as np
-
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.escalation.cohort import Cohorts, Tally, tally_of
 from carkinetics.escalation.crm_curve import MODELS, CurveModel, b_at, curve, grid_of, scaled
-from carkinetics.escalation.design import Decision, Design, dose_levels, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, dose_levels, flag, number, probabilities, whole
 from carkinetics.escalation.skeleton import refuse_skeleton
 
 
@@ -106,20 +104,17 @@ class Crm(Design):
         own = type(self).__name__
         object.__setattr__(self, "doses", dose_levels(self.doses, own))
         object.__setattr__(self, "skeleton", probabilities(self.skeleton, "skeleton", own, len(self.doses)))
-        probabilities(self.target, "target", own)
-        if not 0 < self.target < 1:
-            raise ConfigError(f"{own}: target is {self.target:g}; expected above 0 and below 1")
-        if self.model not in MODELS:
+        number(self.target, "target", own, above=0, below=1)
+        if not isinstance(self.model, str) or self.model not in MODELS:
             raise ConfigError(f"{own}: model is {self.model!r}{did_you_mean(str(self.model), MODELS)}")
-        if not 0 < self.prior_sd <= 20:
-            raise ConfigError(f"{own}: prior_sd is {self.prior_sd!r}; expected above 0, at most 20")
-        if not np.isfinite(self.intercept):
-            raise ConfigError(f"{own}: intercept is {self.intercept!r}; expected a number")
+        number(self.prior_sd, "prior_sd", own, above=0, most=20)
+        number(self.intercept, "intercept", own)
+        flag(self.no_skip, "no_skip", own)
         refuse_skeleton(self.skeleton, own, self.intercept if self.model == "logistic" else None)
         whole(self.cohort_size, "cohort_size", own)
         whole(self.start, "start", own, most=len(self.doses))
         if self.cutoff is not None:
-            probabilities(self.cutoff, "cutoff", own)
+            number(self.cutoff, "cutoff", own, least=0, most=1)
 
     @property
     def name(self) -> str:

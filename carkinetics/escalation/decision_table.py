@@ -8,11 +8,10 @@ import pandas as pd
 
 from carkinetics.errors import ConfigError
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Design, whole
+from carkinetics.escalation.design import Design, layers, whole
 from carkinetics.escalation.interval import WORDS, IntervalDesign, Letter
 from carkinetics.escalation.stops import Around
 from carkinetics.escalation.three_plus_three import ThreePlusThree
-from carkinetics.escalation.titration import AcceleratedTitration
 
 
 def decision_table(design: Design, n_max: int | None = None) -> pd.DataFrame:
@@ -30,7 +29,8 @@ def decision_table(design: Design, n_max: int | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Index ``dlt`` 0, 1, …; columns ``n`` 1, 2, …; letters E, S, D and DU, empty where there are more DLTs than
-        patients. ``attrs`` has the design's name and what the letters mean.
+        patients. ``attrs`` has the design's name, what the letters mean, and for designs for times to an event that the table
+        holds where all outcomes are known.
 
     Raises
     ------
@@ -48,10 +48,12 @@ def decision_table(design: Design, n_max: int | None = None) -> pd.DataFrame:
     >>> decision_table(Boin(doses=5, target=0.30), n_max=6)[6].tolist()
     ['E', 'E', 'S', 'D', 'DU', 'DU', 'DU']
     """
-    inner, outer = design, list[Around]()
-    while isinstance(inner, (Around, AcceleratedTitration)):
-        outer += [inner] if isinstance(inner, Around) else []
-        inner = inner.design
+    if not isinstance(design, Design):
+        raise ConfigError(
+            f"decision_table: design is {design!r}; expected a design such as Boin(doses=5, target=0.30)"
+        )
+    *rules, inner = layers(design)
+    outer = [rule for rule in rules if isinstance(rule, Around)]
     if not isinstance(inner, (IntervalDesign, ThreePlusThree)):
         raise ConfigError(
             f"{inner.name} decides from the data of all doses, so that one dose's counts do not say what comes next; "
@@ -76,6 +78,10 @@ def decision_table(design: Design, n_max: int | None = None) -> pd.DataFrame:
     )
     table.index.name, table.columns.name = "dlt", "n"
     table.attrs = {"design": design.name, "letters": dict(WORDS)}
+    if design.uses_waiting:
+        table.attrs["note"] = (
+            "for patients whose outcomes are all known; who is in the window changes the decision"
+        )
     return table
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from scipy.special import betainc
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.escalation.cohort import Cohorts, Tally, dose_text, tally_of
 
+MOST_DOSES = 100
+MOST_OUTCOMES = 20_000  # of patients in their window, that are all looked at
 Action = Literal["start", "escalate", "stay", "de-escalate", "wait", "stop"]
 
 
@@ -84,6 +87,8 @@ class Design(ABC):
     uses_waiting: bool = False
     # Days between two patients, for the clock of a trial; it changes no decision.
     stagger_days: float = 0.0
+    # Where a rule round a design speaks, whatever the order it was written in: the higher, the later (see `in_order`).
+    place: int = 0
 
     @property
     @abstractmethod
@@ -204,17 +209,11 @@ class Design(ABC):
         """The decision, if all possible outcomes of those who are waiting lead to the same."""
         waiting = [sum(1 for level, _ in tally.waiting if level == i + 1) for i in range(len(self.doses))]
         found = {}
-        n = tuple(np.add(tally.n, waiting).tolist())
-        # Of each dose: how many of those who wait will have a DLT, and how many grade 2 where that counts.
-        ways = (
-            [(x, g) for x in range(w + 1) for g in range(w - x + 1 if self.uses_grade2 else 1)]
-            for w in waiting
-        )
-        for more in product(*ways):
-            dlt, grade2 = np.array(more).T
-            outcome = tuple(np.add(tally.dlt, dlt).tolist()), tuple(np.add(tally.grade2, grade2).tolist())
-            decision = self.rule(Tally(n, *outcome, tally.current))
+        for known in self._outcomes(tally, waiting):
+            decision = self.rule(known)
             found[decision.action, decision.level, decision.n, decision.mtd_level] = decision
+            if len(found) > 3:
+                break
         who = ", ".join(f"{count} at {self.say(i + 1)}" for i, count in enumerate(waiting) if count)
         if len(found) > 1:
             could = ", or ".join(dict.fromkeys(_short(decision) for decision in found.values()))
@@ -225,6 +224,22 @@ class Design(ABC):
         decision = next(iter(found.values()))
         note = f"{who} are still in their DLT window; whatever their outcomes, the decision is the same."
         return replace(decision, notes=(*decision.notes, note))
+
+    def _outcomes(self, tally: Tally, waiting: list[int]) -> Iterable[Tally]:
+        """Everything that those who are waiting can come to: DLTs, and grade 2 where it can matter."""
+        n = tuple(np.add(tally.n, waiting).tolist())
+        sees = self.sees_grade2(tally)
+        each = [[(x, g) for x in range(k + 1) for g in range((k - x if sees else 0) + 1)] for k in waiting]
+        if prod(map(len, each)) > MOST_OUTCOMES:
+            raise DataError(
+                f"{sum(waiting)} patients are still in their DLT window, too many to look at every outcome; wait for the window "
+                "to end, or declare a design for times to an event (TiteCrm, TiteBoin)"
+            )
+        for more in product(*each):
+            toxic, second = zip(*more, strict=True)
+            dlt = tuple(np.add(tally.dlt, toxic).tolist())
+            grade2 = tuple(np.add(tally.grade2, second).tolist())
+            yield Tally(n, dlt, grade2, tally.current)
 
     def treat(self, tally: Tally, level: int, n: int, reason: str, **more: Any) -> Decision:
         """The decision to treat ``n`` patients at a dose."""
@@ -245,6 +260,48 @@ class Design(ABC):
     def say(self, level: int) -> str:
         """A dose in a sentence."""
         return f"dose {dose_text(self.doses[level - 1])}"
+
+
+def layers(design: Design) -> list[Design]:
+    """A design and what is inside it, from the outside.
+
+    Parameters
+    ----------
+    design : Design
+        Any.
+
+    Returns
+    -------
+    list of Design
+        The last one is the design that the others stand round or in front of.
+    """
+    inner = getattr(design, "design", None)
+    return [design, *(layers(inner) if isinstance(inner, Design) else ())]
+
+
+def in_order(design: Design) -> Design:
+    """The same rules, a titration inside rules of caution inside rules that stop.
+
+    A cap has to hold for the doses of a titration too, and a rule that stops at the dose to be given next has to know which
+    dose that is after all.
+
+    Parameters
+    ----------
+    design : Design
+        With rules round it.
+
+    Returns
+    -------
+    Design
+        Itself where it is in order.
+    """
+    *outer, made = layers(design)
+    ordered = sorted(outer, key=lambda rule: -rule.place)  # stable
+    if ordered == outer:
+        return design
+    for rule in reversed(ordered):
+        made = replace(rule, design=made)  # type: ignore[type-var]
+    return made
 
 
 def _short(decision: Decision) -> str:
@@ -278,8 +335,8 @@ def dose_levels(doses: int | Iterable[float], design: str) -> tuple[float, ...]:
     (1, 2, 3)
     """
     if isinstance(doses, numbers.Integral) and not isinstance(doses, bool):
-        return tuple(range(1, whole(doses, "doses", design) + 1))
-    if isinstance(doses, str) or not isinstance(doses, Iterable):
+        return tuple(range(1, whole(doses, "doses", design, most=MOST_DOSES) + 1))
+    if isinstance(doses, (str, bytes)) or not isinstance(doses, Iterable):
         raise ConfigError(f"{design}: doses is {doses!r}; expected how many there are, or their sizes")
     sizes: tuple[Any, ...] = tuple(doses)
     for size in sizes:
@@ -354,3 +411,74 @@ def whole(value: Any, name: str, design: str, *, least: int = 1, most: float = n
             f"{design}: {name} is {value!r}; expected a whole number {bounds}".replace(" ,", ",")
         )
     return int(value)
+
+
+def number(
+    value: Any,
+    name: str,
+    design: str,
+    *,
+    above: float = -np.inf,
+    below: float = np.inf,
+    least: float = -np.inf,
+    most: float = np.inf,
+) -> float:
+    """A finite number within bounds; anything else is refused.
+
+    Parameters
+    ----------
+    value : object
+        To look at.
+    name, design : str
+        What it is and whose, for messages.
+    above, below, least, most : float
+        Bounds, without and with the bound itself.
+
+    Returns
+    -------
+    float
+        That number.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+
+    Examples
+    --------
+    >>> number(0.3, "target", "BOIN", above=0, below=1)
+    0.3
+    """
+    known = (
+        isinstance(value, numbers.Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
+    )
+    if known and above < value < below and least <= value <= most:
+        return float(value)
+    words = {"above": above, "at least": least, "below": below, "at most": most}
+    bounds = " and ".join(f"{word} {limit:g}" for word, limit in words.items() if np.isfinite(limit))
+    raise ConfigError(f"{design}: {name} is {value!r}; expected a number {bounds}".rstrip())
+
+
+def flag(value: Any, name: str, design: str) -> bool:
+    """True or False; anything else is refused.
+
+    Parameters
+    ----------
+    value : object
+        To look at.
+    name, design : str
+        What it is and whose, for messages.
+
+    Returns
+    -------
+    bool
+        That value.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise ConfigError(f"{design}: {name} is {value!r}; expected True or False")
+    return bool(value)

@@ -32,9 +32,10 @@ AROUND: dict[str, type[Design]] = {
     "eliminate_overdose": EliminateOverdose, "no_skipping": NoSkipping, "max_dose": MaxDose, "staggered": Staggered,
     "wait_for_window": WaitForWindow,
 }  # fmt: skip
+SCHEMA = 1
 _TOP = (
     "schema", "name", "title", "record", "ours", "patients", "dose_unit", "design", "conduct", "kinetics", "covariates",
-    "toxicity", "tumour", "cytokines", "antibodies", "qpcr", "cytokine_days", "antibody_days", "truth", "scenarios",
+    "toxicity", "tumour", "cytokines", "antibodies", "qpcr", "cytokine_days", "antibody_days", "scenarios",
 )  # fmt: skip
 
 
@@ -144,6 +145,13 @@ def read_trial_file(name: str | Path) -> tuple[Path, dict[str, Any]]:
     for key in table:
         if key not in _TOP:
             raise ConfigError(f"{path}: {key!r} is no part of a trial{did_you_mean(key, _TOP)}")
+    if table.get("schema", SCHEMA) != SCHEMA:
+        raise ConfigError(
+            f"{path}: schema is {table['schema']!r}; expected {SCHEMA}, which this version reads"
+        )
+    for key in ("name", "title"):
+        if not isinstance(table.get(key, ""), str):
+            raise ConfigError(f"{path}: {key} is {table[key]!r}; expected a text")
     return path, table
 
 
@@ -185,6 +193,9 @@ def design_from(table: Mapping[str, Any], where: str) -> Design:
     }
     if rule == "blrm" and "prior" in own:
         own["prior"] = build(BlrmPrior, own["prior"], f"{where} prior")
+    for key, kind, word in (("titration", Mapping, "a table"), ("around", list, "a list of tables")):
+        if key in table and not isinstance(table[key], kind):
+            raise ConfigError(f"{where}: {key} is {table[key]!r}; expected {word}")
     design: Design = build(RULES[rule], own, where, tuples=False)
     if "titration" in table:
         design = build(AcceleratedTitration, {"design": design, **table["titration"]}, f"{where} titration")

@@ -11,9 +11,8 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import betainc
 
-from carkinetics.errors import ConfigError
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, dose_levels, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, dose_levels, number, whole
 
 # Escalate, stay, de-escalate, de-escalate and drop this dose and all above.
 Letter = Literal["E", "S", "D", "DU"]
@@ -44,9 +43,7 @@ class IntervalDesign(Design):
     def __post_init__(self) -> None:
         own = type(self).__name__
         object.__setattr__(self, "doses", dose_levels(self.doses, own))
-        probabilities(self.target, "target", own)
-        if not 0 < self.target < 1:
-            raise ConfigError(f"{own}: target is {self.target:g}; expected above 0 and below 1")
+        number(self.target, "target", own, above=0, below=1)
         whole(self.cohort_size, "cohort_size", own)
         whole(self.start, "start", own, most=len(self.doses))
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import betainc
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import probabilities, whole
+from carkinetics.escalation.design import number, probabilities, whole
 from carkinetics.escalation.interval import IntervalDesign, Letter, overdose_probability
 
 # Limits such as 0.3 - 0.05 and their multiples are exact to about this.
@@ -51,7 +51,7 @@ class EquivalenceDesign(IntervalDesign):
         super().__post_init__()
         object.__setattr__(self, "interval", _interval(self.interval, self.target, type(self).__name__))
         if self.cutoff is not None:
-            probabilities(self.cutoff, "cutoff", type(self).__name__)
+            number(self.cutoff, "cutoff", type(self).__name__, least=0, most=1)
         whole(self.least, "least", type(self).__name__)
 
     @override

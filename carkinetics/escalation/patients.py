@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from carkinetics.errors import ConfigError, DataError, did_you_mean
+from carkinetics.errors import DataError, did_you_mean
 from carkinetics.escalation.cohort import Cohort
-from carkinetics.escalation.design import dose_levels
+from carkinetics.escalation.design import dose_levels, number
 
 COLUMNS = ("patient", "planned", "dose", "dlt", "grade2", "evaluable", "days")
 REQUIRED = ("patient", "dose", "dlt")
+DECISIVE = (
+    "days",
+    "evaluable",
+    "planned",
+)  # without them everybody is followed, evaluable and dosed as planned
 
 
 class Counted(NamedTuple):
@@ -80,11 +86,8 @@ def cohorts_from(
     [(0.3, 2, 1)]
     """
     sizes = dose_levels(doses, "cohorts_from")
-    if not 0 < window < np.inf or not 0 <= tolerance < 1:
-        raise ConfigError(
-            f"cohorts_from: window {window!r} days, tolerance {tolerance!r}; expected a window above 0 and a tolerance "
-            "from 0 to below 1"
-        )
+    number(window, "window", "cohorts_from", above=0)
+    number(tolerance, "tolerance", "cohorts_from", least=0, below=1)
     rows = [_row(values, number, window) for number, values in enumerate(_records(table), start=1)]
     cohorts: list[Cohort] = []
     elsewhere: list[Cohort] = []
@@ -122,6 +125,14 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
             raise DataError(
                 f"cohorts_from: column {name!r} is missing{did_you_mean(name, [str(c) for c in table.columns])}"
             )
+    for name in COLUMNS:
+        if list(table.columns).count(name) > 1:
+            raise DataError(f"cohorts_from: column {name!r} occurs more than once")
+        near = get_close_matches(
+            name, [str(column) for column in table.columns if column not in COLUMNS], 1, 0.8
+        )
+        if name in DECISIVE and name not in table.columns and near:
+            raise DataError(f"cohorts_from: column {near[0]!r} is not read; did you mean {name!r}?")
     twice = table["patient"][table["patient"].duplicated()]
     if len(twice):
         raise DataError(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, override
-
-import numpy as np
 
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, layers, number, whole
 from carkinetics.escalation.interval import Letter, overdose_probability
 from carkinetics.escalation.stops import Around
+from carkinetics.escalation.three_plus_three import ThreePlusThree
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,13 @@ class EliminateOverdose(Around):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("target", "cutoff"):
-            probabilities(getattr(self, name), name, "EliminateOverdose")
-        if not 0 < self.target < 1:
-            raise ConfigError(f"EliminateOverdose: target is {self.target:g}; expected above 0 and below 1")
+        number(self.target, "target", "EliminateOverdose", above=0, below=1)
+        number(self.cutoff, "cutoff", "EliminateOverdose", least=0, most=1)
         whole(self.least, "least", "EliminateOverdose")
 
     @override
-    def rule(self, tally: Tally) -> Decision:
-        return self._without_overdoses(self.design.rule(tally), tally)
+    def then(self, decision: Decision, tally: Tally) -> Decision:
+        return self._without_overdoses(decision, tally)
 
     @override
     def select(self, tally: Tally) -> Decision:
@@ -96,8 +94,7 @@ class NoSkipping(Around):
     """
 
     @override
-    def rule(self, tally: Tally) -> Decision:
-        decision = self.design.rule(tally)
+    def then(self, decision: Decision, tally: Tally) -> Decision:
         if not tally.highest or decision.action == "stop":
             return decision
         return self.at_most(decision, tally, tally.highest + 1, "no dose is skipped")
@@ -118,6 +115,10 @@ class MaxDose(Around):
     ------
     ConfigError
         If there is no such dose.
+
+    Notes
+    -----
+    A 3+3 ends at its top dose, and the cap is that dose for it.
     """
 
     level: int = 0
@@ -128,13 +129,39 @@ class MaxDose(Around):
 
     @override
     def rule(self, tally: Tally) -> Decision:
-        return self.at_most(self.design.rule(tally), tally, self.level, f"{self.say(self.level)} is the cap")
+        if self._ordered is not self or self._lowered is None:
+            return super().rule(tally)
+        waiting = tuple(one for one in tally.waiting if one[0] <= self.level)
+        n, dlt, grade2 = (counts[: self.level] for counts in (tally.n, tally.dlt, tally.grade2))
+        end = self._lowered.rule(Tally(n, dlt, grade2, min(tally.current, self.level), waiting))
+        if end.action in ("stop", "wait"):
+            return replace(end, reason=end.reason.replace("the top dose", "the cap"))
+        return self.treat(tally, end.level, end.n, end.reason, closed=end.closed, notes=end.notes)
+
+    @cached_property
+    def _lowered(self) -> Design | None:
+        """A 3+3 with the cap as its top dose: without, it would treat there again and again."""
+        return _with_top(self.design, self.level) if isinstance(layers(self)[-1], ThreePlusThree) else None
+
+    @override
+    def then(self, decision: Decision, tally: Tally) -> Decision:
+        return self.at_most(decision, tally, self.level, f"{self.say(self.level)} is the cap")
 
     @override
     def select(self, tally: Tally) -> Decision:
-        return self.at_most(
-            self.design.select(tally), tally, self.level, f"{self.say(self.level)} is the cap"
-        )
+        return self.then(self.design.select(tally), tally)
+
+
+def _with_top(design: Design, level: int) -> Design:
+    """The design, and all that is inside, with fewer doses."""
+    if isinstance(design, ThreePlusThree):
+        return replace(design, doses=design.doses[:level])
+    more = {
+        name: min(getattr(design, name, None) or level, level)
+        for name in ("last", "level")
+        if hasattr(design, name)
+    }
+    return replace(design, design=_with_top(design.design, level), **more)  # type: ignore[type-var, attr-defined]
 
 
 @dataclass(frozen=True)
@@ -158,8 +185,7 @@ class Staggered(Around):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.days < np.inf:
-            raise ConfigError(f"Staggered: days is {self.days!r}; expected a number, 0 or more")
+        number(self.days, "days", "Staggered", least=0)
 
     @property
     def stagger_days(self) -> float:  # type: ignore[override]
@@ -188,14 +214,13 @@ class WaitForWindow(Around):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.instead not in ("wait", "stay"):
+        if not isinstance(self.instead, str) or self.instead not in ("wait", "stay"):
             raise ConfigError(
                 f"WaitForWindow: instead is {self.instead!r}{did_you_mean(str(self.instead), ('wait', 'stay'))}"
             )
 
     @override
-    def rule(self, tally: Tally) -> Decision:
-        decision = self.design.rule(tally)
+    def then(self, decision: Decision, tally: Tally) -> Decision:
         if decision.action != "escalate" or not tally.waiting:
             return decision
         why = f"{decision.reason}; no escalation while {len(tally.waiting)} are in their DLT window"

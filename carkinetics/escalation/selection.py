@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from carkinetics.errors import ConfigError, DataError
+from carkinetics.errors import DataError
 from carkinetics.escalation.cohort import Cohorts, tally_of
-from carkinetics.escalation.design import dose_levels, probabilities
+from carkinetics.escalation.design import dose_levels, number
 from carkinetics.escalation.interval import closest_isotonic, overdose_probability
 
 
@@ -59,11 +59,9 @@ def select_mtd(
     2
     """
     sizes = dose_levels(doses, "select_mtd")
-    probabilities(target, "target", "select_mtd")
-    if not 0 < target < 1:
-        raise ConfigError(f"select_mtd: target is {target:g}; expected above 0 and below 1")
+    number(target, "target", "select_mtd", above=0, below=1)
     if cutoff is not None:
-        probabilities(cutoff, "cutoff", "select_mtd")
+        number(cutoff, "cutoff", "select_mtd", least=0, most=1)
     tally = tally_of(cohorts, sizes)
     if tally.waiting:
         raise DataError(

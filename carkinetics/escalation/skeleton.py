@@ -7,7 +7,7 @@ from math import exp
 
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.escalation.crm_curve import MODELS, CurveModel, curve, scaled
-from carkinetics.escalation.design import whole
+from carkinetics.escalation.design import number, whole
 
 
 def refuse_skeleton(skeleton: tuple[float, ...], design: str, intercept: float | None) -> None:
@@ -93,9 +93,11 @@ def skeleton_for(
     >>> [round(p, 3) for p in skeleton_for(0.25, 0.05, nu=3, n_doses=5)]
     [0.084, 0.157, 0.25, 0.355, 0.46]
     """
+    for name, value in (("target", target), ("halfwidth", halfwidth), ("intercept", intercept)):
+        number(value, name, "skeleton_for")
     whole(n_doses, "n_doses", "skeleton_for")
     whole(nu, "nu", "skeleton_for", most=n_doses)
-    if model not in MODELS:
+    if not isinstance(model, str) or model not in MODELS:
         raise ConfigError(f"skeleton_for: model is {model!r}{did_you_mean(str(model), MODELS)}")
     top = 1.0 if model == "empiric" else 1 / (1 + exp(-intercept))
     low, high = target - halfwidth, target + halfwidth

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, override
 
 from carkinetics.errors import ConfigError
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, in_order, number, probabilities, whole
 from carkinetics.escalation.interval import Letter
 
 
@@ -22,10 +23,15 @@ class Around(Design):
     """
 
     design: Design
+    place = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.design, Design):
             raise ConfigError(f"{type(self).__name__} goes round a design; found {self.design!r}")
+
+    @cached_property
+    def _ordered(self) -> Design:
+        return in_order(self)
 
     @property
     def doses(self) -> tuple[float, ...]:  # type: ignore[override]
@@ -115,11 +121,23 @@ class Around(Design):
 
     @override
     def rule(self, tally: Tally) -> Decision:
-        return self.design.rule(tally)
+        if self._ordered is not self:
+            return self._ordered.rule(tally)
+        return self.then(self.design.rule(tally), tally)
+
+    def then(self, decision: Decision, tally: Tally) -> Decision:
+        """What this rule makes of the inner design's decision."""
+        return decision
+
+
+class Stop(Around):
+    """Rules that end a trial and change no dose: wherever they are written, they speak last."""
+
+    place = 2
 
 
 @dataclass(frozen=True)
-class StopAfter(Around):
+class StopAfter(Stop):
     """End the trial at a number of patients.
 
     Parameters
@@ -153,8 +171,7 @@ class StopAfter(Around):
         return True
 
     @override
-    def rule(self, tally: Tally) -> Decision:
-        decision = self.design.rule(tally)
+    def then(self, decision: Decision, tally: Tally) -> Decision:
         left = self.n - tally.treated
         if decision.action == "stop":
             return decision
@@ -167,7 +184,7 @@ class StopAfter(Around):
 
 
 @dataclass(frozen=True)
-class StopAtDose(Around):
+class StopAtDose(Stop):
     """End the trial when the dose to be given next has had enough patients.
 
     Parameters
@@ -201,8 +218,7 @@ class StopAtDose(Around):
         return True
 
     @override
-    def rule(self, tally: Tally) -> Decision:
-        decision = self.design.rule(tally)
+    def then(self, decision: Decision, tally: Tally) -> Decision:
         if decision.action in ("stop", "wait") or tally.given[decision.level - 1] < self.n:
             return decision
         end = self.design.select(tally)
@@ -212,7 +228,7 @@ class StopAtDose(Around):
 
 
 @dataclass(frozen=True)
-class StopForPrecision(Around):
+class StopForPrecision(Stop):
     """End the trial when the dose to be given next is at the target with enough probability.
 
     Parameters
@@ -251,12 +267,11 @@ class StopForPrecision(Around):
             raise ConfigError(
                 f"StopForPrecision: interval is {self.interval}; expected (low, high), low below high"
             )
-        probabilities(self.probability, "probability", "StopForPrecision")
+        number(self.probability, "probability", "StopForPrecision", least=0, most=1)
         whole(self.least, "least", "StopForPrecision")
 
     @override
-    def rule(self, tally: Tally) -> Decision:
-        decision = self.design.rule(tally)
+    def then(self, decision: Decision, tally: Tally) -> Decision:
         if decision.action in ("stop", "wait") or tally.n[decision.level - 1] < self.least:
             return decision
         low, high = self.interval

@@ -1,4 +1,4 @@
-"""The 3+3 rule in its three variants, and accelerated titration in front of any rule."""
+"""The 3+3 rule in its three variants."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ThreePlusThree(Design):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "doses", dose_levels(self.doses, "ThreePlusThree"))
-        if self.variant not in VARIANTS:
+        if not isinstance(self.variant, str) or self.variant not in VARIANTS:
             choices = "; ".join(f"{name!r}, {words}" for name, words in VARIANTS.items())
             raise ConfigError(
                 f"ThreePlusThree: variant is {self.variant!r}; choose one, as they select different doses: {choices}"

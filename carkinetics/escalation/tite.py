@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any, override
 
-import numpy as np
-
-from carkinetics.errors import ConfigError, DataError
+from carkinetics.errors import DataError
 from carkinetics.escalation.boin import Boin
 from carkinetics.escalation.cohort import Tally
 from carkinetics.escalation.crm import Crm, CrmPosterior
-from carkinetics.escalation.design import Decision, Design, probabilities
+from carkinetics.escalation.design import Decision, Design, number
 from carkinetics.escalation.interval import Letter
 
 
@@ -53,8 +51,7 @@ def known_by_now(tally: Tally, window: float) -> Tally:
 
 
 def _refuse_window(window: float, design: str) -> None:
-    if not 0 < window < np.inf:
-        raise ConfigError(f"{design}: window is {window!r}; expected days, above 0")
+    number(window, "window", design, above=0)
 
 
 def _until_all_is_known(design: Design, tally: Tally) -> Decision:
@@ -202,7 +199,7 @@ class TiteBoin(Boin):
     def __post_init__(self) -> None:
         super().__post_init__()
         _refuse_window(self.window, "TiteBoin")
-        probabilities(self.max_pending, "max_pending", "TiteBoin")
+        number(self.max_pending, "max_pending", "TiteBoin", least=0, most=1)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Design, probabilities, whole
+from carkinetics.escalation.design import Design, layers, number, probabilities, whole
 
 ONSETS = ("uniform", "weibull")
 
@@ -192,8 +192,7 @@ def _onset(onset: str, p: float, window: float, late: float) -> Callable[[float]
     """The day of a DLT for somebody whose uniform number is below p, the probability of one within the window."""
     if onset not in ONSETS:
         raise ConfigError(f"tite_trials: onset is {onset!r}{did_you_mean(str(onset), ONSETS)}")
-    if not 0 < late < 1:
-        raise ConfigError(f"tite_trials: late is {late!r}; expected a share above 0 and below 1")
+    number(late, "late", "tite_trials", above=0, below=1)
     if onset == "uniform" or not 0 < p < 1:
         return lambda luck: window * luck / p
     # The distribution function is p at the end of the window and (1 - late) p in its middle.
@@ -203,11 +202,8 @@ def _onset(onset: str, p: float, window: float, late: float) -> Callable[[float]
 
 def _refuse_clock(design: Design, window: float, accrual_days: float) -> None:
     for name, value in (("window", window), ("accrual_days", accrual_days)):
-        if not 0 < value < np.inf:
-            raise ConfigError(f"tite_trials: {name} is {value!r}; expected days, above 0")
-    inner = design
-    while isinstance(getattr(inner, "design", None), Design):
-        inner = inner.design  # type: ignore[attr-defined]
+        number(value, name, "tite_trials", above=0)
+    inner = layers(design)[-1]
     own = getattr(inner, "window", window)
     if own != window:
         raise ConfigError(

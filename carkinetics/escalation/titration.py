@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import override
 
 from carkinetics.errors import ConfigError
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, whole
+from carkinetics.escalation.design import Decision, Design, in_order, layers, whole
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class AcceleratedTitration(Design):
     -----
     The single patient counts in the cohort that its dose is filled to. When the stage reaches its last dose, that is
     filled as well. With a rule that selects a dose without filling it (3+3, variant A), a dose with one patient can be
-    declared the MTD: decisions and operating characteristics say so.
+    declared the MTD: decisions and operating characteristics say so. Rules round the design behind (`StopAfter`, `MaxDose`,
+    ...) hold for the stage too; the design itself is asked after it.
 
     References
     ----------
@@ -56,7 +58,9 @@ class AcceleratedTitration(Design):
     last: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.design, Design) or isinstance(self.design, AcceleratedTitration):
+        if not isinstance(self.design, Design) or any(
+            isinstance(inner, AcceleratedTitration) for inner in layers(self.design)
+        ):
             raise ConfigError(f"AcceleratedTitration goes in front of another design; found {self.design!r}")
         if self.grade2_trigger is not None:
             whole(self.grade2_trigger, "grade2_trigger", "AcceleratedTitration")
@@ -120,8 +124,14 @@ class AcceleratedTitration(Design):
     def within(self, tally: Tally, level: int, low: float, high: float) -> float:
         return self.design.within(tally, level, low, high)
 
+    @cached_property
+    def _ordered(self) -> Design:
+        return in_order(self)
+
     @override
     def rule(self, tally: Tally) -> Decision:
+        if self._ordered is not self:
+            return self._ordered.rule(tally)
         if not tally.current:
             return replace(self.design.rule(tally), n=1, reason="Titration: the first patient")
         level = tally.current

@@ -18,6 +18,7 @@ from carkinetics.escalation.design import Decision, Design, probabilities, whole
 # Counts that a tree may have at once, before enumeration is refused: some 30 s and 1 GB.
 MOST_STATES = 400_000
 MOST_PATHS = 20_000
+MOST_COHORTS = 1_000  # of one trial, before it is said that it has no end
 
 # Probabilities of DLT and of grade 2 without DLT, by dose.
 Rates = tuple[tuple[float, ...], tuple[float, ...] | None]
@@ -100,7 +101,9 @@ def all_ends(design: Design, truth: Rates) -> Leaves:
     """
     alive = {Tally.empty(len(design.doses)): 1.0}
     ends: list[tuple[Tally, Decision, float]] = []
-    while alive:
+    for _ in range(MOST_COHORTS):
+        if not alive:
+            break
         grown: dict[Tally, float] = defaultdict(float)
         for tally, chance in alive.items():
             decision = design.rule(tally)
@@ -116,8 +119,28 @@ def all_ends(design: Design, truth: Rates) -> Leaves:
                 f"{design.name} has more than {MOST_STATES:,} different counts at once; simulate it: exact=False"
             )
         alive = grown
+    else:
+        raise endless(design)
     tallies, decisions, chances = zip(*ends, strict=True)
     return Leaves(tallies, decisions, np.array(chances))
+
+
+def endless(design: Design) -> ConfigError:
+    """The complaint of a trial that does not end.
+
+    Parameters
+    ----------
+    design : Design
+        Its rule.
+
+    Returns
+    -------
+    ConfigError
+        To raise.
+    """
+    return ConfigError(
+        f"{design.name}: a trial has not ended after {MOST_COHORTS:,} cohorts; put StopAfter(design, n=) round it"
+    )
 
 
 def dose_paths(
@@ -163,6 +186,12 @@ def dose_paths(
     ['escalate', 'stay', 'stop', 'stop']
     """
     whole(cohorts, "cohorts", "dose_paths", most=12)
+    if not isinstance(design, Design):
+        raise ConfigError(
+            f"dose_paths: design is {design!r}; expected a design such as Boin(doses=5, target=0.30)"
+        )
+    if grade2 is not None and truth is None:
+        raise ConfigError("dose_paths: grade2 is given without truth; paths have no probability without both")
     tally = tally_of(so_far, design.doses)
     if tally.waiting:
         raise DataError(
@@ -242,6 +271,8 @@ def true_rates(design: Design, truth: Sequence[float], grade2: Sequence[float] |
     ConfigError
         If one is no probability or falls with the dose, there are more or fewer than doses, or grade 2 is missing.
     """
+    if not isinstance(design, Design):
+        raise ConfigError(f"design is {design!r}; expected a design such as Boin(doses=5, target=0.30)")
     n = len(design.doses)
     p = probabilities(truth, "truth", design.name, n)
     for level, (low, high) in enumerate(pairwise(p), start=1):

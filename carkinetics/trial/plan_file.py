@@ -50,12 +50,10 @@ def load_trial(name: str | Path) -> TrialPlan:
         "qpcr": lambda: build(Visits, table["qpcr"], f"{where}: [qpcr]"),
     }
     settings: dict[str, Any] = {key: make() for key, make in given.items() if key in table}
-    for key in ("cytokine_days", "antibody_days"):
-        if key in table:
-            settings[key] = tuple(float(day) for day in table[key])
-    covariates = table.get("covariates", {})
+    settings |= {key: table[key] for key in ("cytokine_days", "antibody_days") if key in table}
+    covariates = _tables(table, "covariates", where)
     design = design_from(table["design"], f"{where}: [design]")
-    return TrialPlan(
+    parts = dict(
         design=design,
         population=_population(table["kinetics"], f"{where}: [kinetics]"),
         links=_links(table, where),
@@ -67,17 +65,27 @@ def load_trial(name: str | Path) -> TrialPlan:
         name=table["name"],
         title=table.get("title", table["name"]),
         scenarios=scenarios_from(table.get("scenarios", {}), design, where),
-        notes={"record": _said(table.get("record", {})), "ours": _said(table.get("ours", {}))},
+        notes={key: _said(_tables(table, key, where)) for key in ("record", "ours")},
         **settings,
     )
+    plan: TrialPlan = build(TrialPlan, parts, where)
+    return plan
 
 
-def _population(table: Mapping[str, Any], where: str) -> Population:
-    if "model" not in table:
+def _tables(table: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """A table of the file, empty where it is not there."""
+    found = table.get(key, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{where}: [{key}] is {found!r}; expected a table")
+    return found
+
+
+def _population(table: Any, where: str) -> Population:
+    if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
         raise ConfigError(
             f"{where}: 'model' is missing; expected the name of a library model or the path of its file"
         )
-    own = {key: value for key, value in table.items() if key not in ("model", "fixed")}
+    own = {key: value for key, value in table.items() if key != "model"}
     model = load_model(table["model"])
     return build(Population, {"kinetics": model, **own}, where)
 
@@ -89,7 +97,7 @@ def _links(table: Mapping[str, Any], where: str) -> Links:
             made[key] = build(kind, table[key], f"{where}: [{key}]")
     if "tumour" not in table:
         made["tumour"] = None
-    cytokines = table.get("cytokines", {})
+    cytokines = _tables(table, "cytokines", where)
     made["cytokines"] = {
         name: build(Cytokine, own, f"{where}: [cytokines.{name}]") for name, own in cytokines.items()
     }

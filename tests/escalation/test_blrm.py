@@ -197,10 +197,10 @@ def test_a_dose_needs_its_patients_to_be_selected():
         (lambda: Blrm(SIZES, reference=1, prior=(0, 1)), "expected a BlrmPrior"),  # type: ignore[arg-type]
         (lambda: Blrm(SIZES, reference=1, intervals=(0.33, 0.16)), "target begins < overdose begins"),
         (lambda: Blrm(SIZES, reference=1, intervals=(0.16, 0.33, 0.6)), "3 values"),
-        (lambda: Blrm(SIZES, reference=1, overdose=25), "overdose has 25"),
-        (lambda: Blrm(SIZES, reference=1, weight=2), "weight has 2"),
-        (lambda: Blrm(SIZES, reference=1, max_ratio=1.0), "max_ratio is 1.0"),
-        (lambda: BlrmPrior(sd=(2.0, 0.0)), "sd above 0"),
+        (lambda: Blrm(SIZES, reference=1, overdose=25), "overdose is 25"),
+        (lambda: Blrm(SIZES, reference=1, weight=2), "weight is 2"),
+        (lambda: Blrm(SIZES, reference=1, max_ratio=1.0), r"max_ratio \(2 for steps of 100 %\) is 1.0"),
+        (lambda: BlrmPrior(sd=(2.0, 0.0)), "sd is 0.0; expected a number above 0"),
         (lambda: BlrmPrior(mean=0.0), "expected two numbers"),  # type: ignore[arg-type]
         (lambda: BlrmPrior(rho=1.0), "rho is 1.0"),
     ],

@@ -1,10 +1,11 @@
 """Cohorts as a user writes them: every form, and every mistake with its place."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.escalation import Boin, Cohort, ThreePlusThree
+from carkinetics.escalation import AcceleratedTitration, Boin, Cohort, ThreePlusThree
 from carkinetics.escalation.cohort import Tally, tally_of
 from carkinetics.escalation.design import dose_levels
 
@@ -40,6 +41,10 @@ def test_all_forms_are_the_same_counts(cohorts):
         ([{"dose": 1, "n": 3, "dlts": 0}], "'dlts' is no field of a cohort; did you mean 'dlt'"),
         ({"dose": 1, "n": 3, "dlt": 0}, "expected a list of"),
         (7, "cohorts is 7; expected a list"),
+        ([Cohort(1, 3, 0, pending=1, follow_up=14)], "follow_up is 14; expected a list of days"),  # type: ignore[arg-type]
+        ([Cohort(1, 3, 0, pending=2, follow_up="14")], "follow_up is '14'; expected a list"),  # type: ignore[arg-type]
+        ([(1, 10**9, 0)], "n is 1000000000; expected a whole number from 0 to 100,000"),
+        ([(level, 40, 0, 0, 40) for level in (1, 2, 3)], "too many to look at every outcome"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(cohorts, part):
@@ -47,10 +52,28 @@ def test_what_cannot_be_is_refused_with_its_place(cohorts, part):
         ThreePlusThree(doses=3, variant="A").decide(cohorts)
 
 
+def test_a_table_may_have_numbers_with_a_point_and_empty_cells():
+    table = pd.DataFrame({"dose": [1, 2], "n": [3.0, 3.0], "dlt": [0.0, 1.0], "pending": [0.0, 1.0]})
+    found = tally_of(table.assign(follow_up=[float("nan"), [14]]), (1, 2, 3))
+    assert found.waiting == ((2, 14.0),)
+    assert "1 of 3 with" in Boin(3).decide(table.drop(columns="pending")).reason
+    array = Cohort(1, 3, 0, pending=2, follow_up=np.array([14.0, 3.0]))  # type: ignore[arg-type]
+    assert tally_of([array], (1, 2, 3)).waiting == ((1, 14.0), (1, 3.0))
+
+
+def test_a_grade_2_of_somebody_in_the_window_can_decide_too():
+    # One DLT does not end this titration, one grade 2 does: what the patient in the window comes to matters.
+    design = AcceleratedTitration(ThreePlusThree(4, variant="B"), grade2_trigger=1, dlt_trigger=2)
+    assert design.decide([(1, 1, 1)]).level == design.decide([(1, 1, 0)]).level == 2
+    assert design.decide([(1, 1, 0, 1)]).level == 1
+    with pytest.raises(DataError, match=r"to escalate \(2\), or to stay \(1\)"):
+        design.decide([Cohort(1, 1, 0, pending=1)])
+
+
 @pytest.mark.parametrize(
     ("doses", "part"),
     [
-        (0, "doses is 0; expected a whole number, 1 or more"),
+        (0, "doses is 0; expected a whole number from 1 to 100"),
         (True, "doses is True"),
         ("3", "doses is '3'"),
         ([], "there is no dose"),

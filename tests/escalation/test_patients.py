@@ -142,9 +142,16 @@ def test_a_table_that_cannot_be_is_refused_with_its_place(table: Any, words: str
         cohorts_from(table, SIZES)
 
 
+def test_a_misspelt_column_does_not_make_everybody_followed_to_the_end():
+    with pytest.raises(DataError, match="column 'day' is not read; did you mean 'days'"):
+        cohorts_from(one().drop(columns="days", errors="ignore").assign(day=3), SIZES)
+    with pytest.raises(DataError, match="column 'dlt' occurs more than once"):
+        cohorts_from(pd.concat([one(), one()[["dlt"]]], axis=1), SIZES)
+
+
 def test_settings_that_make_no_sense_are_refused():
-    for settings in ({"window": 0}, {"tolerance": 1.0}, {"tolerance": -0.1}):
-        with pytest.raises(ConfigError, match="expected a window above 0"):
+    for settings in ({"window": 0}, {"window": "28"}, {"tolerance": 1.0}, {"tolerance": -0.1}):
+        with pytest.raises(ConfigError, match=f"{next(iter(settings))} is .*; expected a number"):
             cohorts_from(one(), SIZES, **settings)
     with pytest.raises(ConfigError, match="increasing doses"):
         cohorts_from(one(), [0.3, 0.1])

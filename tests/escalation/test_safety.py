@@ -1,5 +1,6 @@
 """Rules round a design: what each promises, whatever design is inside and whatever happened."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.escalation import (
+    AcceleratedTitration,
     Blrm,
     Boin,
     Cohort,
@@ -20,13 +22,16 @@ from carkinetics.escalation import (
     StopAfter,
     StopAtDose,
     StopForPrecision,
+    ThreePlusThree,
     TiteBoin,
     TiteCrm,
     WaitForWindow,
     decision_table,
+    operating_characteristics,
 )
 from carkinetics.escalation.cohort import Tally
 from carkinetics.escalation.interval import overdose_probability
+from carkinetics.escalation.tree import all_ends
 
 SIZES = [0.1, 0.3, 1.0, 2.0]
 BOLD = Crm(4, [0.1, 0.2, 0.3, 0.4], 0.30, no_skip=False, cutoff=None)
@@ -99,6 +104,59 @@ def test_a_selection_above_the_cap_becomes_the_highest_dose_given_below_it():
     assert "dose 2 is the cap" in end.reason
 
 
+@pytest.mark.parametrize(
+    "inner", [Boin(4, target=0.30), BOLD, ThreePlusThree(4, variant="B")], ids=lambda d: d.name
+)
+def test_rules_hold_in_whatever_order_they_are_put_round_a_titration(inner: Any):
+    rules: list[Any] = [
+        lambda design: StopAfter(design, n=8),
+        lambda design: MaxDose(design, level=2),
+        lambda design: AcceleratedTitration(design, grade2_trigger=2),
+    ]
+    for order in permutations(rules):
+        design = inner
+        for rule in order:
+            design = rule(design)
+        ends = all_ends(design, ((0.05, 0.15, 0.3, 0.5), (0.1,) * 4))
+        assert max(tally.highest for tally in ends.tallies) == 2
+        assert max(tally.treated for tally in ends.tallies) <= 8
+
+
+@pytest.mark.parametrize("variant", ["A", "B", "C"])
+def test_the_cap_is_the_top_dose_of_a_3_plus_3(variant: str):
+    truth = [0.1, 0.2, 0.3]
+    capped = operating_characteristics(MaxDose(ThreePlusThree(3, variant=variant), level=2), truth)
+    fewer = operating_characteristics(ThreePlusThree(2, variant=variant), truth[:2])
+    assert capped["p_select"].tolist()[:3] == pytest.approx(fewer["p_select"].tolist())
+    assert capped["n"].tolist() == pytest.approx([*fewer["n"], 0.0])
+
+
+def test_a_titration_ends_at_a_cap_below_its_last_dose():
+    design = MaxDose(AcceleratedTitration(Staggered(ThreePlusThree(4, variant="A"), days=3), last=3), level=2)
+    end = design.decide([(1, 1, 0), (2, 3, 0)])
+    assert (end.action, end.mtd_level, design.stagger_days) == ("stop", 2, 3)
+    assert "the cap" in end.reason
+
+
+@pytest.mark.parametrize(
+    "caution",
+    [lambda d: MaxDose(d, level=2), lambda d: Staggered(MaxDose(Staggered(d, days=1), level=2), days=2)],
+)
+def test_the_dose_to_be_given_next_is_that_under_the_cap(caution: Any):
+    # Boin wants dose 3, which has nobody; under the cap it is dose 2 that is full.
+    end = caution(StopAtDose(Boin(3, target=0.30), n=6)).decide([(1, 3, 0), (2, 6, 0)])
+    assert (end.action, end.mtd_level) == ("stop", 2)
+
+
+def test_a_trial_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch):
+    for module in ("tree", "characteristics"):
+        monkeypatch.setattr(f"carkinetics.escalation.{module}.MOST_COHORTS", 30)
+    design = EliminateOverdose(ThreePlusThree(3, variant="A"), target=0.2, cutoff=0.8)
+    for exact in (True, False):
+        with pytest.raises(ConfigError, match="put StopAfter"):
+            operating_characteristics(design, [0.0, 0.4, 0.5], exact=exact, trials=20)
+
+
 def test_a_trial_stops_when_the_next_dose_has_its_patients():
     design = StopAtDose(Boin(3, target=0.30), n=6)
     assert design.ends
@@ -168,7 +226,7 @@ def test_decision_tables_see_the_drop_rule():
     [
         (lambda: StopAtDose(BOLD, n=0), "n is 0"),
         (lambda: StopForPrecision(BOLD, (0.4, 0.2)), "low below high"),
-        (lambda: StopForPrecision(BOLD, (0.2, 0.4), probability=1.2), "probability has 1.2"),
+        (lambda: StopForPrecision(BOLD, (0.2, 0.4), probability=1.2), "probability is 1.2"),
         (lambda: EliminateOverdose(BOLD, target=0), "target is 0"),
         (lambda: EliminateOverdose(BOLD, least=0), "least is 0"),
         (lambda: MaxDose(BOLD, level=5), "level is 5; expected a whole number from 1 to 4"),

@@ -57,7 +57,7 @@ def test_a_trial_whose_lowest_dose_is_too_toxic_has_no_mtd():
     ("arguments", "kind", "words"),
     [
         (([(1, 3, 0)], 2, 1.0), ConfigError, "target is 1"),
-        (([(1, 3, 0)], 2, 1.3), ConfigError, "target has 1.3"),
+        (([(1, 3, 0)], 2, 1.3), ConfigError, "target is 1.3"),
         (([(3, 3, 0)], 2, 0.3), DataError, "doses of the design are 1, 2"),
         (([Cohort(1, 3, 0, pending=1)], 2, 0.3), DataError, "patients still in their DLT window: 1;"),
     ],

@@ -247,7 +247,7 @@ def test_days_of_dlts_have_the_share_asked_for_in_the_second_half(p: float, late
     ("make", "words"),
     [
         (lambda: TiteBoin(3, target=0.2, window=0), "window is 0"),
-        (lambda: TiteBoin(3, target=0.2, max_pending=2), "max_pending has 2"),
+        (lambda: TiteBoin(3, target=0.2, max_pending=2), "max_pending is 2"),
         (lambda: TiteCrm(3, [0.1, 0.2, 0.3], 0.2, window=-1), "window is -1"),
         (lambda: tite_trials(TiteBoin(3, target=0.2), [0.1, 0.2, 0.3], accrual_days=5), "StopAfter"),
         (
