@@ -47,10 +47,12 @@ Picture = Annotated[Path | None, typer.Option(help="PNG file for a picture of th
 @trial.command("list")
 def list_trials(as_json: AsJson = False) -> None:
     """List the trials that come with the package."""
+    from carkinetics.escalation.cohort import dose_text
+
     rows = []
     for name in ck.trials():
         design = ck.load_design(name)
-        doses = " ".join(f"{dose:g}" for dose in design.doses)
+        doses = " ".join(dose_text(dose) for dose in design.doses)
         rows.append(
             {
                 "name": name,
@@ -207,12 +209,14 @@ def simulate(
     expect_folder(output)
     plan = ck.load_trial(path)
     if trials is None:
+        from carkinetics.escalation.cohort import dose_text
+
         one = ck.simulate_trial(plan, seed=seed)
         _draw(figure, lambda: ck.plot.escalation(one))
         one.save(output)
         one.decisions.to_csv(output / "decisions.csv", index=False, lineterminator="\n")
         show(one.decisions.drop(columns=["subjects", "notes"]), False)
-        said = f"{len(one.subjects)} patients; selected: {one.selected:g}"
+        said = f"{len(one.subjects)} patients; selected: {dose_text(one.selected) if one.selected else 'no dose'}"
     else:
         many = ck.simulate_trials(plan, trials, seed, progress=True)
         _draw(figure, lambda: ck.plot.trial_power(many))

@@ -206,7 +206,7 @@ def _level(cohort: Cohort, doses: Sequence[float], number: int) -> int:
         for level, dose in enumerate(doses, start=1):
             if np.isclose(float(cohort.dose), dose, rtol=1e-9, atol=0):
                 return level
-    known = ", ".join(f"{dose:g}" for dose in doses)
+    known = ", ".join(dose_text(dose) for dose in doses)
     raise DataError(
         f"cohort {number}: dose is {cohort.dose!r}; the doses of the design are {known}. Patients dosed off-plan "
         "are counted by cohorts_from(), at the dose received"
@@ -254,3 +254,27 @@ def _days(given: Any, number: int) -> tuple[float, ...]:
         if isinstance(day, bool) or not isinstance(day, numbers.Real) or not 0 <= float(day) < np.inf:
             raise DataError(f"cohort {number}: follow_up is {given!r}; expected a list of days, 0 or more")
     return tuple(float(day) for day in days)
+
+
+def dose_text(dose: float) -> str:
+    """A dose as one writes it: 3, 0.5, 1e6, 2.5e6.
+
+    Parameters
+    ----------
+    dose : float
+        Number or size of a dose.
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Examples
+    --------
+    >>> dose_text(3e5), dose_text(2.5e6), dose_text(4)
+    ('3e5', '2.5e6', '4')
+    """
+    if dose < 1e4:
+        return f"{dose:g}"
+    power = int(np.floor(np.log10(dose) + 1e-12))
+    return f"{dose / 10**power:g}e{power}"

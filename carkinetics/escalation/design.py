@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import betainc
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.escalation.cohort import Cohorts, Tally, tally_of
+from carkinetics.escalation.cohort import Cohorts, Tally, dose_text, tally_of
 
 MOST_DOSES = 100
 MOST_OUTCOMES = 20_000  # of patients in their window, that are all looked at
@@ -218,7 +218,7 @@ class Design(ABC):
         if len(found) > 1:
             could = ", or ".join(dict.fromkeys(_short(decision) for decision in found.values()))
             raise DataError(
-                f"{len(tally.waiting)} patients are still in their DLT window ({who}); by their outcomes the decision would be "
+                f"still in their DLT window: {who}; by their outcomes the decision would be "
                 f"{could}. Wait for the window to end, or declare a design for times to an event (TiteCrm, TiteBoin)"
             )
         decision = next(iter(found.values()))
@@ -307,30 +307,6 @@ def in_order(design: Design) -> Design:
 def _short(decision: Decision) -> str:
     where = f" ({dose_text(decision.dose)})" if decision.dose else ""
     return f"to {decision.action}{where}"
-
-
-def dose_text(dose: float) -> str:
-    """A dose as one writes it: 3, 0.5, 1e6, 2.5e6.
-
-    Parameters
-    ----------
-    dose : float
-        Number or size of a dose.
-
-    Returns
-    -------
-    str
-        Its text.
-
-    Examples
-    --------
-    >>> dose_text(3e5), dose_text(2.5e6), dose_text(4)
-    ('3e5', '2.5e6', '4')
-    """
-    if dose < 1e4:
-        return f"{dose:g}"
-    power = int(np.floor(np.log10(dose) + 1e-12))
-    return f"{dose / 10**power:g}e{power}"
 
 
 def dose_levels(doses: int | Iterable[float], design: str) -> tuple[float, ...]:

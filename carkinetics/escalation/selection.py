@@ -65,7 +65,7 @@ def select_mtd(
     tally = tally_of(cohorts, sizes)
     if tally.waiting:
         raise DataError(
-            f"select_mtd: {len(tally.waiting)} patients are still in their DLT window; expected a finished trial"
+            f"select_mtd: patients still in their DLT window: {len(tally.waiting)}; expected a finished trial"
         )
     toxic = [
         cutoff is not None and n >= 3 and overdose_probability(n, dlt, target) > cutoff

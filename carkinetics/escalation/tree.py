@@ -195,7 +195,7 @@ def dose_paths(
     tally = tally_of(so_far, design.doses)
     if tally.waiting:
         raise DataError(
-            f"dose_paths: {len(tally.waiting)} patients are still in their window; wait for their outcomes"
+            f"dose_paths: patients still in their window: {len(tally.waiting)}; wait for their outcomes"
         )
     half = (0.5,) * len(design.doses)
     p = true_rates(design, truth, grade2) if truth is not None else (half, half)

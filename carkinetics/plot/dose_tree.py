@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.escalation.design import dose_text
+from carkinetics.escalation.cohort import dose_text
 from carkinetics.plot.axes import legend_shared, new_axes
 from carkinetics.plot.style import BLACK, GREY, ORANGE, SKY, VERMILION, styled
 

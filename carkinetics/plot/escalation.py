@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from carkinetics.escalation.design import dose_text
+from carkinetics.escalation.cohort import dose_text
 from carkinetics.plot.axes import legend_shared, new_axes
 from carkinetics.plot.style import BLACK, BLUE, GREY, ORANGE, VERMILION, group_label, safe, styled
 from carkinetics.trial.path import EscalationPath, escalation_path

@@ -112,7 +112,7 @@ def _intervals(ax: Axes, trials: pd.DataFrame, names: tuple[str, str, str], trut
     lacking = f"; {without} of {len(trials):,} trials have no slope" if without else ""
     drawn = f"{len(known)} of them" if len(known) < len(trials) - without else "All"
     ax.set_title(f"{drawn} drawn{lacking}", loc="left", fontsize=9.5)
-    ax.legend(loc="upper left", frameon=True, framealpha=0.9, edgecolor="none")
+    ax.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def _ratios(ax: Axes, ratio: pd.Series) -> None:

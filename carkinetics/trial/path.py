@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.escalation.cohort import Cohort, Cohorts, cohorts_as_given, tally_of
-from carkinetics.escalation.design import Decision, Design, dose_text
+from carkinetics.escalation.cohort import Cohort, Cohorts, cohorts_as_given, dose_text, tally_of
+from carkinetics.escalation.design import Decision, Design
 from carkinetics.escalation.patients import Counted
 from carkinetics.trial.simulated import SimulatedTrial
 

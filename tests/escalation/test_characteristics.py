@@ -135,7 +135,7 @@ def test_paths_of_a_titration_show_grade_2_while_it_matters():
 
 def test_paths_refuse_open_windows_and_too_much():
     design = ThreePlusThree(doses=3, variant="A")
-    with pytest.raises(DataError, match="1 patients are still in their window"):
+    with pytest.raises(DataError, match="patients still in their window: 1;"):
         dose_paths(design, 1, so_far=[Cohort(1, 3, 0, pending=1)])
     with pytest.raises(ConfigError, match="more than 20,000 paths"):
         dose_paths(Boin(doses=5, target=0.3, cohort_size=6), 12)

@@ -59,7 +59,7 @@ def test_a_trial_whose_lowest_dose_is_too_toxic_has_no_mtd():
         (([(1, 3, 0)], 2, 1.0), ConfigError, "target is 1"),
         (([(1, 3, 0)], 2, 1.3), ConfigError, "target is 1.3"),
         (([(3, 3, 0)], 2, 0.3), DataError, "doses of the design are 1, 2"),
-        (([Cohort(1, 3, 0, pending=1)], 2, 0.3), DataError, "1 patients are still in their DLT window"),
+        (([Cohort(1, 3, 0, pending=1)], 2, 0.3), DataError, "patients still in their DLT window: 1;"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: Any, kind: Any, words: str):

@@ -124,12 +124,21 @@ def test_an_open_window_is_waited_for_unless_it_cannot_matter():
     design = ThreePlusThree(doses=3, variant="B")
     with pytest.raises(
         DataError,
-        match=r"1 patients are still in their DLT window \(1 at dose 2\).*to escalate .* or to stay",
+        match=r"still in their DLT window: 1 at dose 2;.*to escalate .* or to stay",
     ):
         design.decide([(1, 3, 0), Cohort(2, n=3, dlt=0, pending=1)])
     decision = design.decide([(1, 3, 0), Cohort(2, n=3, dlt=2, pending=1)])
     assert (decision.action, decision.dose) == ("de-escalate", 1)
     assert "whatever their outcomes" in decision.notes[-1]
+
+
+def test_grade_2_of_those_who_wait_can_matter_too():
+    """With two DLTs as the trigger, one DLT or none go on; a grade 2 would end the titration."""
+    design = AcceleratedTitration(ThreePlusThree(doses=4, variant="A"), grade2_trigger=1, dlt_trigger=2)
+    with pytest.raises(DataError, match=r"to escalate \(2\), or to stay \(1\)"):
+        design.decide([Cohort(1, n=1, dlt=0, pending=1)])
+    free = AcceleratedTitration(ThreePlusThree(doses=4, variant="A"), grade2_trigger=None, dlt_trigger=2)
+    assert free.decide([Cohort(1, n=1, dlt=0, pending=1)]).action == "escalate"
 
 
 def test_the_top_dose_is_filled_in_variant_c_only():
