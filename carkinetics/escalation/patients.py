@@ -55,7 +55,8 @@ def cohorts_from(
     window : float
         Length of the DLT window in days.
     tolerance : float
-        A dose received within this share of one of the design's counts as that one, as the protocol allows (0.2: ± 20 %).
+        A dose received within this share of one of the design's counts as that one, as the protocol allows (0.2: ± 20 %); of
+        two such doses as the one planned, else as the nearest.
 
     Returns
     -------
@@ -197,6 +198,9 @@ def _level(row: dict[str, Any], sizes: Sequence[float], tolerance: float) -> tup
     given = f"received {dose:g}" + (f", planned {planned:g}" if elsewhere else "")
     away = [abs(dose / size - 1) for size in sizes]
     nearest = away.index(min(away))
+    for level, size in enumerate(sizes):  # what was planned comes before a neighbour that is as near
+        if elsewhere and np.isclose(planned, size, rtol=1e-9) and away[level] <= tolerance:
+            nearest = level
     if away[nearest] <= max(tolerance, 1e-9):
         exact = not elsewhere and away[nearest] <= 1e-9
         return nearest + 1, "" if exact else f"{given}: counts as {sizes[nearest]:g}"

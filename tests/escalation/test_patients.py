@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.escalation import Boin, Cohort, cohorts_from
 from carkinetics.escalation.cohort import tally_of
+from carkinetics.trial.simulate import counted_at
 
 SIZES = [0.1, 0.3, 1.0]
 
@@ -142,6 +143,26 @@ def test_a_table_that_cannot_be_is_refused_with_its_place(table: Any, words: str
         cohorts_from(table, SIZES)
 
 
+@settings(max_examples=60)
+@given(
+    steps=st.lists(st.floats(1.05, 3.0), min_size=1, max_size=4),
+    patients=st.lists(
+        st.tuples(st.integers(1, 5), st.floats(0.3, 1.5), st.booleans()), min_size=1, max_size=6
+    ),
+)
+def test_a_simulated_trial_counts_patients_by_the_same_rule(steps: list[float], patients: list[Any]):
+    """Two roads: the rule for tables of patients, and the one for arrays in `carkinetics.trial`."""
+    sizes = tuple(np.cumprod([1e5, *steps]).tolist())
+    level = np.array([min(at, len(sizes)) for at, _, _ in patients])
+    planned = np.array(sizes)[level - 1]
+    received = planned * [share for _, share, _ in patients]
+    dlt = np.array([toxic for _, _, toxic in patients])
+    table = pd.DataFrame({"patient": range(len(level)), "planned": planned, "dose": received, "dlt": dlt})
+    counted = cohorts_from(table, sizes, tolerance=0.2).patients["counted_at"].fillna(0.0)
+    found = np.array([0.0, *sizes])[counted_at(sizes, received, level, dlt)]
+    assert counted.tolist() == found.tolist()
+
+
 def test_a_misspelt_column_does_not_make_everybody_followed_to_the_end():
     with pytest.raises(DataError, match="column 'day' is not read; did you mean 'days'"):
         cohorts_from(one().drop(columns="days", errors="ignore").assign(day=3), SIZES)
@@ -150,8 +171,8 @@ def test_a_misspelt_column_does_not_make_everybody_followed_to_the_end():
 
 
 def test_settings_that_make_no_sense_are_refused():
-    for settings in ({"window": 0}, {"window": "28"}, {"tolerance": 1.0}, {"tolerance": -0.1}):
-        with pytest.raises(ConfigError, match=f"{next(iter(settings))} is .*; expected a number"):
-            cohorts_from(one(), SIZES, **settings)
+    for wrong in ({"window": 0}, {"window": "28"}, {"tolerance": 1.0}, {"tolerance": -0.1}):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is .*; expected a number"):
+            cohorts_from(one(), SIZES, **wrong)
     with pytest.raises(ConfigError, match="increasing doses"):
         cohorts_from(one(), [0.3, 0.1])
