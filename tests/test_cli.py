@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -28,11 +29,27 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def typed(*arguments: object) -> subprocess.CompletedProcess:
+def in_a_process(*arguments: object) -> subprocess.CompletedProcess:
     """The installed command in a process of its own."""
     code = "from carkinetics.cli import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"COLUMNS": "200"})
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys) -> Callable[..., subprocess.CompletedProcess]:
+    """The same here, with its exit code: a process would spend most of its time on imports."""
+
+    def call(*arguments: object) -> subprocess.CompletedProcess:
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["carkinetics", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        shown = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, stopped.value.code or 0, shown.out, shown.err)
+
+    return call
 
 
 def test_models_lists_the_shipped_models():
@@ -82,15 +99,15 @@ def test_nca_answers_on_stdout_or_into_a_file(table, tmp_path):
     assert output.read_text(encoding="utf-8") == shown.stdout
 
 
-def test_an_error_of_ours_is_one_line_without_a_traceback(tmp_path):
-    result = typed("models", "stein2018")
+def test_an_error_of_ours_is_one_line_without_a_traceback():
+    result = in_a_process("models", "stein2018")
     assert result.returncode == 1
     assert result.stdout == ""
     assert result.stderr.startswith("error: no model 'stein2018'; did you mean 'stein2019'")
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_square_brackets_in_an_error_are_text(tmp_path):
+def test_square_brackets_in_an_error_are_text(typed, tmp_path):
     (tmp_path / "study.toml").write_text("[data]\npth = 'x'\n", encoding="utf-8")
     result = typed("run", tmp_path / "study.toml")
     assert result.returncode == 1
@@ -114,7 +131,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
         (["chekc", "data.csv"], "chekc"),
     ],
 )
-def test_a_mistyped_command_is_an_error_and_not_a_fit_that_has_not_converged(arguments, said):
+def test_a_mistyped_command_is_an_error_and_not_a_fit_that_has_not_converged(typed, arguments, said):
     result = typed(*arguments)
     assert result.returncode == 1  # 2 says that a fit is finished
     assert result.stderr.startswith("error: ")
@@ -124,7 +141,7 @@ def test_a_mistyped_command_is_an_error_and_not_a_fit_that_has_not_converged(arg
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["fit", "--help"]])
 def test_help_is_an_answer(arguments):
-    result = typed(*arguments)
+    result = in_a_process(*arguments)
     assert result.returncode == 0
     assert "Usage: carkinetics" in result.stdout
 
@@ -220,7 +237,7 @@ def test_an_option_by_assay_has_to_be_readable(two_assays, options, said):
     assert said in str(found)
 
 
-def test_what_cannot_be_written_is_one_line(table, tmp_path):
+def test_what_cannot_be_written_is_one_line(typed, table, tmp_path):
     common = (table, "--value-unit", "copies/ug", "--lloq", 50)
     below_a_file = typed("nca", *common, "-o", table / "x" / "nca.csv")
     assert below_a_file.returncode == 1
@@ -243,7 +260,7 @@ def test_a_negative_seed_is_refused(table, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fit_of_subjects_who_are_all_blq_ends_with_its_verdict(tmp_path):
+def test_a_fit_of_subjects_who_are_all_blq_ends_with_its_verdict(typed, tmp_path):
     path = tmp_path / "blq.csv"
     path.write_text("ID,TIME,DV\n1,7,<50\n1,14,BLQ\n2,7,<50\n2,14,ND\n", encoding="utf-8")
     result = typed(
@@ -255,7 +272,7 @@ def test_a_fit_of_subjects_who_are_all_blq_ends_with_its_verdict(tmp_path):
     assert "cmax_typical" in result.stdout
 
 
-def test_a_covariate_has_to_be_written_as_parameter_and_text(table, tmp_path):
+def test_a_covariate_has_to_be_written_as_parameter_and_text(typed, table, tmp_path):
     result = typed(
         "fit", table, "--model", "stein2019", "--value-unit", "copies/ug", "--lloq", 50, "-o", tmp_path / "f.nc",
         "--covariate", "cmax",
@@ -282,9 +299,9 @@ def test_run_ends_with_the_report_and_the_verdict(table, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_from_a_table_to_a_report_by_way_of_a_fit(table, tmp_path):
+def test_from_a_table_to_a_report_by_way_of_a_fit(typed, table, tmp_path):
     fit = tmp_path / "runs" / "base.nc"
-    result = typed(
+    result = in_a_process(
         "fit", table, "--model", "stein2019", "--value-unit", "copies/ug", "--lloq", 50, "--random", "cmax",
         "--draws", 50, "--tune", 100, "--chains", 2, "--seed", 1, "-o", fit,
     )  # fmt: skip
@@ -345,7 +362,7 @@ def test_forecast_writes_a_row_for_each_day_and_metric(table, known_fit, tmp_pat
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_forecast_of_nobody_in_particular_says_whom_there_are(table, known_fit):
+def test_forecast_of_nobody_in_particular_says_whom_there_are(typed, table, known_fit):
     done = typed("forecast", known_fit, table, "--value-unit", "copies/ug")
     assert done.returncode == 1
     assert "the data hold 3 subjects (S001, S002, S003); choose one by subject=" in done.stderr

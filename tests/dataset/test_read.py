@@ -234,7 +234,7 @@ ROWS = pd.concat(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(rows=st.permutations(range(len(ROWS))), columns=st.permutations(list(ROWS)))
 def test_the_order_of_rows_columns_and_subjects_does_not_matter(rows, columns) -> None:
     given_order = read_nonmem(ROWS, value_unit="copies/ug", lloq=50)
@@ -244,7 +244,7 @@ def test_the_order_of_rows_columns_and_subjects_does_not_matter(rows, columns) -
     assert shuffled.subject_ids == ["1", "2", "10"]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(
     days=st.lists(st.integers(0, 400_000), min_size=1, max_size=8, unique=True),
     unit=st.sampled_from([("hour", 24.0), ("minute", 1440.0), ("week", 1 / 7)]),

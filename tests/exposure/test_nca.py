@@ -215,7 +215,7 @@ def test_hours_converted_to_days_give_the_same_metrics(make_data):
     assert over_hours["B"] == pytest.approx(24 * by_day.loc["B", "auc_last"])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(order=permutations(["a", "b", "c", "d"]), seed=integers(0, 1000))
 def test_the_order_of_subjects_and_rows_does_not_matter(make_data, order, seed):
     series = {
@@ -228,7 +228,7 @@ def test_the_order_of_subjects_and_rows_does_not_matter(make_data, order, seed):
     pd.testing.assert_frame_equal(nca(second).wide().loc[list(series)], nca(first).wide())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     levels=lists(sampled_from([0.0]) | floats(60, 1e6), min_size=3, max_size=9),
     factor=floats(1, 1e3),

@@ -12,7 +12,7 @@ from carkinetics.model.solve import check_values, complete_values, with_derived
 
 NAMES = [path.stem for path in model_files()]
 # Six solutions of kirouac2023 take longer than all others together.
-SLOW = ("kirouac2023", "hardiansyah2019")  # seconds of solving each
+SLOW = ("kirouac2023", "hardiansyah2019", "singh2021")  # seconds of solving each
 QUICK = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in NAMES]
 
 # Acceptance A5-A7: the closed form at the typical values of Stein AM et al. CPT Pharmacometrics Syst Pharmacol

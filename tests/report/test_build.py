@@ -109,6 +109,7 @@ def test_the_numbers_are_those_of_the_fit(page, good_fit):
     assert good_fit.data.sha256 in page[1].text
 
 
+@pytest.mark.slow  # a second whole report
 def test_a_fit_that_did_not_converge_marks_everything_that_rests_on_it(
     bad_fit, good_fit, observed, modelled, dose, grade, tmp_path
 ):
@@ -211,6 +212,7 @@ def test_a_folder_in_place_of_the_file_is_refused(observed, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_two_fits_of_one_model_are_told_apart(good_fit, tmp_path):
     fits = [replace(good_fit, settings=good_fit.settings | {"name": name}) for name in ("base", "dose")]
     page = write_report(tmp_path / "two.html", *fits).read_text(encoding="utf-8")
