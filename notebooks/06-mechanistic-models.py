@@ -33,15 +33,15 @@ print(competition.identifiability)
 ck.plot.model_course(competition, days=90)[0]
 
 # %% [markdown]
-# Twenty patients, simulated; lymphocytes were counted in every second one. The tumour was not measured, so killing
-# cannot be learnt: its only free parameter is fixed.
+# Twelve patients, simulated, which keeps the page quick; lymphocytes were counted in every second one. The tumour was not
+# measured, so killing cannot be learnt: its only free parameter is fixed.
 
 # %%
 competition = competition.fix(kb=4.05)
 visits = (1, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90)
 design = {"times": visits, "lloq": 0.05, "assay": "flow"}
 counted = {"lymphocytes": {"times": visits[::2], "lloq": 1, "every": 2, "assay": "lymphocytes"}}
-competing = ck.simulate(competition, design, 20, seed=6, others=counted)
+competing = ck.simulate(competition, design, 12, seed=6, others=counted)
 why = ck.fit_hierarchical(competition, competing, seed=1)
 print(ck.diagnose(why).attrs["verdict"])
 why.population()[["median", "lower", "upper", "ess_bulk"]]
@@ -63,7 +63,7 @@ print(ck.diagnose(how_high).attrs["verdict"])
 # is in units of log density, beside its standard error, and `k` says for how many patients the answer is unreliable.
 
 # %%
-ranking = ck.compare({"competition": why, "empirical": how_high}, n_draws=200)
+ranking = ck.compare({"competition": why, "empirical": how_high}, n_draws=100)
 ranking
 
 # %%
@@ -78,14 +78,14 @@ ranking.attrs["subjects"].head()
 antigen = ck.load_model("effector_memory_tumour")
 year = (1, 4, 7, 10, 14, 21, 28, 60, 90, 180)
 sized = {"tumour": {"times": year[::2], "lloq": 0.01, "every": 2}}
-driven = ck.simulate(antigen, {"times": year, "lloq": 50}, 20, seed=7, others=sized)
+driven = ck.simulate(antigen, {"times": year, "lloq": 50}, 12, seed=7, others=sized)
 by_antigen = ck.fit_hierarchical(antigen, driven, seed=1, max_minutes=3)
 print(ck.diagnose(by_antigen).attrs["verdict"])
 
 # %%
 levels = driven.select(assay="qpcr")
 by_curve = ck.fit_hierarchical(ck.load_model("stein2019"), levels, seed=1)
-ck.compare({"antigen": by_antigen, "empirical": by_curve}, n_draws=200)
+ck.compare({"antigen": by_antigen, "empirical": by_curve}, n_draws=100)
 
 # %%
 ck.plot.individual_fits(by_antigen, output="tumour")[0]

@@ -116,10 +116,13 @@ def progress_of(draws: Floats) -> Progress:
         one = draws[:, :, k]
         if np.ptp(one) == 0:
             return Progress(0.0, np.inf)
-        bulk = float(array_stats.ess(one, chain_axis=0, draw_axis=1, method="bulk"))
-        tail = float(array_stats.ess(one, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)))
-        ess = min(ess, bulk, tail)
-        rhat = max(rhat, float(array_stats.rhat(one, chain_axis=0, draw_axis=1)))
+        with np.errstate(
+            invalid="ignore", divide="ignore"
+        ):  # chains that do not overlap have variance 0 by rank
+            bulk = float(array_stats.ess(one, chain_axis=0, draw_axis=1, method="bulk"))
+            tail = float(array_stats.ess(one, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)))
+            worst = float(array_stats.rhat(one, chain_axis=0, draw_axis=1))
+        ess, rhat = min(ess, bulk, tail), max(rhat, worst)
     if not (np.isfinite(ess) and np.isfinite(rhat)):
         return Progress(0.0, np.inf)
     return Progress(ess, rhat)

@@ -4,8 +4,6 @@ No limit of detection comes with the data: 0.04 cells/µL, the smallest positive
 nothing about persistence, so the slow phase is fixed at Stein's values; everything else is estimated.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,46 +18,18 @@ LOD = 0.04
 RANDOM = ["foldx", "tmax", "cmax", "alpha"]
 
 
-@pytest.fixture(scope="module")
-def data(external_data: Path) -> ck.Dataset:
-    return ck.read_nonmem(
-        external_data / "car22-nci" / "tidy_car_kinetics.csv",
-        columns={"TIME": "TIME_DAY", "DV": "ABS_CAR_PER_UL"},
-        value_unit="cells/µL",
-        lloq=LOD,
-        subjects=external_data / "car22-nci" / "tidy_patients.csv",
-        default_assay="flow",
-    )
-
-
-@pytest.fixture(scope="module")
-def model() -> ck.Model:
-    stein = ck.load_model("stein2019").in_unit(
-        "cells/uL",
-        cmax={"dist": "lognormal", "median": 100, "sigma": 2, "omega": 2},
-        tmax={"dist": "lognormal", "median": 13, "sigma": 0.4},
-        alpha={"dist": "lognormal", "median": 0.2, "sigma": 0.7},
-    )
-    return stein.fix(fb=0.0079, beta=0.0032)
-
-
-@pytest.fixture(scope="module")
-def fit(model: ck.Model, data: ck.Dataset) -> ck.Fit:
-    return ck.fit_hierarchical(model, data, random=RANDOM, seed=22)
-
-
 def test_the_fit_converges(fit):
     verdict = ck.diagnose(fit)
     assert verdict.attrs["converged"], verdict.attrs["verdict"]
 
 
-def test_the_peak_is_where_the_samples_are_and_of_their_size(fit, data):
+def test_the_peak_is_where_the_samples_are_and_of_their_size(fit, levels):
     population = fit.population()
     assert 10 < population.loc["tmax_typical", "median"] < 17
     # Median of each expanding patient's largest count is some 500 to 600 cells/µL; non-expanders pull cmax down.
     assert 80 < population.loc["cmax_typical", "median"] < 800
     assert population.loc["cmax_omega", "median"] > 1.5
-    nca, model_based = ck.nca(data), ck.exposure_from(fit, ["cmax", "auc_0_28"])
+    nca, model_based = ck.nca(levels), ck.exposure_from(fit, ["cmax", "auc_0_28"])
     both = pd.concat([nca.metric("cmax"), model_based.metric("cmax")], axis=1, keys=["nca", "model"]).dropna()
     both = both[(both > LOD).all(axis=1)]
     assert np.corrcoef(np.log(both.T))[0, 1] > 0.9
@@ -73,25 +43,25 @@ def test_the_expansion_is_said_to_be_weakly_informed(fit):
     assert "foldx_typical" in set(findings.loc[findings["rule"] == "prior-dominated", "where"])
 
 
-def test_patients_without_any_detectable_cell_stay_in_the_fit(fit, data):
-    only_blq = data.observations.groupby("subject")["status"].apply(lambda s: (s != "quantified").all())
+def test_patients_without_any_detectable_cell_stay_in_the_fit(fit, levels):
+    only_blq = levels.observations.groupby("subject")["status"].apply(lambda s: (s != "quantified").all())
     silent = [s for s in only_blq.index[only_blq] if s in set(fit.observations["subject"])]
     assert len(silent) >= 2
     peaks = fit.individual("cmax").set_index("subject")["median"]
     assert (peaks[silent] < peaks.median() / 10).all()
 
 
-def test_samples_that_the_fit_has_not_seen_are_covered_as_often_as_it_says(model, data):
+def test_samples_that_the_fit_has_not_seen_are_covered_as_often_as_it_says(curve, levels):
     # The last sample of every second patient is held out. 25 to 30 samples: 90 % ± 3 standard errors.
-    rows = data.observations
+    rows = levels.observations
     last = rows[rows["status"] != "predose"].groupby("subject").tail(1)
     enough = rows["subject"].map(rows["subject"].value_counts()) >= 3
     held = last.index[enough[last.index]][::2]
     from dataclasses import replace
 
-    seen = replace(data, observations=rows.drop(index=held).reset_index(drop=True))
-    unseen = replace(data, observations=rows.loc[held].reset_index(drop=True))
-    fit = ck.fit_hierarchical(model, seen, random=RANDOM, draws=1500, tune=1500, target_accept=0.95, seed=23)
+    seen = replace(levels, observations=rows.drop(index=held).reset_index(drop=True))
+    unseen = replace(levels, observations=rows.loc[held].reset_index(drop=True))
+    fit = ck.fit_hierarchical(curve, seen, random=RANDOM, draws=1500, tune=1500, target_accept=0.95, seed=23)
     coverage = predictive_coverage(fit, unseen)
     n = coverage["n_quantified"] + coverage["n_blq"]
     assert n >= 20

@@ -4,8 +4,6 @@ What is asserted is what other draws and other reasonable choices would not turn
 The article (see SOURCE.md) finds that HLH goes with expansion and with cytokines that stay high.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,48 +14,10 @@ from carkinetics.response.timing import TimingError
 
 pytestmark = pytest.mark.slow
 
-# No limits come with the data. These are where values pile up (pg/mL).
-LLOQ = {"IL-12p70": 0.28, "IL-1B": 0.34, "IL-4": 0.15, "IL-2": 0.8, "IL-13": 0.83, "GM-CSF": 0.56, "MIP-alpha": 29.4}  # fmt: skip
-ULOQ = {"IFN-gamma": 2750, "IL-6": 1400, "IL-8": 1140, "IL-10": 700, "IL-18": 5000}
-CELLS_PER_KG = {1: 3e5, 2: 1e6, 3: 3e6}
 DAYS = np.arange(29.0)
 LANDMARK = (
     9.0  # three of the 21 HLH have begun; later it loses more of them, earlier cytokines have not risen
 )
-COLUMNS = ["ID", "TIME", "DV", "DVID", "AMT", "EVID"]
-
-
-@pytest.fixture(scope="module")
-def data(external_data: Path) -> ck.Dataset:
-    folder = external_data / "car22-nci"
-    patients = pd.read_csv(folder / "tidy_patients.csv")
-    burden = pd.to_numeric(patients["MARROW_BURDEN_PCT"], errors="coerce")  # "---" in two patients
-    cells = pd.read_csv(folder / "tidy_car_kinetics.csv").rename(
-        columns={"TIME_DAY": "TIME", "ABS_CAR_PER_UL": "DV"}
-    )
-    names = {"patient_id": "ID", "days": "TIME", "cytokine_levels": "DV", "cytokines": "DVID"}
-    markers = pd.read_csv(folder / "day_after_infusion_data_export.csv").rename(columns=names)
-    markers = markers.dropna(subset=["DV"]).groupby(["ID", "TIME", "DVID"], as_index=False)["DV"].mean()
-    doses = pd.DataFrame({"ID": patients["ID"], "TIME": 0.0, "AMT": patients["DOSE_LEVEL"].map(CELLS_PER_KG), "EVID": 1})  # fmt: skip
-    parts = (doses, cells.assign(DVID="flow", EVID=0), markers.assign(EVID=0))
-    units = {"flow": "cells/uL"} | dict.fromkeys(sorted(markers["DVID"].unique()), "pg/mL")
-    return ck.read_nonmem(
-        pd.concat([part.reindex(columns=COLUMNS) for part in parts]), value_unit=units, lloq={"flow": 0.04, **LLOQ},
-        uloq=ULOQ, subjects=patients.assign(burden=burden.clip(0.01)), markers=[name for name in units if name != "flow"],
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def fit(data: ck.Dataset) -> ck.Fit:
-    curve = ck.load_model("stein2019").in_unit(
-        "cells/uL", cmax={"dist": "lognormal", "median": 100, "sigma": 2, "omega": 2},
-        tmax={"dist": "lognormal", "median": 13, "sigma": 0.4}, alpha={"dist": "lognormal", "median": 0.2, "sigma": 0.7},
-    ).fix(fb=0.0079, beta=0.0032)  # fmt: skip
-    found = ck.fit_hierarchical(
-        curve, data.select(assay="flow"), random=["foldx", "tmax", "cmax", "alpha"], seed=22
-    )
-    assert ck.diagnose(found).attrs["converged"]
-    return found
 
 
 @pytest.fixture(scope="module")
