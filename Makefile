@@ -35,6 +35,7 @@ calibration:         ## simulation-based calibration of the structured sampler (
 bench:               ## our engines on the benchmark problems (20 minutes); tests/benchmarks/peers/run.sh runs the others
 	$(RUN) python tests/benchmarks/ours.py
 	$(RUN) python tests/benchmarks/scaling.py
+	$(RUN) python tests/benchmarks/trials.py
 
 constraints:         ## write the set of versions that the tests passed with
 	$(UV) pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' > constraints.txt

@@ -22,6 +22,41 @@ if TYPE_CHECKING:
     from carkinetics.dataset import load_dataset as load_dataset
     from carkinetics.dataset import read_nonmem as read_nonmem
     from carkinetics.errors import CarkineticsError as CarkineticsError
+    from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
+    from carkinetics.escalation import Blrm as Blrm
+    from carkinetics.escalation import BlrmPrior as BlrmPrior
+    from carkinetics.escalation import Boin as Boin
+    from carkinetics.escalation import Cohort as Cohort
+    from carkinetics.escalation import Crm as Crm
+    from carkinetics.escalation import Decision as Decision
+    from carkinetics.escalation import EliminateOverdose as EliminateOverdose
+    from carkinetics.escalation import I3Plus3 as I3Plus3
+    from carkinetics.escalation import Keyboard as Keyboard
+    from carkinetics.escalation import MaxDose as MaxDose
+    from carkinetics.escalation import Mtpi as Mtpi
+    from carkinetics.escalation import Mtpi2 as Mtpi2
+    from carkinetics.escalation import NoSkipping as NoSkipping
+    from carkinetics.escalation import Scenario as Scenario
+    from carkinetics.escalation import Staggered as Staggered
+    from carkinetics.escalation import StopAfter as StopAfter
+    from carkinetics.escalation import StopAtDose as StopAtDose
+    from carkinetics.escalation import StopForPrecision as StopForPrecision
+    from carkinetics.escalation import ThreePlusThree as ThreePlusThree
+    from carkinetics.escalation import TiteBoin as TiteBoin
+    from carkinetics.escalation import TiteCrm as TiteCrm
+    from carkinetics.escalation import WaitForWindow as WaitForWindow
+    from carkinetics.escalation import cohorts_from as cohorts_from
+    from carkinetics.escalation import compare_designs as compare_designs
+    from carkinetics.escalation import decision_table as decision_table
+    from carkinetics.escalation import design_from as design_from
+    from carkinetics.escalation import dose_paths as dose_paths
+    from carkinetics.escalation import load_design as load_design
+    from carkinetics.escalation import load_scenarios as load_scenarios
+    from carkinetics.escalation import operating_characteristics as operating_characteristics
+    from carkinetics.escalation import select_mtd as select_mtd
+    from carkinetics.escalation import skeleton_for as skeleton_for
+    from carkinetics.escalation import tite_trials as tite_trials
+    from carkinetics.escalation import trials as trials
     from carkinetics.exposure import Exposure as Exposure
     from carkinetics.exposure import covariate_forest as covariate_forest
     from carkinetics.exposure import exposure_course as exposure_course
@@ -92,56 +127,26 @@ if TYPE_CHECKING:
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
     from carkinetics.response import worst_grade as worst_grade
-    from carkinetics.trial import AcceleratedTitration as AcceleratedTitration
     from carkinetics.trial import Antibodies as Antibodies
-    from carkinetics.trial import Blrm as Blrm
-    from carkinetics.trial import BlrmPrior as BlrmPrior
-    from carkinetics.trial import Boin as Boin
-    from carkinetics.trial import Cohort as Cohort
     from carkinetics.trial import Conduct as Conduct
     from carkinetics.trial import Covariate as Covariate
-    from carkinetics.trial import Crm as Crm
     from carkinetics.trial import Cytokine as Cytokine
-    from carkinetics.trial import Decision as Decision
-    from carkinetics.trial import EliminateOverdose as EliminateOverdose
-    from carkinetics.trial import I3Plus3 as I3Plus3
-    from carkinetics.trial import Keyboard as Keyboard
+    from carkinetics.trial import EscalationPath as EscalationPath
     from carkinetics.trial import Links as Links
-    from carkinetics.trial import MaxDose as MaxDose
-    from carkinetics.trial import Mtpi as Mtpi
-    from carkinetics.trial import Mtpi2 as Mtpi2
-    from carkinetics.trial import NoSkipping as NoSkipping
     from carkinetics.trial import Population as Population
     from carkinetics.trial import SimulatedTrial as SimulatedTrial
-    from carkinetics.trial import Staggered as Staggered
-    from carkinetics.trial import StopAfter as StopAfter
-    from carkinetics.trial import StopAtDose as StopAtDose
-    from carkinetics.trial import StopForPrecision as StopForPrecision
-    from carkinetics.trial import ThreePlusThree as ThreePlusThree
-    from carkinetics.trial import TiteBoin as TiteBoin
-    from carkinetics.trial import TiteCrm as TiteCrm
     from carkinetics.trial import Toxicity as Toxicity
     from carkinetics.trial import TrialCharacteristics as TrialCharacteristics
     from carkinetics.trial import TrialPlan as TrialPlan
     from carkinetics.trial import Tumour as Tumour
     from carkinetics.trial import Visits as Visits
-    from carkinetics.trial import WaitForWindow as WaitForWindow
-    from carkinetics.trial import cohorts_from as cohorts_from
-    from carkinetics.trial import compare_designs as compare_designs
-    from carkinetics.trial import decision_table as decision_table
-    from carkinetics.trial import design_from as design_from
-    from carkinetics.trial import dose_paths as dose_paths
     from carkinetics.trial import dose_truth as dose_truth
+    from carkinetics.trial import escalation_path as escalation_path
     from carkinetics.trial import interim as interim
     from carkinetics.trial import load_trial as load_trial
-    from carkinetics.trial import operating_characteristics as operating_characteristics
     from carkinetics.trial import power_table as power_table
-    from carkinetics.trial import select_mtd as select_mtd
     from carkinetics.trial import simulate_trial as simulate_trial
     from carkinetics.trial import simulate_trials as simulate_trials
-    from carkinetics.trial import skeleton_for as skeleton_for
-    from carkinetics.trial import tite_trials as tite_trials
-    from carkinetics.trial import trials as trials
 
 # Public name → the module that has it, in the order of an analysis.
 _HOME = {
@@ -209,36 +214,36 @@ _HOME = {
     "proportions": "response",
     "sample_size_for_proportionality": "response",
     "survival_table": "response",
-    "ThreePlusThree": "trial",
-    "AcceleratedTitration": "trial",
-    "Boin": "trial",
-    "Mtpi": "trial",
-    "Mtpi2": "trial",
-    "Keyboard": "trial",
-    "I3Plus3": "trial",
-    "Crm": "trial",
-    "skeleton_for": "trial",
-    "Blrm": "trial",
-    "BlrmPrior": "trial",
-    "TiteBoin": "trial",
-    "TiteCrm": "trial",
-    "StopAfter": "trial",
-    "StopAtDose": "trial",
-    "StopForPrecision": "trial",
-    "EliminateOverdose": "trial",
-    "NoSkipping": "trial",
-    "MaxDose": "trial",
-    "Staggered": "trial",
-    "WaitForWindow": "trial",
-    "Cohort": "trial",
-    "Decision": "trial",
-    "cohorts_from": "trial",
-    "decision_table": "trial",
-    "dose_paths": "trial",
-    "operating_characteristics": "trial",
-    "compare_designs": "trial",
-    "tite_trials": "trial",
-    "select_mtd": "trial",
+    "ThreePlusThree": "escalation",
+    "AcceleratedTitration": "escalation",
+    "Boin": "escalation",
+    "Mtpi": "escalation",
+    "Mtpi2": "escalation",
+    "Keyboard": "escalation",
+    "I3Plus3": "escalation",
+    "Crm": "escalation",
+    "skeleton_for": "escalation",
+    "Blrm": "escalation",
+    "BlrmPrior": "escalation",
+    "TiteBoin": "escalation",
+    "TiteCrm": "escalation",
+    "StopAfter": "escalation",
+    "StopAtDose": "escalation",
+    "StopForPrecision": "escalation",
+    "EliminateOverdose": "escalation",
+    "NoSkipping": "escalation",
+    "MaxDose": "escalation",
+    "Staggered": "escalation",
+    "WaitForWindow": "escalation",
+    "Cohort": "escalation",
+    "Decision": "escalation",
+    "cohorts_from": "escalation",
+    "decision_table": "escalation",
+    "dose_paths": "escalation",
+    "operating_characteristics": "escalation",
+    "compare_designs": "escalation",
+    "tite_trials": "escalation",
+    "select_mtd": "escalation",
     "Antibodies": "trial",
     "Conduct": "trial",
     "Covariate": "trial",
@@ -251,14 +256,19 @@ _HOME = {
     "TrialPlan": "trial",
     "Tumour": "trial",
     "Visits": "trial",
-    "design_from": "trial",
+    "design_from": "escalation",
     "dose_truth": "trial",
     "interim": "trial",
     "load_trial": "trial",
     "power_table": "trial",
     "simulate_trial": "trial",
     "simulate_trials": "trial",
-    "trials": "trial",
+    "trials": "escalation",
+    "load_scenarios": "escalation",
+    "load_design": "escalation",
+    "escalation_path": "trial",
+    "Scenario": "escalation",
+    "EscalationPath": "trial",
     "known_population": "prognosis",
     "forecast": "prognosis",
     "Forecast": "prognosis",

@@ -7,7 +7,6 @@ finding that is an error; 2: finished, but not converged. The package is importe
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -16,14 +15,15 @@ import typer
 from rich.console import Console
 
 import carkinetics as ck
+from carkinetics.cli_trial import trial
 from carkinetics.errors import CarkineticsError, ConfigError
+from carkinetics.options import AsJson, Output, Seed, expect_seed, expect_writable
 from carkinetics.terminal import _plain, answer, frame, note, say, show
 
 if TYPE_CHECKING:
     import pandas as pd
 
 OK, FAILED, NOT_CONVERGED = 0, 1, 2
-MAX_SEED = 2**63 - 1
 
 app = typer.Typer(
     add_completion=False,
@@ -57,12 +57,11 @@ Column = Annotated[
 TimeUnit = Annotated[str, typer.Option(help="Unit of TIME.")]
 DoseUnit = Annotated[str, typer.Option(help="Unit of AMT: cells/kg or cells.")]
 Assay = Annotated[str | None, typer.Option(help="Assay to use, if there are several.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON, for scripts.")]
 Metrics = Annotated[
     list[str] | None, typer.Option("--metric", help="Metric, such as cmax or auc_0_28; repeat for more.")
 ]
+
+app.add_typer(trial, name="trial")
 
 
 @app.callback(invoke_without_command=True)
@@ -114,7 +113,7 @@ def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, 
     if figure is not None:
         from carkinetics.plot.axes import png
 
-        _expect_writable(figure)
+        expect_writable(figure)
         figure.write_bytes(png(ck.plot.model_course(model)[0]))
     if toml or bibtex:
         say(
@@ -207,8 +206,8 @@ def fit(
     max_minutes: Annotated[float, typer.Option(help="Stop then, converged or not.")] = 15.0,
 ) -> None:  # fmt: skip
     """Fit a model to all subjects together; exit 2 if it did not converge."""
-    _expect_seed(seed)
-    _expect_writable(output)
+    expect_seed(seed)
+    expect_writable(output)
     table = _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
     found = ck.fit_hierarchical(
         ck.load_model(model), table, random=random or None, blq=blq, error=error,
@@ -262,9 +261,9 @@ def forecast(
     output: Output = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Forecast a new patient's exposure from the samples so far, before a saved fit of others; exit 2 if it did not converge."""
-    _expect_seed(seed)
+    expect_seed(seed)
     if figure is not None:
-        _expect_writable(figure)
+        expect_writable(figure)
     table = _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
     asked: dict[str, Any] = {"subject": subject, "draws": draws, "seed": seed} | (
         {"metrics": metric} if metric else {}
@@ -301,7 +300,7 @@ def respond(
     as_json: AsJson = False,
 ) -> None:
     """Relate an outcome or an event to exposure, carrying the uncertainty of a saved fit; exit 2 if it did not converge."""
-    _expect_seed(seed)
+    expect_seed(seed)
     found = ck.load_fit(fit)
     asked: dict[str, Any] = {"on": on, "adjust": adjust or [], "seed": seed}
     timed: dict[str, Any] = {"duration": duration, "event": event, "landmark": landmark}
@@ -333,7 +332,7 @@ def report(
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "CAR-T cellular kinetics",
 ) -> None:
     """Write saved fits, their data and their exposure into one HTML page; exit 2 if one did not converge."""
-    _expect_writable(output)
+    expect_writable(output)
     loaded = [ck.load_fit(path) for path in fits]
     first = loaded[0]
     observed = ck.nca(first.data, assay=first.settings["assay"])
@@ -419,23 +418,6 @@ def _by_assay[T](
         if isinstance(problem, ConfigError):
             raise
         raise ConfigError(f"--{option} is {', '.join(texts or [])!r}; expected {expected}") from None
-
-
-def _expect_seed(seed: int) -> None:
-    if not 0 <= seed <= MAX_SEED:
-        raise ConfigError(f"--seed is {seed}; expected a whole number from 0 to 2**63 - 1")
-
-
-def _expect_writable(output: Path) -> None:
-    """Find out before the work, and not after it, that its result cannot be saved."""
-    if output.is_dir():
-        raise ConfigError(f"--output {output} is a folder; expected a file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise ConfigError(f"--output {output} cannot be written: {error.strerror}") from None
 
 
 def _pairs(option: str, texts: list[str] | None, expected: str, most: int = 0) -> dict[str, list[str]]:

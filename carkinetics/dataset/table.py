@@ -278,6 +278,7 @@ class Dataset:
                 "would be taken for others; compute it from data.observations as it stands"
             )
         keep = np.asarray(list(wanted) if isinstance(wanted, Iterable) else wanted)
+        keep = keep.astype(bool) if keep.shape == (0,) else keep  # an empty list has no type
         if keep.shape != (len(self.observations),) or keep.dtype != bool:
             raise DataError(
                 f"observations is {keep.dtype} of shape {keep.shape}; expected True or False for each of the "

@@ -189,7 +189,10 @@ def covariate_values(frame: pd.DataFrame, text: str, where: str) -> NDArray[np.f
         ) from None
     missing |= ~np.isfinite(values)
     if missing.any():
-        subjects = frame.loc[missing, "subject"].astype(str).tolist()
+        named = (
+            frame["subject"] if "subject" in frame else frame.index.to_series()
+        )  # virtual patients have no names
+        subjects = named[missing].astype(str).tolist()
         raise DataError(
             f"{where}: {text!r} has no value for {len(subjects)} subjects ({', '.join(subjects[:5])}); "
             "give the values or leave these subjects out by data.select(subjects=...)"

@@ -103,7 +103,7 @@ def best_schedule(
     except (TypeError, ValueError):
         raise ConfigError(f"candidates is {candidates!r}; expected days since infusion") from None
     refuse_schedule("candidates", days)
-    if not isinstance(budget, numbers.Integral) or not 1 <= budget <= len(days):
+    if isinstance(budget, bool) or not isinstance(budget, numbers.Integral) or not 1 <= budget <= len(days):
         raise ConfigError(
             f"budget is {budget!r}; expected a whole number of samples from 1 to the {len(days)} candidates"
         )

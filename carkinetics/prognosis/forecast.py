@@ -6,7 +6,6 @@ same posterior as that of a fit of everybody, for the patient, in a fraction of 
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -17,9 +16,11 @@ from numpy.typing import NDArray
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import number
 from carkinetics.findings import findings_table
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
 from carkinetics.fit.result import INTERVAL, Fit
+from carkinetics.prognosis.asked import refuse_other, refuse_settings
 from carkinetics.prognosis.condition import LEAST, Conditional, condition
 from carkinetics.prognosis.doubts import forecast_findings
 from carkinetics.prognosis.forecasted import Forecast, ForecastUpdates
@@ -91,7 +92,8 @@ def forecast(
     seed : int
         Of everything random.
     events : GradeModel, EventModel, JointModel, or iterable of these
-        Fitted outcome models, whose risk is predicted.
+        Fitted outcome models, whose risk is predicted: as seen from the infusion (or the landmark), whatever of the patient's
+        events is known by ``upto``.
     horizon : float, optional
         Day until which an event counts; the longest follow-up in the outcome model if not given.
     days : iterable of float, optional
@@ -117,7 +119,8 @@ def forecast(
     ----------
     .. [1] Vehtari A et al. J Mach Learn Res 2024;25:72, for Pareto's k.
     """
-    _refuse(draws, seed, interval)
+    refuse_settings("forecast", draws=draws, seed=seed, interval=interval, horizon=horizon)
+    refuse_other(fit, Fit, "forecast")
     wanted = wanted_metrics(fit, metrics)
     whole = one_patient(fit, data, subject)
     return _forecast(fit, whole, upto, wanted, draws, seed, outcome_models(events, fit.model.output().unit), horizon, days, interval)  # fmt: skip
@@ -162,21 +165,12 @@ def forecast_updates(
     if upto is None:
         stops = [BEFORE, *make_patient(fit, whole).days.tolist()]
     elif isinstance(upto, Iterable) and not isinstance(upto, str):
-        stops = sorted(set(upto))
+        stops = sorted({number(day, "a day of upto", "forecast_updates") for day in upto})
     else:
         raise ConfigError(f"upto is {upto!r}; expected several days, or forecast() for one")
     if not stops:
         raise ConfigError("upto is empty; expected days since infusion")
     return ForecastUpdates(tuple(forecast(fit, whole, upto=day, **settings) for day in stops))
-
-
-def _refuse(draws: int, seed: int, interval: float) -> None:
-    if not isinstance(draws, numbers.Integral) or draws < 1:
-        raise ConfigError(f"draws is {draws!r}; expected a whole number from 1")
-    if not isinstance(seed, numbers.Integral) or seed < 0:
-        raise ConfigError(f"seed is {seed!r}; expected a whole number from 0")
-    if not 0 < interval < 1:
-        raise ConfigError(f"interval is {interval!r}; expected a probability between 0 and 1")
 
 
 def _forecast(

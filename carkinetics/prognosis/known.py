@@ -8,9 +8,11 @@ import xarray as xr
 
 from carkinetics.dataset.table import ASSAY_COLUMNS, OBSERVATION_COLUMNS, Dataset, typed_table
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import number
 from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
 from carkinetics.model.residual import residual_error
 from carkinetics.model.spec import Model
+from carkinetics.prognosis.asked import refuse_other
 
 
 def known_population(model: Model, *, assay: str = "qpcr", lloq: float = np.nan) -> Fit:
@@ -42,6 +44,11 @@ def known_population(model: Model, *, assay: str = "qpcr", lloq: float = np.nan)
     >>> known_population(load_model("stein2019")).method
     'hierarchical'
     """
+    refuse_other(model, Model, "known_population")
+    if not (isinstance(lloq, float) and np.isnan(lloq)):  # NaN: there is none
+        number(lloq, "lloq", "known_population", above=0)
+    if not isinstance(assay, str):
+        raise ConfigError(f"known_population: assay is {assay!r}; expected a name")
     random = [name for name in model.free_parameters if model.parameters[name].omega]
     if not random:
         raise ConfigError(

@@ -22,6 +22,7 @@ from carkinetics.fit.predictive import typical_parameters
 from carkinetics.fit.problem import Measured, Problem, used_rows
 from carkinetics.fit.result import Fit
 from carkinetics.model.rows import likelihood_rows
+from carkinetics.prognosis.asked import refuse_other
 
 Floats = NDArray[np.float64]
 SAME_SAMPLES = 2  # as many equal values on equal days are no coincidence
@@ -103,6 +104,8 @@ def one_patient(fit: Fit, data: Dataset, subject: str | None = None) -> Dataset:
     DataError
         If there is no such subject, or its samples are in the fit already.
     """
+    refuse_other(fit, Fit, "forecast")
+    refuse_other(data, Dataset, "forecast")
     ids = data.subject_ids
     if subject is None:
         if len(ids) != 1:

@@ -6,7 +6,6 @@ Where it acts through neither, the answer is the same for every dose by construc
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +24,7 @@ from carkinetics.fit.predictive import add_random_effects, typical_parameters
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.course import Course
 from carkinetics.model.expression import parse
+from carkinetics.prognosis.asked import refuse_other, refuse_settings
 from carkinetics.prognosis.doubts import population_doubt
 from carkinetics.prognosis.predicted import lloq_of, metric_draws, metric_rows, short_number, wanted_metrics
 from carkinetics.prognosis.risk import OutcomeModel, adjusted_for, outcome_models, probabilities, risk_rows
@@ -46,7 +46,8 @@ class DosePrediction:
         typical one. ``studied`` is ``"within"``, ``"above"`` or ``"below"`` the studied doses, or ``"unknown"``; ``ratio`` says how far:
         the dose over the nearest studied one of the range, 1 within it. ``dose_acts`` says whether the fit lets dose matter at all.
     risks : pandas.DataFrame
-        ``dose, outcome, probability, lower, upper``: share of new patients with the outcome, and the interval of that share;
+        ``dose, outcome, probability, lower, upper``: share of new patients with the outcome, and the interval that the outcome
+        model's coefficients leave of it; the share is averaged over what is not known of the population, its interval is not;
         ``beyond``, the share of them with an exposure that the outcome model has not seen; ``studied, ratio, dose_acts``.
     findings : pandas.DataFrame
         ``severity, rule, where, message``.
@@ -122,8 +123,9 @@ def predict_doses(
     FitError
         If the fit has no posterior.
     """
+    refuse_settings("predict_doses", draws=draws, seed=seed, interval=interval, least=100, horizon=horizon)
+    refuse_other(fit, Fit, "predict_doses")
     wanted = wanted_metrics(fit, metrics)
-    _refuse(draws, seed, interval)
     candidates = _amounts("doses", doses)
     given = _amounts("studied", studied) if studied is not None else _given(fit)
     models = outcome_models(outcomes, fit.model.output().unit, "outcomes")
@@ -186,14 +188,6 @@ def dose_acts(fit: Fit) -> list[str]:
 def _read_by(fit: Fit, text: str) -> set[str]:
     columns = [str(c) for c in covariate_frame(fit.data) if c != "subject"]
     return set(parse(text, columns, where="covariates", words=True).names())
-
-
-def _refuse(draws: int, seed: int, interval: float) -> None:
-    for name, value, least in (("draws", draws, 100), ("seed", seed, 0)):
-        if not isinstance(value, numbers.Integral) or value < least:
-            raise ConfigError(f"{name} is {value!r}; expected a whole number from {least}")
-    if not 0 < interval < 1:
-        raise ConfigError(f"interval is {interval!r}; expected a probability between 0 and 1")
 
 
 def _amounts(name: str, given: Any) -> list[float]:

@@ -47,9 +47,12 @@ def wanted_metrics(fit: Fit, metrics: Iterable[str]) -> list[str]:
     ConfigError
         If one is unknown, describes samples, or the model does not define it.
     """
-    wanted = list(dict.fromkeys([metrics] if isinstance(metrics, str) else metrics))
-    if not wanted:
-        raise ConfigError("metrics is empty; expected for instance ('cmax', 'auc_0_28')")
+    given = [metrics] if isinstance(metrics, str) else list(metrics) if isinstance(metrics, Iterable) else []
+    if not given or not all(isinstance(metric, str) for metric in given):
+        raise ConfigError(
+            f"metrics is {metrics!r}; expected names of metrics, for instance ('cmax', 'auc_0_28')"
+        )
+    wanted = list(dict.fromkeys(given))
     for metric in wanted:
         if metric not in METRICS and window_end(metric) is None:
             raise ConfigError(

@@ -186,7 +186,7 @@ def risk_rows(found: Mapping[str, Floats], interval: float, *, of: str = "subjec
         Probability of the intervals.
     of : {"subject", "rate"}
         Whether the interval is that of one subject's probability, whose exposure is uncertain, or of the share of subjects, whose
-        exposures differ.
+        exposures differ: over the coefficients alone, as every subject is from another draw of the population.
 
     Returns
     -------

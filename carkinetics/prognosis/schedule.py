@@ -7,7 +7,6 @@ schedules, so that schedules are compared with little Monte-Carlo error; what is
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import number, whole
 from carkinetics.exposure.curve_metrics import HORIZON
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.spec import Model
+from carkinetics.prognosis.asked import refuse_other, refuse_settings
 from carkinetics.prognosis.condition import condition
 from carkinetics.prognosis.known import known_population
 from carkinetics.prognosis.predicted import (
@@ -164,18 +165,14 @@ class Bench:
         cls, population: Model | Fit, n: int, seed: int, metrics: Iterable[str] | None, lloq: float | None, draws: int, interval: float
     ) -> Bench:  # fmt: skip
         """Check what is asked; see `compare_schedules`."""
-        if not isinstance(population, Model | Fit):
-            raise ConfigError(f"a {type(population).__name__} stands where a Model or a Fit is expected")
-        for name, value, least in (("n", n, 2), ("draws", draws, 50), ("seed", seed, 0)):
-            if not isinstance(value, numbers.Integral) or value < least:
-                raise ConfigError(f"{name} is {value!r}; expected a whole number from {least}")
-        if not 0 < interval < 1:
-            raise ConfigError(f"interval is {interval!r}; expected a probability between 0 and 1")
+        refuse_other(population, (Model, Fit), "schedules")
+        whole(n, "n", "schedules", least=2)
+        refuse_settings("schedules", draws=draws, seed=seed, interval=interval, least=50)
         fit = known_population(population) if isinstance(population, Model) else population
         if metrics is None:
             metrics = [m for m in METRICS if m != "doubling_time" or m in fit.model.quantities]
         wanted = wanted_metrics(fit, metrics)
-        limit = lloq_of(fit, fit.data) if lloq is None else float(lloq)
+        limit = lloq_of(fit, fit.data) if lloq is None else number(lloq, "lloq", "schedules", above=0)
         if not 0 < limit < np.inf:
             raise ConfigError(
                 f"lloq is {limit:g}; give the LLOQ of the assay in {fit.model.output().unit}, above 0"

@@ -162,8 +162,10 @@ def refuse_schedule(name: str, days: tuple[float, ...]) -> None:
     Raises
     ------
     ConfigError
-        If they are not different numbers from 0.
+        If they are not different numbers above 0: a sample of day 0 is taken before the infusion, and would tell nothing.
     """
-    wrong = [day for day in days if not 0 <= day < np.inf]
+    wrong = [day for day in days if not 0 < day < np.inf]
     if wrong or not days or len(set(days)) < len(days):
-        raise ConfigError(f"schedule {name}: days are {list(days)}; expected different days from 0")
+        raise ConfigError(
+            f"schedule {name}: days are {list(days)}; expected different days after the infusion, above 0"
+        )

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from carkinetics.dataset.table import CENSORED, PREDOSE
 from carkinetics.errors import ConfigError
 from carkinetics.report.blocks import listing, percent
+from carkinetics.report.escalations import escalation_names
 from carkinetics.report.parts import Parts, sort_parts
 from carkinetics.report.remarks import verdict
 from carkinetics.report.sections import sections, session_section
@@ -36,8 +37,9 @@ def write_report(
     path : str or pathlib.Path
         The file; its folder is made. It appears whole or not at all.
     *parts : Dataset, Fit, Exposure, and any other result
-        Of dose, outcome, event, joint, marker or antibody analyses, forests and onsets, in any order. The first population fit is shown in full, of any further one the estimates. The table of
-        `cross_check` is a part too.
+        Of dose, outcome, event, joint, marker or antibody analyses, forests and onsets, simulated trials, paths of escalations
+        and characteristics of trials, in any order. The first population fit is shown in full, of any further one the
+        estimates. The table of `cross_check` is a part too.
     title : str
         Heading of the page.
     findings : pandas.DataFrame, optional
@@ -86,6 +88,8 @@ def _facts(parts: Parts) -> list[tuple[str, str]]:
     if parts.fit is not None:
         draws = parts.fit.tree["posterior"].sizes
         facts += [("Model", parts.fit.model.name), ("Draws", f"{draws['chain']} × {draws['draw']}")]
+    if parts.escalations or parts.simulations:
+        facts.append(("Dose escalation", escalation_names(parts)))
     return facts
 
 

@@ -23,6 +23,7 @@ from carkinetics.response import (
     MarkerModel,
     OnsetTiming,
 )
+from carkinetics.trial import EscalationPath, SimulatedTrial, TrialCharacteristics
 
 NOT_CONVERGED = "not converged: do not use these numbers"
 
@@ -38,6 +39,9 @@ KINDS = (
     OnsetTiming,
     MarkerModel,
     AntibodyEffect,
+    SimulatedTrial,
+    EscalationPath,
+    TrialCharacteristics,
 )
 
 
@@ -69,6 +73,10 @@ class Parts:
         Expansion → cytokine.
     antibodies : tuple of AntibodyEffect
         Antibodies → persistence.
+    escalations : tuple of SimulatedTrial or EscalationPath
+        Paths of dose escalations.
+    simulations : tuple of TrialCharacteristics
+        Trials simulated from cells, counted.
     checks : tuple of pandas.DataFrame
         From `carkinetics.fit.cross_check`.
     findings : pandas.DataFrame or None
@@ -86,6 +94,8 @@ class Parts:
     onsets: tuple[OnsetTiming, ...] = ()
     markers: tuple[MarkerModel, ...] = ()
     antibodies: tuple[AntibodyEffect, ...] = ()
+    escalations: tuple[SimulatedTrial | EscalationPath, ...] = ()
+    simulations: tuple[TrialCharacteristics, ...] = ()
     checks: tuple[pd.DataFrame, ...] = ()
     findings: pd.DataFrame | None = field(default=None)
 
@@ -165,6 +175,8 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         onsets=tuple(part for part in given if isinstance(part, OnsetTiming)),
         markers=tuple(part for part in given if isinstance(part, MarkerModel)),
         antibodies=tuple(part for part in given if isinstance(part, AntibodyEffect)),
+        escalations=tuple(part for part in given if isinstance(part, (SimulatedTrial, EscalationPath))),
+        simulations=tuple(part for part in given if isinstance(part, TrialCharacteristics)),
         checks=checks,
         findings=findings,
     )

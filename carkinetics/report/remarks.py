@@ -45,7 +45,7 @@ def verdict(parts: Parts) -> tuple[Text, ...]:
         for one in parts.checks
         if not one.attrs["agree"]
     ]
-    if not parts.fits:
+    if not parts.fits and (parts.data is not None or parts.observed):
         boxes.append(
             Text("No population fit in this report: numbers come from the observations alone.", "caution")
         )

@@ -20,6 +20,7 @@ from carkinetics.model import Model
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.equations import model_equations
+from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, subject_table
 from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
@@ -357,6 +358,7 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     dose_section,
     response_section,
     marker_section,
+    escalation_section,
     warning_section,
 )
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError
-from carkinetics.trial.cohort import Tally
-from carkinetics.trial.design import Decision, Design
+from carkinetics.escalation.cohort import Tally
+from carkinetics.escalation.design import Decision, Design
 from carkinetics.trial.plan import DAYS_PER_MONTH, TrialPlan
 
 Floats = NDArray[np.float64]

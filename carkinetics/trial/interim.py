@@ -9,10 +9,14 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import number
 from carkinetics.response.event import derive_event
 from carkinetics.response.recist import derive_response
 from carkinetics.trial.outcomes import NE
+from carkinetics.trial.simulate import TOLERANCE
 from carkinetics.trial.simulated import SimulatedTrial
+
+DAYS = ("crs_day", "toci_day", "steroid_day", "dlt_day")
 
 
 def interim(trial: SimulatedTrial, day: float) -> Dataset:
@@ -38,6 +42,11 @@ def interim(trial: SimulatedTrial, day: float) -> Dataset:
     ConfigError
         If nobody was infused before that day.
     """
+    if not isinstance(trial, SimulatedTrial):
+        raise ConfigError(
+            f"interim: found {type(trial).__name__}; expected a SimulatedTrial, from simulate_trial"
+        )
+    number(day, "day", "interim")
     table = trial.subjects
     followed = pd.Series(day - table["INFUSED"].to_numpy(), index=table["ID"])
     there = followed[followed > 0]
@@ -50,6 +59,8 @@ def interim(trial: SimulatedTrial, day: float) -> Dataset:
     known = there.reindex(subjects.index)
     subjects["followed"] = known
     _toxicity(subjects, known, trial.plan.conduct.window)
+    if "counted_at" in subjects:
+        _counted(subjects, data.first_dose().reindex(subjects.index), trial.plan.design.doses[0])
     if trial.plan.links.tumour is not None:
         _efficacy(subjects, known, trial.lesions)
     observations, events = (
@@ -64,11 +75,15 @@ def interim(trial: SimulatedTrial, day: float) -> Dataset:
 
 def _toxicity(subjects: pd.DataFrame, known: pd.Series, window: float) -> None:
     """What has begun by now; missing where the window is open."""
+    days = [name for name in DAYS if name in subjects]
+    for name in days:
+        subjects[name] = pd.to_numeric(
+            subjects[name]
+        )  # a column that is empty for everybody was read as text
     crs = subjects["crs_day"] <= known
     subjects["crs_grade"] = subjects["crs_grade"].where(crs, 0)
-    for name in ("crs_day", "toci_day", "steroid_day", "dlt_day"):
-        if name in subjects:
-            subjects[name] = subjects[name].where(subjects[name] <= known)
+    for name in days:
+        subjects[name] = subjects[name].where(subjects[name] <= known)
     limited = subjects["dlt_day"].notna()
     open_window = (known < window) & ~limited
     for name, so_far in (
@@ -77,6 +92,12 @@ def _toxicity(subjects: pd.DataFrame, known: pd.Series, window: float) -> None:
         ("evaluable", subjects["evaluable"]),
     ):
         subjects[name] = so_far.astype(float).mask(open_window)
+
+
+def _counted(subjects: pd.DataFrame, dose: pd.Series, lowest: float) -> None:
+    """Who received less than the lowest dose counts there with a DLT only: that would tell of one to come."""
+    untold = subjects["dlt"].isna() & (dose < lowest * (1 - TOLERANCE))
+    subjects["counted_at"] = subjects["counted_at"].mask(untold)
 
 
 def _efficacy(subjects: pd.DataFrame, known: pd.Series, lesions: pd.DataFrame) -> None:

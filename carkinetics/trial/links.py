@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import number, whole
 from carkinetics.fit.covariate import covariate_values
+from carkinetics.trial.settings import refuse_numbers, refuse_slopes
 
 Floats = NDArray[np.float64]
 Patients = Mapping[str, Any]
@@ -74,13 +76,24 @@ class Toxicity:
     )
 
     def __post_init__(self) -> None:
+        cuts = self.crs_cuts if isinstance(self.crs_cuts, (tuple, list)) else ()
+        object.__setattr__(
+            self, "crs_cuts", tuple(number(cut, "one of crs_cuts", "toxicity") for cut in cuts)
+        )
         if list(self.crs_cuts) != sorted(self.crs_cuts) or len(self.crs_cuts) != 4:
             raise ConfigError(
                 f"toxicity: crs_cuts is {self.crs_cuts}; expected four increasing numbers, for grades 1 to 4"
             )
-        for name in ("crs_dlt", "other_dlt", "other_grade2"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"toxicity: {name} is {getattr(self, name):g}; expected a probability")
+        refuse_slopes(self.crs, "toxicity: crs")
+        refuse_numbers(
+            self,
+            "toxicity",
+            above=("crs_before_peak",),
+            share=("crs_dlt", "other_dlt", "other_grade2"),
+            plain=("other_dlt_per_dose",),
+        )
+        for name in ("tocilizumab_from", "steroid_from"):
+            whole(getattr(self, name), name, "toxicity", most=5)
 
     def of(self, frame: pd.DataFrame, luck: Mapping[str, Floats], window: float) -> dict[str, NDArray[Any]]:
         """What happens to patients.
@@ -177,6 +190,17 @@ class Tumour:
         "response (NCT03054298, abstract), gavo-cel one response in five (NCT03907852)"
     )
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.burden, str):
+            raise ConfigError(f"tumour: burden is {self.burden!r}; expected the name of a covariate")
+        refuse_slopes(self.shrinkage_on, "tumour: shrinkage_on")
+        refuse_numbers(
+            self,
+            "tumour",
+            above=("scan_every", "new_lesion_per_day", "death", "death_progressed"),
+            least=("shrinkage", "shrinkage_spread", "growth", "growth_spread", "noise"),
+        )
+
 
 @dataclass(frozen=True)
 class Cytokine:
@@ -202,6 +226,11 @@ class Cytokine:
     lloq: float
     half: float = 300.0
     noise: float = 0.3
+
+    def __post_init__(self) -> None:
+        refuse_numbers(
+            self, "cytokine", above=("base", "lloq", "half"), least=("spread", "noise"), plain=("rise",)
+        )
 
 
 @dataclass(frozen=True)
@@ -232,6 +261,15 @@ class Antibodies:
     loss: float = 0.0
     lloq: float = 10.0
     source: str = "ours; 8 of 14 had antibodies under a murine scFv (Haas 2019, Mol Ther 27:1919), fewer are expected here"
+
+    def __post_init__(self) -> None:
+        refuse_numbers(
+            self,
+            "antibodies",
+            above=("existing_titre", "fold", "lloq"),
+            least=("onset", "loss"),
+            share=("existing", "induced"),
+        )
 
 
 @dataclass(frozen=True)

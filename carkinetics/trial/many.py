@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import track
 
-from carkinetics.trial.characteristics import DEFAULT_OVERDOSE
-from carkinetics.trial.design import whole
+from carkinetics.errors import ConfigError
+from carkinetics.escalation.blocks import in_blocks
+from carkinetics.escalation.characteristics import overdose_limit
+from carkinetics.escalation.design import whole
 from carkinetics.trial.plan import TrialPlan
 from carkinetics.trial.power import dose_counts, dose_truth, power_table, trial_metrics
 from carkinetics.trial.simulate import simulate_block
@@ -90,14 +87,20 @@ def simulate_trials(
     ConfigError
         If a number makes no sense.
     """
+    if not isinstance(plan, TrialPlan):
+        raise ConfigError(
+            f"simulate_trials: plan is {plan!r}; expected a TrialPlan, such as load_trial('nct05783089')"
+        )
     whole(trials, "trials", "simulate_trials", least=2)
     whole(seed, "seed", "simulate_trials", least=0)
+    if workers is not None:
+        whole(workers, "workers", "simulate_trials")
+    limit = overdose_limit(plan.design, overdose, "simulate_trials")
     began = time.perf_counter()
     parts = _blocks(plan, seed, trials, workers, progress)
     table = pd.concat([part[0] for part in parts], ignore_index=True)
     counts = np.sum([part[1] for part in parts], axis=0)
     doses = _by_dose(plan, table, counts, dose_truth(plan, seed=seed))
-    limit = float(getattr(plan.design, "target", DEFAULT_OVERDOSE)) if overdose is None else overdose
     settings = {
         "seed": seed,
         "trials": trials,
@@ -140,17 +143,9 @@ def _blocks(
 ) -> list[tuple[pd.DataFrame, np.ndarray]]:
     """Blocks of trials, in this process, or in several once it is seen that this pays."""
     numbers = [np.arange(start, min(start + BLOCK, trials)) for start in range(0, trials, BLOCK)]
-    began, parts = time.perf_counter(), []
-    bar = track(numbers, "trials", console=Console(stderr=True), disable=not progress, transient=True)
-    for part in bar:
-        parts.append(_one_block(plan, seed, part))
-        left = (time.perf_counter() - began) / len(parts) * (len(numbers) - len(parts))
-        cores = workers or (os.cpu_count() or 1 if left > WORTH_A_POOL else 1)
-        if cores > 1 and len(parts) < len(numbers):
-            with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
-                parts += pool.map(partial(_one_block, plan, seed), numbers[len(parts) :])
-            break
-    return parts
+    work = partial(_one_block, plan, seed)
+    blocks = [(part,) for part in numbers]
+    return in_blocks(work, work, blocks, workers=workers, worth=WORTH_A_POOL, progress=progress)
 
 
 def _one_block(plan: TrialPlan, seed: int, numbers: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:

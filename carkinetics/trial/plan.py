@@ -6,23 +6,21 @@ import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import Design, flag, number, whole
+from carkinetics.escalation.scenario import Scenario
+from carkinetics.escalation.stops import StopAfter
 from carkinetics.fit.result import Fit
 from carkinetics.model.spec import Model
-from carkinetics.trial.design import Design, whole
 from carkinetics.trial.links import Links
 from carkinetics.trial.population import Covariate, Population
-from carkinetics.trial.stops import StopAfter
+from carkinetics.trial.settings import days_in_order, refuse_numbers
 
 # Patients of the escalation of a design that has no end of its own.
 ESCALATION_N = 30
 DAYS_PER_MONTH = 365.25 / 12
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, numbers.Real) and not isinstance(value, bool) else np.nan
+MOST_DAYS = 36_525.0
+DOSE_UNITS = ("cells/kg", "cells")
 
 
 @dataclass(frozen=True)
@@ -63,17 +61,22 @@ class Conduct:
     expansion: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        for name in ("window", "accrual_per_month", "follow_up"):
-            if not _number(getattr(self, name)) > 0:
-                raise ConfigError(f"conduct: {name} is {getattr(self, name)!r}; expected a number above 0")
-        for name in ("stagger", "lost_per_day", "dose_spread"):
-            if not _number(getattr(self, name)) >= 0:
-                raise ConfigError(f"conduct: {name} is {getattr(self, name)!r}; expected 0 or more")
-        if not 0 <= _number(self.leave_window) < 1:
+        refuse_numbers(
+            self,
+            "conduct",
+            above=("window", "accrual_per_month", "follow_up"),
+            least=("stagger", "lost_per_day", "dose_spread", "leave_window"),
+            share=("short",),
+        )
+        number(self.follow_up, "follow_up (days)", "conduct", most=MOST_DAYS)
+        if not self.leave_window < 1:
             raise ConfigError(
                 f"conduct: leave_window is {self.leave_window!r}; expected a probability below 1"
             )
-        if not self.expansion or any(int(step) != step or step > 0 for step in self.expansion):
+        steps = self.expansion if isinstance(self.expansion, (tuple, list)) else ()
+        if not steps or any(
+            isinstance(s, bool) or not isinstance(s, numbers.Integral) or s > 0 for s in steps
+        ):
             raise ConfigError(
                 f"conduct: expansion is {self.expansion!r}; expected steps such as (0,) or (0, -1), none above 0"
             )
@@ -102,12 +105,13 @@ class Visits:
     drift: bool = True
 
     def __post_init__(self) -> None:
-        if not self.days or list(self.days) != sorted(set(self.days)):
-            raise ConfigError(f"visits: days is {list(self.days)}; expected increasing days")
-        if not 0 < self.lod <= self.lloq:
+        object.__setattr__(self, "days", days_in_order(self.days, "days", "visits"))
+        refuse_numbers(self, "visits", above=("lod", "lloq"), share=("missed",))
+        if not self.lod <= self.lloq:
             raise ConfigError(f"visits: lod {self.lod:g}, lloq {self.lloq:g}; expected 0 < lod <= lloq")
-        if not 0 <= self.missed < 1:
+        if not self.missed < 1:
             raise ConfigError(f"visits: missed is {self.missed:g}; expected a share below 1")
+        flag(self.drift, "drift", "visits")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +140,8 @@ class TrialPlan:
         ``"cells/kg"`` or ``"cells"``.
     name, title : str
         Of the trial.
+    scenarios : mapping of str to Scenario
+        What the DLT probabilities could be, by name, for `compare_designs`; the simulation from cells has its own truth.
     notes : mapping of str to str
         What a setting rests on, by its name: the registry record, or ours.
 
@@ -157,6 +163,7 @@ class TrialPlan:
     dose_unit: str = "cells/kg"
     name: str = "trial"
     title: str = ""
+    scenarios: Mapping[str, Scenario] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -168,18 +175,36 @@ class TrialPlan:
             object.__setattr__(self, "population", Population(self.population))
         if not isinstance(self.population, Population):
             raise ConfigError(f"population is {self.population!r}; expected a Model, a Fit or a Population")
-        whole(self.n, "n", "trial plan")
+        self._refuse_parts()
         if self.design.doses == tuple(range(1, len(self.design.doses) + 1)):
             raise ConfigError(
                 f"the design has doses by number, 1 to {len(self.design.doses)}; kinetics need their sizes: "
                 f"doses=[...] in {self.dose_unit}"
             )
         tumour = self.links.tumour
+        if tumour is not None and tumour.scan_every > self.conduct.follow_up:
+            raise ConfigError(
+                f"links.tumour is first looked at on day {tumour.scan_every:g}, after the follow-up of {self.conduct.follow_up:g} "
+                "days; shorten scan_every, or leave the tumour out (links.tumour None)"
+            )
         if tumour is not None and tumour.burden not in self.covariates:
             raise ConfigError(
                 f"links.tumour needs the covariate {tumour.burden!r}, the sum of target diameters in mm; covariates are "
                 f"{', '.join(self.covariates) or 'none'}"
             )
+
+    def _refuse_parts(self) -> None:
+        whole(self.n, "n (patients)", "trial plan")
+        for name, kind in (("links", Links), ("conduct", Conduct), ("qpcr", Visits)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; expected {kind.__name__}(...)")
+        if self.dose_unit not in DOSE_UNITS:
+            raise ConfigError(f"dose_unit is {self.dose_unit!r}; expected one of {', '.join(DOSE_UNITS)}")
+        for name in ("cytokine_days", "antibody_days"):
+            object.__setattr__(self, name, days_in_order(getattr(self, name), name, "trial plan"))
+        for name, covariate in self.covariates.items():
+            if not isinstance(covariate, Covariate):
+                raise ConfigError(f"covariates: {name} is {covariate!r}; expected Covariate(kind, ...)")
 
     @property
     def ended_design(self) -> Design:

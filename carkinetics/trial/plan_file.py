@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import fields
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.errors import ConfigError
+from carkinetics.escalation.design_file import build, design_from, read_trial_file
+from carkinetics.escalation.scenario import scenarios_from
 from carkinetics.model.library import load_model
-from carkinetics.shipped import shipped_folder
-from carkinetics.trial.blrm import Blrm, BlrmPrior
-from carkinetics.trial.boin import Boin
-from carkinetics.trial.crm import Crm
-from carkinetics.trial.design import Design
-from carkinetics.trial.i3plus3 import I3Plus3
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
-from carkinetics.trial.mtpi import Keyboard, Mtpi, Mtpi2
 from carkinetics.trial.plan import Conduct, TrialPlan, Visits
 from carkinetics.trial.population import Covariate, Population
-from carkinetics.trial.safety import EliminateOverdose, MaxDose, NoSkipping, Staggered, WaitForWindow
-from carkinetics.trial.stops import StopAfter, StopAtDose, StopForPrecision
-from carkinetics.trial.three_plus_three import ThreePlusThree
-from carkinetics.trial.tite import TiteBoin, TiteCrm
-from carkinetics.trial.titration import AcceleratedTitration
-
-RULES: dict[str, type[Design]] = {
-    "3+3": ThreePlusThree, "boin": Boin, "mtpi": Mtpi, "mtpi-2": Mtpi2, "keyboard": Keyboard, "i3+3": I3Plus3, "crm": Crm,
-    "blrm": Blrm, "tite-crm": TiteCrm, "tite-boin": TiteBoin,
-}  # fmt: skip
-AROUND: dict[str, type[Design]] = {
-    "stop_after": StopAfter, "stop_at_dose": StopAtDose, "stop_for_precision": StopForPrecision,
-    "eliminate_overdose": EliminateOverdose, "no_skipping": NoSkipping, "max_dose": MaxDose, "staggered": Staggered,
-    "wait_for_window": WaitForWindow,
-}  # fmt: skip
-_TOP = (
-    "schema", "name", "title", "record", "ours", "patients", "dose_unit", "design", "conduct", "kinetics", "covariates",
-    "toxicity", "tumour", "cytokines", "antibodies", "qpcr", "cytokine_days", "antibody_days", "truth", "scenarios",
-)  # fmt: skip
-
-
-def trials() -> list[str]:
-    """Names of the trials that come with the package.
-
-    Returns
-    -------
-    list of str
-        For `load_trial`.
-
-    Examples
-    --------
-    >>> "nct05783089" in trials()
-    True
-    """
-    return sorted(path.stem for path in (shipped_folder("data") / "trials").glob("*.toml"))
 
 
 def load_trial(name: str | Path) -> TrialPlan:
@@ -88,158 +46,60 @@ def load_trial(name: str | Path) -> TrialPlan:
                 f"{where}: {key!r} is missing; a trial that is simulated needs its design and its kinetics"
             )
     given = {
-        "conduct": lambda: _build(Conduct, table["conduct"], f"{where}: [conduct]"),
-        "qpcr": lambda: _build(Visits, table["qpcr"], f"{where}: [qpcr]"),
+        "conduct": lambda: build(Conduct, table["conduct"], f"{where}: [conduct]"),
+        "qpcr": lambda: build(Visits, table["qpcr"], f"{where}: [qpcr]"),
     }
     settings: dict[str, Any] = {key: make() for key, make in given.items() if key in table}
-    for key in ("cytokine_days", "antibody_days"):
-        if key in table:
-            settings[key] = tuple(float(day) for day in table[key])
-    covariates = table.get("covariates", {})
-    return TrialPlan(
-        design=design_from(table["design"], f"{where}: [design]"),
+    settings |= {key: table[key] for key in ("cytokine_days", "antibody_days") if key in table}
+    covariates = _tables(table, "covariates", where)
+    design = design_from(table["design"], f"{where}: [design]")
+    parts = dict(
+        design=design,
         population=_population(table["kinetics"], f"{where}: [kinetics]"),
         links=_links(table, where),
         n=table.get("patients", 87),
         covariates={
-            key: _build(Covariate, own, f"{where}: [covariates.{key}]") for key, own in covariates.items()
+            key: build(Covariate, own, f"{where}: [covariates.{key}]") for key, own in covariates.items()
         },
         dose_unit=table.get("dose_unit", "cells/kg"),
         name=table["name"],
         title=table.get("title", table["name"]),
-        notes={"record": _said(table.get("record", {})), "ours": _said(table.get("ours", {}))},
+        scenarios=scenarios_from(table.get("scenarios", {}), design, where),
+        notes={key: _said(_tables(table, key, where)) for key in ("record", "ours")},
         **settings,
     )
+    plan: TrialPlan = build(TrialPlan, parts, where)
+    return plan
 
 
-def read_trial_file(name: str | Path) -> tuple[Path, dict[str, Any]]:
-    """The tables of a trial's file, their names checked.
-
-    Parameters
-    ----------
-    name : str or pathlib.Path
-        A shipped trial, or the path of a file.
-
-    Returns
-    -------
-    path : pathlib.Path
-        Of the file.
-    table : dict
-        What it says.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such file, it is no TOML, or a table has an unknown name.
-    """
-    path = Path(name)
-    if path.suffix != ".toml":
-        path = shipped_folder("data") / "trials" / f"{name}.toml"
-        if not path.is_file():
-            raise ConfigError(
-                f"no trial {str(name)!r}{did_you_mean(str(name), trials())}; or give the path of a .toml file"
-            )
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise ConfigError(f"{path}: cannot be read: {problem}") from problem
-    for key in table:
-        if key not in _TOP:
-            raise ConfigError(f"{path}: {key!r} is no part of a trial{did_you_mean(key, _TOP)}")
-    return path, table
+def _tables(table: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """A table of the file, empty where it is not there."""
+    found = table.get(key, {})
+    if not isinstance(found, Mapping):
+        raise ConfigError(f"{where}: [{key}] is {found!r}; expected a table")
+    return found
 
 
-def design_from(table: Mapping[str, Any], where: str) -> Design:
-    """The design that a table describes.
-
-    Parameters
-    ----------
-    table : mapping
-        ``rule``, one of ``3+3, boin, mtpi, mtpi-2, keyboard, i3+3, crm, blrm, tite-crm, tite-boin``, and the arguments of
-        that design; ``titration``, a table with the arguments of `AcceleratedTitration`; ``around``, tables with a ``rule``, one
-        of ``stop_after, stop_at_dose, stop_for_precision, eliminate_overdose, no_skipping, max_dose, staggered,
-        wait_for_window``, and its arguments, the innermost first; ``stop_after``, a number of patients, as the outermost.
-    where : str
-        Place for messages.
-
-    Returns
-    -------
-    Design
-        That rule, with a titration in front and an end where they are given.
-
-    Raises
-    ------
-    ConfigError
-        If a name is unknown or an argument makes no sense.
-
-    Examples
-    --------
-    >>> design_from({"rule": "boin", "doses": 5, "target": 0.25, "stop_after": 24}, "[design]").name
-    'BOIN (0.25)'
-    """
-    if not isinstance(table, Mapping) or "rule" not in table:
-        raise ConfigError(f"{where}: 'rule' is missing; known are {', '.join(RULES)}")
-    rule = str(table["rule"])
-    if rule not in RULES:
-        raise ConfigError(f"{where}: rule is {rule!r}{did_you_mean(rule, RULES)}")
-    own = {
-        key: value for key, value in table.items() if key not in ("rule", "titration", "around", "stop_after")
-    }
-    if rule == "blrm" and "prior" in own:
-        own["prior"] = _build(BlrmPrior, own["prior"], f"{where} prior")
-    design: Design = _build(RULES[rule], own, where, tuples=False)
-    if "titration" in table:
-        design = _build(AcceleratedTitration, {"design": design, **table["titration"]}, f"{where} titration")
-    around = [
-        *table.get("around", []),
-        *([{"rule": "stop_after", "n": table["stop_after"]}] if "stop_after" in table else []),
-    ]
-    for entry in around:
-        rule = str(entry.get("rule", "")) if isinstance(entry, Mapping) else repr(entry)
-        if rule not in AROUND:
-            raise ConfigError(f"{where} around: rule is {rule!r}{did_you_mean(rule, AROUND)}")
-        more = {key: value for key, value in entry.items() if key != "rule"}
-        design = _build(AROUND[rule], {"design": design, **more}, f"{where} {rule}")
-    return design
-
-
-def _build(make: Callable[..., Any], table: Any, where: str, *, tuples: bool = True) -> Any:
-    """An object from a table whose keys are its fields; lists become tuples."""
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where} is {table!r}; expected a table")
-    known = [field.name for field in fields(make)]  # type: ignore[arg-type]
-    for key in table:
-        if key not in known:
-            raise ConfigError(f"{where}: {key!r} is not known{did_you_mean(key, known)}")
-    values = {
-        key: tuple(value) if tuples and isinstance(value, list) else value for key, value in table.items()
-    }
-    try:
-        return make(**values)
-    except (ConfigError, TypeError) as problem:
-        raise ConfigError(f"{where}: {problem}") from problem
-
-
-def _population(table: Mapping[str, Any], where: str) -> Population:
-    if "model" not in table:
+def _population(table: Any, where: str) -> Population:
+    if not isinstance(table, Mapping) or not isinstance(table.get("model"), str):
         raise ConfigError(
             f"{where}: 'model' is missing; expected the name of a library model or the path of its file"
         )
-    own = {key: value for key, value in table.items() if key not in ("model", "fixed")}
+    own = {key: value for key, value in table.items() if key != "model"}
     model = load_model(table["model"])
-    return _build(Population, {"kinetics": model, **own}, where)
+    return build(Population, {"kinetics": model, **own}, where)
 
 
 def _links(table: Mapping[str, Any], where: str) -> Links:
     made: dict[str, Any] = {}
     for key, kind in (("toxicity", Toxicity), ("tumour", Tumour), ("antibodies", Antibodies)):
         if key in table:
-            made[key] = _build(kind, table[key], f"{where}: [{key}]")
+            made[key] = build(kind, table[key], f"{where}: [{key}]")
     if "tumour" not in table:
         made["tumour"] = None
-    cytokines = table.get("cytokines", {})
+    cytokines = _tables(table, "cytokines", where)
     made["cytokines"] = {
-        name: _build(Cytokine, own, f"{where}: [cytokines.{name}]") for name, own in cytokines.items()
+        name: build(Cytokine, own, f"{where}: [cytokines.{name}]") for name, own in cytokines.items()
     }
     return Links(**made)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.escalation.design import number, whole
 from carkinetics.exposure.curve_metrics import areas, peak
 from carkinetics.fit.chosen import Draws, take_draws
 from carkinetics.fit.covariate import covariate_values
@@ -22,6 +23,7 @@ from carkinetics.model.course import Course
 from carkinetics.model.residual import residual_error
 from carkinetics.model.solve import complete_values, curve
 from carkinetics.model.spec import Model
+from carkinetics.trial.settings import refuse_slopes
 
 Floats = NDArray[np.float64]
 KINDS = ("lognormal", "normal", "share", "choice")
@@ -64,15 +66,29 @@ class Covariate:
         needs = {
             "lognormal": ("median", "sigma"), "normal": ("mean", "sd"), "share": ("share",), "choice": ("shares",)
         }  # fmt: skip
-        if self.kind not in needs:
-            raise ConfigError(f"covariate: kind is {self.kind!r}{did_you_mean(self.kind, KINDS)}")
+        if not isinstance(self.kind, str) or self.kind not in needs:
+            raise ConfigError(f"covariate: kind is {self.kind!r}{did_you_mean(str(self.kind), KINDS)}")
+        bounds: dict[str, dict[str, float]] = {
+            "median": {"above": 0}, "sigma": {"least": 0}, "sd": {"least": 0}, "share": {"least": 0, "most": 1}
+        }  # fmt: skip
         for name in needs[self.kind]:
-            if name != "shares" and not np.isfinite(getattr(self, name)):
-                raise ConfigError(f"covariate: {self.kind} needs {name}; found {getattr(self, name)!r}")
-        if self.kind == "choice" and abs(sum(self.shares.values()) - 1) > 1e-9:
-            raise ConfigError(f"covariate: shares sum to {sum(self.shares.values()):g}; expected 1")
-        if self.kind == "share" and not 0 <= self.share <= 1:
-            raise ConfigError(f"covariate: share is {self.share:g}; expected 0 to 1")
+            if name != "shares":
+                number(getattr(self, name), f"{name} of a {self.kind}", "covariate", **bounds.get(name, {}))
+        if self.kind == "choice":
+            refuse_slopes(self.shares, "covariate: shares")
+            if min(self.shares.values(), default=0) < 0 or abs(sum(self.shares.values()) - 1) > 1e-9:
+                raise ConfigError(
+                    f"covariate: shares is {self.shares!r}; expected probabilities that sum to 1"
+                )
+        if self.digits is not None:
+            whole(self.digits, "digits", "covariate", least=0, most=12)
+        if (
+            not all(isinstance(end, numbers.Real) for end in (self.least, self.most))
+            or not self.least < self.most
+        ):
+            raise ConfigError(
+                f"covariate: least is {self.least!r}, most {self.most!r}; expected least below most"
+            )
 
     def values(self, uniform: Floats) -> NDArray[Any]:
         """One value for each number between 0 and 1.
@@ -148,14 +164,28 @@ class Population:
                     f"kinetics is a fit, which brings its own {', '.join(given)}; leave them out"
                 )
         else:
+            for name in ("typical", "omega"):
+                refuse_slopes(getattr(self, name), name)
             complete_values(self.model, {**self.typical, **self.omega})
+            for name, value in self.typical.items():
+                with np.errstate(all="ignore"):
+                    inside = name not in self.model.parameters or np.isfinite(
+                        self.model.parameters[name].to_free(value)
+                    )
+                if not inside:
+                    raise ConfigError(f"typical: {name} is {value!r}, which {self.model.name} cannot have")
+            for name, value in self.omega.items():
+                number(value, f"omega of {name}", "kinetics", least=0)
+        if not isinstance(self.effects, Mapping):
+            raise ConfigError(f"effects is {self.effects!r}; expected slopes by parameter and text")
         for name in self.effects:
             if name not in self.model.parameters:
                 raise ConfigError(
                     f"effects: {self.model.name} has no parameter {name!r}{did_you_mean(name, self.model.parameters)}"
                 )
-        if self.sigma is not None and not (isinstance(self.sigma, numbers.Real) and self.sigma > 0):
-            raise ConfigError(f"sigma is {self.sigma!r}; expected a number above 0")
+            refuse_slopes(self.effects[name], f"effects: {name}")
+        if self.sigma is not None:
+            number(self.sigma, "sigma", "kinetics", above=0)
 
     @property
     def model(self) -> Model:
@@ -348,6 +378,6 @@ class Population:
                 {name: value[at] for name, value in values.items()}, Course(((0.0, float(amount)),)), *(x[at] for x in more)
             )  # fmt: skip
             parts = parts or tuple(np.empty((len(dose), *one.shape[1:])) for one in found)
-            for whole, one in zip(parts, found, strict=True):
-                whole[at] = one
+            for all_of_it, one in zip(parts, found, strict=True):
+                all_of_it[at] = one
         return parts

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import number
 from carkinetics.exposure.area import auc
 from carkinetics.response.binary import logistic_firth
 from carkinetics.response.power import power_model
@@ -23,6 +23,8 @@ FEWEST = 5  # subjects, and responders and others, below which no slope is estim
 
 def dose_truth(plan: TrialPlan, *, n: int = 4000, seed: int = 0) -> pd.DataFrame:
     """True probabilities at every dose, from the plan's own kinetics and links.
+
+    They are those of patients who receive just that dose, whatever share of products the plan lets fall short.
 
     Parameters
     ----------
@@ -105,11 +107,11 @@ def trial_metrics(block: Block) -> pd.DataFrame:
     responded = None if block.courses is None else np.isin(block.courses.best, [CR, PR])
     groups = block.frame.groupby("trial").indices
     rows = []
-    for t, number in enumerate(block.trials.tolist()):
+    for t, trial in enumerate(block.trials.tolist()):
         own = groups[t]
         dose, true = (block.frame[name].to_numpy(float)[own] for name in ("dose", "cmax"))
         row = {
-            "trial": number, "selected": doses[found.selected[t]], "n": len(own), "dlt": int(dlt[own].sum()),
+            "trial": trial, "selected": doses[found.selected[t]], "n": len(own), "dlt": int(dlt[own].sum()),
             "escalation_days": found.ended[t], "days": infused[own].max(),
             "responders": np.nan if responded is None else int(responded[own].sum()),
             "quantified": int(np.isfinite(cmax[own]).sum()),
@@ -192,8 +194,7 @@ def power_table(trials: pd.DataFrame, *, narrower: float = 0.5) -> pd.DataFrame:
     ConfigError
         If the width is not above 0.
     """
-    if not narrower > 0:
-        raise ConfigError(f"narrower is {narrower!r}; expected a width above 0")
+    number(narrower, "narrower (a width)", "power_table", above=0)
     n = len(trials)
     width = trials["slope_upper"] - trials["slope_lower"]
     yes = {

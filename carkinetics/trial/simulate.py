@@ -228,7 +228,7 @@ def counted_at(
 def patients_at(
     plan: TrialPlan, level: int, n: int, seed: int
 ) -> tuple[pd.DataFrame, dict[str, NDArray[Any]], Courses | None]:
-    """Virtual patients who all get one dose, outside any trial.
+    """Virtual patients who all get one dose, and just that, outside any trial.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def patients_at(
     level : int
         Number of the dose, from 1.
     n : int
-        How many.
+        How many; where the population is a posterior, each from a draw of their own.
     seed : int
         Of them; the same patients for every dose.
 
@@ -253,7 +253,10 @@ def patients_at(
     numbers = np.arange(-(-n // plan.n))
     world = _World.of(plan, seed, numbers)
     trial, patient = (index.ravel()[:n] for index in np.indices((len(numbers), plan.n)))
-    frame, _, own = world.patients(trial, patient, np.full(n, level))
+    rng = stream(seed, 0, POPULATION)
+    draw = np.array([plan.population.draw_for(rng) for _ in range(n)])
+    dose = np.full(n, plan.design.doses[level - 1], dtype=float)
+    frame, _, own = world.patients(trial, patient, np.full(n, level), dose=dose, draw=draw)
     tumour, conduct = plan.links.tumour, plan.conduct
     never = np.full(n, np.inf)
     courses = (
@@ -281,17 +284,26 @@ class _World:
         return cls(plan, luck, draw, covariates)
 
     def patients(
-        self, trial: NDArray[np.intp], patient: NDArray[np.intp], level: NDArray[np.intp]
+        self,
+        trial: NDArray[np.intp],
+        patient: NDArray[np.intp],
+        level: NDArray[np.intp],
+        *,
+        dose: Floats | None = None,
+        draw: NDArray[np.intp] | None = None,
     ) -> tuple[pd.DataFrame, dict[str, Floats], dict[str, Floats]]:
-        """Covariates and exposures, kinetic parameters and random numbers of some, at the doses given."""
+        """Covariates and exposures, kinetic parameters and random numbers of some, at the doses given.
+
+        These are what each product has of the dose planned, and the population is that of the trial, if not said.
+        """
         planned = np.array(self.plan.design.doses, dtype=float)[level - 1]
         own = {name: value[trial, patient] for name, value in self.luck.items()}
-        dose = planned * self._share_given(own)
+        dose = planned * self._share_given(own) if dose is None else dose
         covariates = {name: value[trial, patient] for name, value in self.covariates.items()}
         frame = pd.DataFrame(
             {"trial": trial, "patient": patient, "planned": planned, "dose": dose, **covariates}
         )
-        values = self.plan.population.parameters(frame, own, self.draw[trial])
+        values = self.plan.population.parameters(frame, own, self.draw[trial] if draw is None else draw)
         return frame.assign(**self.plan.population.exposures(values, dose)), values, own
 
     def _share_given(self, own: dict[str, Floats]) -> Floats:

@@ -12,9 +12,9 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.design import Design, whole
 from carkinetics.fit.result import Fit
 from carkinetics.model.spec import Model
-from carkinetics.trial.design import Design, whole
 from carkinetics.trial.links import Links
 from carkinetics.trial.plan import TrialPlan
 from carkinetics.trial.population import Population

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 import carkinetics as ck
-from carkinetics.trial.characteristics import simulate_counts
-from carkinetics.trial.cohort import Tally
+from carkinetics.escalation.characteristics import simulate_counts
+from carkinetics.escalation.cohort import Tally
 from carkinetics.trial.power import trial_metrics
 from carkinetics.trial.simulate import simulate_block
 

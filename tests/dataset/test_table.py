@@ -114,3 +114,10 @@ def test_the_short_form_counts(data: Dataset) -> None:
         repr(data)
         == "<Dataset: 2 subjects, 5 observations (1 BLQ), 2 doses, 1 rows excluded; car (copies/ug)>"
     )
+
+
+def test_rows_of_a_subject_without_samples_are_chosen_too(data: Dataset) -> None:
+    empty = data.select(observations=[False] * len(data.observations))
+    again = empty.select(observations=empty.observations["time"] < 10)
+    assert len(again.observations) == 0
+    assert again.subject_ids == data.subject_ids

@@ -119,6 +119,8 @@ def test_a_fit_with_subjects_takes_their_doses_for_studied(dose_fit):
         ({"doses": ("high",)}, "doses is"),
         ({"studied": (-1,)}, "studied is"),
         ({"draws": 10}, "draws is 10"),
+        ({"horizon": float("nan")}, "horizon is nan"),
+        ({"metrics": None}, "metrics is None; expected names"),
         ({"seed": -1}, "seed is -1"),
         ({"interval": 0}, "interval is 0"),
         ({"metrics": ["tlast"]}, "not a metric of a curve"),

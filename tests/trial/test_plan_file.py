@@ -1,13 +1,18 @@
 """Trials as files: the shipped one says what the record says, and mistakes are named with their place."""
 
 import tomllib
+from dataclasses import replace
+from functools import cache
 
 import pytest
+import tomli_w
 
 import carkinetics as ck
-from carkinetics.errors import ConfigError
+from carkinetics.errors import ConfigError, DataError
+from carkinetics.escalation.design_file import design_from, trials
 from carkinetics.shipped import shipped_folder
-from carkinetics.trial.plan_file import design_from, trials
+from carkinetics.trial import plan_file
+from carkinetics.trial.links import Toxicity
 
 SHIPPED = shipped_folder("data") / "trials" / "nct05783089.toml"
 
@@ -34,7 +39,7 @@ def test_the_shipped_trial_is_that_of_the_record():
             "'grade3_trigger' is not known; did you mean 'grade2_trigger'",
         ),
         ("window = 28 ", "windows = 28 ", r"\[conduct\]: 'windows' is not known; did you mean 'window'"),
-        ("sigma = 0.5\n", "sigma = -0.5\n", r"\[kinetics\]: sigma is -0.5"),
+        ("sigma = 0.5\n", "sigma = -0.5\n", r"\[kinetics\]: kinetics: sigma is -0.5"),
         ('model = "stein2019"', 'model = "stein2018"', "stein2018"),
         ("crs_dlt = 0.4", "crs_dlt = 4", r"\[toxicity\]: toxicity: crs_dlt is 4"),
         (
@@ -54,6 +59,51 @@ def test_a_mistake_in_a_file_is_named(tmp_path, old, new, part):
     path.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(ck.CarkineticsError, match=part):
         ck.load_trial(path)
+
+
+PLACES = [
+    ("patients",), ("name",), ("schema",), ("ours",), ("cytokine_days",), ("design", "around"), ("design", "titration"),
+    ("design", "titration", "last"), ("conduct",), ("conduct", "short"), ("conduct", "window"), ("conduct", "expansion"),
+    ("kinetics",), ("kinetics", "model"), ("kinetics", "fixed"), ("kinetics", "typical"), ("kinetics", "typical", "cmax"),
+    ("kinetics", "omega", "cmax"), ("kinetics", "effects", "cmax"), ("covariates",), ("covariates", "age"),
+    ("covariates", "age", "sd"), ("covariates", "sex", "shares"), ("toxicity", "crs"), ("toxicity", "crs_cuts"),
+    ("toxicity", "crs_before_peak"), ("toxicity", "other_dlt_per_dose"), ("tumour", "burden"), ("tumour", "scan_every"),
+    ("tumour", "growth"), ("cytokines",), ("cytokines", "il6", "rise"), ("antibodies", "induced"), ("qpcr", "days"),
+    ("qpcr", "drift"), ("qpcr", "missed"), ("truth",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("junk", ["x", float("nan"), [["a"]], {"x": {"y": 1}}], ids=repr)
+def test_nothing_in_a_file_ends_in_a_traceback(tmp_path, monkeypatch, junk):
+    monkeypatch.setattr(plan_file, "load_model", cache(plan_file.load_model))
+    path = tmp_path / "mine.toml"
+    for place in PLACES:
+        table = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+        inner = table
+        for name in place[:-1]:
+            inner = inner[name]
+        inner[place[-1]] = junk
+        path.write_text(tomli_w.dumps(table), encoding="utf-8")
+        if (place, junk) in ((("name",), "x"), (("ours",), {"x": {"y": 1}})):
+            assert ck.load_trial(path).n == 87
+            continue
+        with pytest.raises(
+            ck.CarkineticsError, match=rf"mine.toml.*{place[-1]}|no model 'x'|links.tumour needs|'a' is|'x'"
+        ):
+            ck.load_trial(path)
+
+
+def test_a_follow_up_without_an_assessment_of_the_tumour_is_refused():
+    plan = ck.load_trial("nct05783089")
+    with pytest.raises(ConfigError, match="first looked at on day 42, after the follow-up of 28"):
+        replace(plan, conduct=replace(plan.conduct, follow_up=28.0))
+
+
+def test_an_exposure_that_is_no_number_is_named_not_a_traceback():
+    plan = ck.load_trial("nct05783089")
+    wild = replace(plan, links=replace(plan.links, toxicity=Toxicity(crs={"log(dose - 1e9)": 1.0})))
+    with pytest.raises(DataError, match=r"toxicity.crs: 'log\(dose - 1e9\)' has no value"):
+        ck.simulate_trial(wild)
 
 
 def test_a_trial_that_is_not_there_is_named():

@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import carkinetics as ck
 from carkinetics.errors import ConfigError
+from carkinetics.prognosis.known import known_population
 from carkinetics.trial.links import Antibodies, Cytokine, Links, Toxicity, Tumour
 from carkinetics.trial.many import BLOCK
 from carkinetics.trial.outcomes import follow, progressed, scan_days
@@ -176,6 +178,31 @@ def test_a_trial_on_a_day_knows_no_more_than_that_day(trial):
     pd.testing.assert_frame_equal(end[list(full.subjects)], full.subjects, check_dtype=False)
     with pytest.raises(ConfigError, match="nobody was infused before day 0"):
         ck.interim(trial, 0)
+    with pytest.raises(ConfigError, match="day is '30'"):
+        ck.interim(trial, "30")
+
+
+def test_a_dlt_to_come_is_not_told_by_where_a_patient_counts(plan):
+    """Below the lowest dose a patient counts with a DLT only."""
+    toxicity = dataclasses.replace(plan.links.toxicity, other_dlt=0.6)
+    short = dataclasses.replace(
+        plan, n=40, conduct=Conduct(short=0.9), links=dataclasses.replace(plan.links, toxicity=toxicity)
+    )
+    trial = ck.simulate_trial(short, seed=0)
+    dose = trial.dataset.first_dose()
+    subjects = trial.subjects.set_index("ID")
+    who = subjects.index[(subjects["DLT"] == 1) & (dose.reindex(subjects.index) < 0.8e5)][0]
+    for when, known in ((-0.3, False), (0.3, True)):
+        seen = ck.interim(trial, subjects["INFUSED"][who] + subjects["DLT_DAY"][who] + when).subjects
+        row = seen.set_index("subject").loc[who]
+        assert pd.notna(row["counted_at"]) == pd.notna(row["dlt"]) == known
+
+
+def test_a_trial_in_which_nobody_has_crs_can_be_looked_at():
+    mild = small(links=Links(toxicity=Toxicity(crs_cuts=(90.0, 91.0, 92.0, 93.0))), n=8)
+    seen = ck.interim(ck.simulate_trial(mild, seed=1), 100.0).subjects
+    assert seen["crs_grade"].eq(0).all()
+    assert seen["crs_day"].isna().all()
 
 
 def test_seeds_differ_and_repeat(plan, trial):
@@ -294,7 +321,7 @@ def test_survival_has_the_hazards_that_were_asked_for(rng):
         ({"covariates": {}}, "links.tumour needs the covariate 'base_sum'"),
         ({"design": 3}, "design is 3; expected a design"),
         ({"population": 3}, "population is 3; expected a Model"),
-        ({"n": 0}, "n is 0"),
+        ({"n": 0}, r"n \(patients\) is 0"),
     ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(change, part):
@@ -308,15 +335,18 @@ def test_a_plan_that_makes_no_sense_is_refused(change, part):
         (lambda: Conduct(window=0), "window is 0; expected a number above 0"),
         (lambda: Conduct(expansion=(1,)), r"expansion is \(1,\)"),
         (lambda: Conduct(leave_window=1.0), "leave_window is 1.0"),
-        (lambda: Visits(days=(3, 1)), r"days is \[3, 1\]; expected increasing days"),
+        (lambda: Visits(days=(3, 1)), r"days is \(3, 1\); expected increasing days"),
         (lambda: Visits(lloq=5, lod=10), "lod 10, lloq 5"),
         (lambda: Covariate("gamma"), "kind is 'gamma'"),
-        (lambda: Covariate("normal", mean=3), "normal needs sd"),
-        (lambda: Covariate("choice", shares={"a": 0.5}), "shares sum to 0.5"),
+        (lambda: Covariate("normal", mean=3), "sd of a normal is nan; expected a number at least 0"),
+        (lambda: Covariate("choice", shares={"a": 0.5}), "shares is .*expected probabilities that sum to 1"),
         (lambda: Toxicity(crs_cuts=(3, 2, 1, 0)), "expected four increasing numbers"),
         (lambda: Toxicity(crs_dlt=1.5), "crs_dlt is 1.5"),
         (lambda: Population(ck.load_model("stein2019"), effects={"cmx": {}}), "no parameter 'cmx'; did you mean 'cmax'"),
         (lambda: Population(ck.load_model("stein2019"), sigma=-1), "sigma is -1"),
+        (lambda: ck.simulate_trials("nct05783089"), "expected a TrialPlan"),
+        (lambda: ck.simulate_trials(small(), 2, overdose=float("nan")), "overdose is nan"),
+        (lambda: ck.simulate_trials(small(), 2, workers=0), "workers is 0"),
     ],
 )  # fmt: skip
 def test_a_part_that_makes_no_sense_is_refused(make, part):
@@ -345,6 +375,31 @@ def test_a_plan_says_everything():
         ck.ThreePlusThree(DOSES, variant="A"), ck.load_model("stein2019"), Links(tumour=None), 15, seed=1
     )
     assert len(trial.subjects) <= 15
+
+
+def test_the_truth_of_a_dose_is_that_of_who_receives_it(plan):
+    """Products that fall short are part of the conduct, not of the dose."""
+    short = dataclasses.replace(plan, conduct=Conduct(short=0.9, dose_spread=0.2))
+    full = dataclasses.replace(plan, conduct=Conduct())
+    assert patients_at(short, 5, 50, 1)[0]["dose"].unique().tolist() == [2e6]
+    pd.testing.assert_frame_equal(ck.dose_truth(short, n=200), ck.dose_truth(full, n=200))
+
+
+def test_the_truth_of_a_posterior_averages_over_it():
+    """Each virtual patient has a population of their own, however many patients a trial has."""
+    known = known_population(ck.load_model("stein2019"), lloq=25.0)
+    point = known.tree["posterior"].to_dataset()
+    rng = np.random.default_rng(1)
+    wide = point.isel(draw=np.zeros(400, dtype=int)).assign_coords(draw=np.arange(400))
+    wide["cmax_typical"] = wide["cmax_typical"] * np.exp(2.0 * rng.standard_normal((1, 400)))
+    fit = dataclasses.replace(known, tree=xr.DataTree.from_dict({"posterior": wide}))
+    plan = small(population=Population(fit), n=1000)
+    spread = np.log(patients_at(plan, 1, 800, 1)[0]["cmax"]).std()
+    omega = known.model.parameters["cmax"].omega
+    between = float(np.log(wide["cmax_typical"]).std())
+    assert spread == pytest.approx(
+        np.hypot(between, omega), rel=0.05
+    )  # from one draw it would be omega alone
 
 
 @pytest.mark.slow
