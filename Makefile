@@ -18,7 +18,7 @@ test:                ## tests that are not slow, with the docstrings' examples a
 	$(RUN) pytest
 
 slow:                ## sampling, notebooks, browser, wheel
-	$(RUN) pytest -m slow -n 0
+	$(RUN) pytest -m slow --no-loadscope-reorder  # chains fill both cores, what is between them one; notebooks first
 
 notebooks:           ## every notebook, top to bottom
 	$(RUN) pytest -m slow tests/test_notebooks.py

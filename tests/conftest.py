@@ -25,6 +25,12 @@ from carkinetics.model.solve import curve
 settings.register_profile("carkinetics", deadline=None)
 settings.load_profile("carkinetics")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that one worker is not left alone with it at the end (with ``--no-loadscope-reorder``)."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 TIMES = (1, 3, 7, 10, 14, 21, 28, 60, 90, 180)
 
 
