@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from carkinetics.dataset import example as example
     from carkinetics.dataset import load_dataset as load_dataset
     from carkinetics.dataset import read_nonmem as read_nonmem
+    from carkinetics.diagnostics import compare as compare
+    from carkinetics.diagnostics import cross_check as cross_check
+    from carkinetics.diagnostics import diagnose as diagnose
+    from carkinetics.diagnostics import held_out as held_out
+    from carkinetics.diagnostics import loo as loo
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -66,15 +71,10 @@ if TYPE_CHECKING:
     from carkinetics.exposure import nca_findings as nca_findings
     from carkinetics.fit import Fit as Fit
     from carkinetics.fit import PopulationFit as PopulationFit
-    from carkinetics.fit import compare as compare
-    from carkinetics.fit import cross_check as cross_check
-    from carkinetics.fit import diagnose as diagnose
     from carkinetics.fit import fit_hierarchical as fit_hierarchical
     from carkinetics.fit import fit_individuals as fit_individuals
     from carkinetics.fit import fit_population as fit_population
-    from carkinetics.fit import held_out as held_out
     from carkinetics.fit import load_fit as load_fit
-    from carkinetics.fit import loo as loo
     from carkinetics.model import Model as Model
     from carkinetics.model import Prior as Prior
     from carkinetics.model import check_values as check_values
@@ -173,11 +173,11 @@ _HOME = {
     "fit_hierarchical": "fit",
     "Fit": "fit",
     "load_fit": "fit",
-    "diagnose": "fit",
-    "cross_check": "fit",
-    "loo": "fit",
-    "compare": "fit",
-    "held_out": "fit",
+    "diagnose": "diagnostics",
+    "cross_check": "diagnostics",
+    "loo": "diagnostics",
+    "compare": "diagnostics",
+    "held_out": "diagnostics",
     "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from carkinetics.diagnostics import diagnose
 from carkinetics.errors import FitError
-from carkinetics.fit import Fit, diagnose, fit_hierarchical
+from carkinetics.fit import Fit, fit_hierarchical
 from carkinetics.model import Model, load_model, predict, simulate
 
 HERE = Path(__file__).resolve().parent

@@ -39,13 +39,13 @@ _ROOMS = {
     "nca": ("exposure",),
     "individual": ("model", "fit"),
     "fit": ("model", "fit"),
-    "diagnose": ("model", "fit"),
-    "cross": ("model", "fit"),
+    "diagnose": ("model", "fit", "diagnostics"),
+    "cross": ("model", "fit", "diagnostics"),
     "exposure": ("model", "fit", "exposure"),
     "dose": ("exposure", "response"),
     "response": ("exposure", "response"),
     "event": ("model", "fit", "exposure", "response"),
-    "report": ("model", "fit", "exposure", "response", "plot", "report"),
+    "report": ("model", "fit", "exposure", "diagnostics", "response", "plot", "report"),
 }
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 from carkinetics.batch.folder import Draft
 from carkinetics.batch.study import Study
 from carkinetics.dataset import blq_table, check
+from carkinetics.diagnostics import cross_check, diagnose
 from carkinetics.exposure import nca_findings
-from carkinetics.fit import cross_check, diagnose, fit_hierarchical, fit_individuals
+from carkinetics.fit import fit_hierarchical, fit_individuals
 from carkinetics.response import exposure_response_findings
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 
 from carkinetics.batch.config import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
+from carkinetics.diagnostics.cross_check import judged, other_engine
 from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.exposure import exposure_course, exposure_from, nca
 from carkinetics.fit import load_fit
-from carkinetics.fit.cross_check import judged, other_engine
 from carkinetics.model import Model, load_model
 from carkinetics.response import EventModel, dose_exposure, fit_event, fit_grade
 

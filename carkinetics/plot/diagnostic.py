@@ -14,12 +14,12 @@ from scipy.stats import gaussian_kde, rankdata
 from scipy.stats import t as student_t
 
 from carkinetics.dataset.table import is_above, is_censored
+from carkinetics.diagnostics.binning import time_bins
+from carkinetics.diagnostics.diagnose import contraction
+from carkinetics.diagnostics.replicate import limit_of
+from carkinetics.diagnostics.residuals import residuals
 from carkinetics.errors import ConfigError, FitError, did_you_mean
-from carkinetics.fit.binning import time_bins
-from carkinetics.fit.diagnose import contraction
 from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
-from carkinetics.fit.replicate import limit_of
-from carkinetics.fit.residuals import residuals
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import STUDENT_DF
 from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, new_grid, panel_message, time_axis

@@ -12,10 +12,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from carkinetics.dataset.table import PREDOSE, is_above, is_censored
+from carkinetics.diagnostics.replicate import limit_of, measured_level
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.fit.measured import fitted_data
 from carkinetics.fit.predictive import individual_curves, typical_curve
-from carkinetics.fit.replicate import limit_of, measured_level
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.plot.axes import legend_shared, new_grid
 from carkinetics.plot.profile import draw_lloq, prepare_levels

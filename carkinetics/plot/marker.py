@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from carkinetics.dataset.table import is_above, is_censored
+from carkinetics.diagnostics.replicate import limit_of, measured_level
 from carkinetics.errors import ConfigError, did_you_mean
-from carkinetics.fit.replicate import limit_of, measured_level
 from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, new_axes, new_grid, time_axis
 from carkinetics.plot.style import (
     BLACK,

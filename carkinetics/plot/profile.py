@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from carkinetics.dataset.table import CAR, PREDOSE, Dataset, is_above, is_censored
+from carkinetics.diagnostics.binning import ranked_quantile, stratum_order, time_bins
+from carkinetics.diagnostics.replicate import limit_of, measured_level
 from carkinetics.errors import ConfigError, DataError, did_you_mean
-from carkinetics.fit.binning import ranked_quantile, stratum_order, time_bins
 from carkinetics.fit.covariate import covariate_frame
-from carkinetics.fit.replicate import limit_of, measured_level
 from carkinetics.plot.axes import legend_right, log_limits, log_ticks, new_axes, panel_message, time_axis
 from carkinetics.plot.style import (
     BLQ_MARK,

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from carkinetics.diagnostics.vpc import ALL, Vpc
+from carkinetics.diagnostics.vpc import vpc as compute_vpc
 from carkinetics.errors import ConfigError
 from carkinetics.fit.result import INTERVAL, Fit
-from carkinetics.fit.vpc import ALL, Vpc
-from carkinetics.fit.vpc import vpc as compute_vpc
 from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, new_grid, time_axis
 from carkinetics.plot.style import (
     BLACK,
@@ -44,7 +44,7 @@ def vpc(result: Fit | Vpc, *, axes: AxesArray | None = None, **settings: Any) ->
     axes : ndarray of matplotlib.axes.Axes, shape (2, n_strata), optional
         Where to draw; a new figure if not given.
     **settings : Any
-        For `carkinetics.fit.vpc.vpc`, such as ``by="dose"``, ``bins`` and ``corrected``; only with a fit.
+        For `carkinetics.diagnostics.vpc.vpc`, such as ``by="dose"``, ``bins`` and ``corrected``; only with a fit.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def vpc(result: Fit | Vpc, *, axes: AxesArray | None = None, **settings: Any) ->
     """
     if isinstance(result, Vpc) and settings:
         raise ConfigError(
-            f"vpc: {next(iter(settings))} belongs to the computation; give it to carkinetics.fit.vpc.vpc"
+            f"vpc: {next(iter(settings))} belongs to the computation; give it to carkinetics.diagnostics.vpc.vpc"
         )
     check = result if isinstance(result, Vpc) else compute_vpc(result, **settings)
     strata = check.strata

@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.findings import Finding
-from carkinetics.fit.diagnose import diagnose
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.result import Fit
 from carkinetics.prognosis.condition import LEAST, Conditional

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.dataset import Dataset
+from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.exposure import Exposure, nca_by
 from carkinetics.exposure.table import window_end
-from carkinetics.fit.binning import stratum_order
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Table, amount, number, span
 

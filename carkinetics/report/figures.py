@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
+from carkinetics.diagnostics.vpc import vpc as compute_vpc
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import subject_groups
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
-from carkinetics.fit.vpc import vpc as compute_vpc
 from carkinetics.report.blocks import Block, listing, number
 from carkinetics.report.images import picture
 from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming

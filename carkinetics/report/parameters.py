@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from carkinetics.fit import Fit, contraction
+from carkinetics.diagnostics import contraction
+from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.variability import cv_percent, shrinkage_table
 from carkinetics.model import Model

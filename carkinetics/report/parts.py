@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from carkinetics.dataset import Dataset
+from carkinetics.diagnostics import diagnose
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
-from carkinetics.fit import Fit, diagnose
+from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.response import (
     AntibodyEffect,
@@ -78,7 +79,7 @@ class Parts:
     simulations : tuple of TrialCharacteristics
         Trials simulated from cells, counted.
     checks : tuple of pandas.DataFrame
-        From `carkinetics.fit.cross_check`.
+        From `carkinetics.diagnostics.cross_check`.
     findings : pandas.DataFrame or None
         Further remarks.
     """

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from carkinetics.diagnostics.cross_check import SUSPICIOUS
 from carkinetics.fit import Fit
-from carkinetics.fit.cross_check import SUSPICIOUS
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model

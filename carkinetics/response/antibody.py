@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.dataset.table import QUANTIFIED, Dataset
+from carkinetics.diagnostics import compare, diagnose
+from carkinetics.diagnostics.compare import SEPARATED
 from carkinetics.errors import ConfigError, DataError, did_you_mean
-from carkinetics.fit import Fit, compare, diagnose, fit_hierarchical
-from carkinetics.fit.compare import SEPARATED
+from carkinetics.fit import Fit, fit_hierarchical
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model.library import with_layer
 from carkinetics.model.spec import Model

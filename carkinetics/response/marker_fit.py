@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.dataset.table import Dataset, is_censored
+from carkinetics.diagnostics import loo
+from carkinetics.diagnostics.compare import rank
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
-from carkinetics.fit import Fit, fit_hierarchical, loo
-from carkinetics.fit.compare import rank
+from carkinetics.fit import Fit, fit_hierarchical
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model.prior import Prior
 from carkinetics.response.marker_draws import KineticDraws, PooledDraws

@@ -8,8 +8,9 @@ import xarray as xr
 from scipy import stats
 from scipy.special import logit
 
+from carkinetics.diagnostics import compare, diagnose
 from carkinetics.errors import ConfigError
-from carkinetics.fit import compare, diagnose, fit_hierarchical, fit_population, load_fit
+from carkinetics.fit import fit_hierarchical, fit_population, load_fit
 from carkinetics.fit.classes import class_probability, class_step
 from carkinetics.fit.draws import prior_draws
 from carkinetics.fit.em import laplace_em

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from carkinetics.diagnostics import diagnose
 from carkinetics.errors import ConfigError
-from carkinetics.fit import diagnose, fit_hierarchical, fit_individuals, fit_population
+from carkinetics.fit import fit_hierarchical, fit_individuals, fit_population
 from carkinetics.model import load_model, simulate
 from carkinetics.model.library import model_from_text
 

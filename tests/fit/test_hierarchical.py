@@ -8,9 +8,10 @@ import pytest
 import xarray as xr
 
 from carkinetics.dataset import read_nonmem
+from carkinetics.diagnostics import contraction, cross_check, diagnose
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure import exposure_from
-from carkinetics.fit import contraction, cross_check, diagnose, fit_hierarchical, load_fit
+from carkinetics.fit import fit_hierarchical, load_fit
 from carkinetics.fit.hierarchical import problem_of
 from carkinetics.model import load_model, simulate
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from carkinetics.dataset import read_nonmem
+from carkinetics.diagnostics import diagnose
 from carkinetics.errors import ConfigError
-from carkinetics.fit import diagnose, fit_individuals
+from carkinetics.fit import fit_individuals
 from carkinetics.model import load_model, predict, simulate
 
 TIMES = (0.5, 1, 2, 4, 6, 8, 10, 12, 14, 18, 21, 28, 45, 60, 90, 120, 180, 270, 365)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from carkinetics.diagnostics import diagnose
 from carkinetics.errors import ConfigError
-from carkinetics.fit import diagnose, fit_hierarchical
+from carkinetics.fit import fit_hierarchical
 from carkinetics.fit.pareto import GOOD_K, choose
 from carkinetics.model import load_model, simulate
 

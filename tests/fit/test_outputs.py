@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from carkinetics import plot
+from carkinetics.diagnostics.diagnose import diagnose
+from carkinetics.diagnostics.replicate import predictive_coverage, replicates
+from carkinetics.diagnostics.residuals import residuals
+from carkinetics.diagnostics.vpc import vpc
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import exposure_from, nca
 from carkinetics.fit.chosen import take_draws
-from carkinetics.fit.diagnose import diagnose
 from carkinetics.fit.hierarchical import fit_hierarchical
 from carkinetics.fit.measured import fitted_data, fitted_rows, measured_output, measured_outputs
 from carkinetics.fit.predictive import individual_curves, typical_curve
-from carkinetics.fit.replicate import predictive_coverage, replicates
-from carkinetics.fit.residuals import residuals
 from carkinetics.fit.result import load_fit
-from carkinetics.fit.vpc import vpc
 from carkinetics.model import load_model, predict, simulate
 from carkinetics.report import write_report
 

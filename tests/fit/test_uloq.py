@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from carkinetics.diagnostics.replicate import ceiling_of, measured_level, predictive_coverage
+from carkinetics.diagnostics.residuals import residuals
+from carkinetics.diagnostics.vpc import vpc
 from carkinetics.fit.individual import fit_individuals
-from carkinetics.fit.replicate import ceiling_of, measured_level, predictive_coverage
-from carkinetics.fit.residuals import residuals
-from carkinetics.fit.vpc import vpc
 from carkinetics.model import load_model, simulate
 from carkinetics.plot import gof, individual_fits, profiles
 

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
+from carkinetics.diagnostics.residuals import residuals
 from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit.residuals import residuals
 from carkinetics.model import load_model, simulate
 from carkinetics.plot import gof, prior_posterior, ranks, trace
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from carkinetics.diagnostics.vpc import vpc as compute
 from carkinetics.errors import ConfigError
-from carkinetics.fit.vpc import vpc as compute
 from carkinetics.model import load_model, simulate
 from carkinetics.plot import vpc
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import carkinetics as ck
-from carkinetics.fit import contraction
+from carkinetics.diagnostics import contraction
+from carkinetics.diagnostics.replicate import predictive_coverage
 from carkinetics.fit.predictive import new_subjects
-from carkinetics.fit.replicate import predictive_coverage
 
 pytestmark = pytest.mark.slow
 LOD = 0.04

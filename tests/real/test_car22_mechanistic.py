@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import carkinetics as ck
-from carkinetics.fit import held_out
+from carkinetics.diagnostics import held_out
 from carkinetics.model.library import model_from_text
 
 IN_CELLS = """

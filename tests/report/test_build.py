@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from carkinetics.dataset import read_nonmem
+from carkinetics.diagnostics.cross_check import judged
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import exposure_from, nca
 from carkinetics.fit import fit_individuals
-from carkinetics.fit.cross_check import judged
 from carkinetics.model import load_model, simulate
 from carkinetics.report import write_report
 from carkinetics.report.blocks import number, span

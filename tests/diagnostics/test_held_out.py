@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from carkinetics.diagnostics import held_out
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.fit import fit_hierarchical, held_out
+from carkinetics.fit import fit_hierarchical
 from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.predictive import subject_levels
 from carkinetics.model import load_model, simulate

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import floats
 
+from carkinetics.diagnostics.vpc import prediction_correct, vpc
 from carkinetics.errors import ConfigError, DataError, FitError
-from carkinetics.fit.vpc import prediction_correct, vpc
 from carkinetics.model import load_model, simulate
 
 VISITS = np.array([1, 3, 7, 10, 14, 21, 28, 60, 90, 180, 365.0])

@@ -19,10 +19,10 @@ from scipy.special import log_ndtr, ndtri, ndtri_exp
 from scipy.stats import t as student_t
 
 from carkinetics.dataset.table import is_above, is_censored
+from carkinetics.diagnostics.replicate import limit_of, measured_level, replicates
 from carkinetics.fit.measured import fitted_rows, measured_output
 from carkinetics.fit.predictive import Floats, individual_parameters, subject_levels
 from carkinetics.fit.problem import Measured
-from carkinetics.fit.replicate import limit_of, measured_level, replicates
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import STUDENT_DF, TINY, standard_deviation
 from carkinetics.model.residual import ResidualError

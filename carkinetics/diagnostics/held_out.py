@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.dataset.table import Dataset
+from carkinetics.diagnostics.replicate import keep_subjects
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.measured import measured_output
 from carkinetics.fit.predictive import add_random_effects, typical_parameters
 from carkinetics.fit.problem import make_problem
-from carkinetics.fit.replicate import keep_subjects
 from carkinetics.fit.result import Fit
 
 KEPT = ["subject", "time", "value", "lower", "upper"]

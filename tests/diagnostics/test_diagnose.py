@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from carkinetics.fit import contraction, diagnose
-from carkinetics.fit.diagnose import contraction_words
+from carkinetics.diagnostics import contraction, diagnose
+from carkinetics.diagnostics.diagnose import contraction_words
 from carkinetics.model import load_model, simulate
 
 DESIGN = {"times": (3, 7, 10, 14, 21, 28, 60, 120), "lloq": 50, "lod": 20}

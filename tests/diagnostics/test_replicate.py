@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from carkinetics.dataset.table import Dataset
+from carkinetics.diagnostics.replicate import limit_of, predictive_coverage, replicates
 from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit.replicate import limit_of, predictive_coverage, replicates
 from carkinetics.fit.result import Fit
 from carkinetics.model import load_model, predict, simulate
 from carkinetics.model.simulate import report_measurements

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from carkinetics.diagnostics import compare, loo
+from carkinetics.diagnostics.compare import _log_likelihood, _psis
 from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit import compare, fit_hierarchical, fit_individuals, loo
+from carkinetics.fit import fit_hierarchical, fit_individuals
 from carkinetics.fit.chosen import take_draws
-from carkinetics.fit.compare import _log_likelihood, _psis
 from carkinetics.fit.hierarchical import problem_of
 from carkinetics.model import load_model, simulate
 

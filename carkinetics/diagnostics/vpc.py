@@ -20,11 +20,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from carkinetics.dataset.table import is_censored
+from carkinetics.diagnostics.binning import ranked_quantile, stratum_order, time_bins
+from carkinetics.diagnostics.replicate import ceiling_of, limit_of, measured_level, replicates
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
-from carkinetics.fit.binning import ranked_quantile, stratum_order, time_bins
 from carkinetics.fit.covariate import covariate_frame
 from carkinetics.fit.predictive import Floats
-from carkinetics.fit.replicate import ceiling_of, limit_of, measured_level, replicates
 from carkinetics.fit.result import INTERVAL, Fit
 
 PERCENTILES = (5, 50, 95)
@@ -124,7 +124,7 @@ def vpc(
     n_sim : int
         Number of replicates.
     bins : str, int or sequence of float
-        Binning rule, see `carkinetics.fit.binning`; shared by all strata.
+        Binning rule, see `carkinetics.diagnostics.binning`; shared by all strata.
     by : str, optional
         Column of ``data.subjects`` whose values are strata; ``"dose"`` and, where there is no such
         column, ``"dose_level"`` mean the first infusion.

@@ -6,8 +6,8 @@ import xarray as xr
 from scipy import stats
 
 from carkinetics.dataset.table import is_censored
+from carkinetics.diagnostics.residuals import RESIDUAL_COLUMNS, residuals
 from carkinetics.fit.predictive import individual_curves, typical_curve
-from carkinetics.fit.residuals import RESIDUAL_COLUMNS, residuals
 from carkinetics.fit.result import Fit
 from carkinetics.model import load_model, simulate
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import floats, integers
 
+from carkinetics.diagnostics.binning import ranked_quantile, time_bins
 from carkinetics.errors import ConfigError
-from carkinetics.fit.binning import ranked_quantile, time_bins
 
 VISITS = np.array([1, 3, 7, 10, 14, 21, 28, 60, 90, 180, 365.0])
 
