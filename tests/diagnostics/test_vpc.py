@@ -107,6 +107,7 @@ def test_correction_divides_by_what_the_dose_explains(around):
     known = factor.notna()
     np.testing.assert_allclose(factor[known], (5e5 / dose[known]) ** 0.8, rtol=1e-9)
     assert corrected.percentiles["lloq"].isna().all()
+    np.testing.assert_allclose(corrected.points["lloq"], 50 * (5e5 / dose) ** 0.8, rtol=1e-9)
     pd.testing.assert_frame_equal(plain.blq, corrected.blq)
 
 
