@@ -112,7 +112,12 @@ def _levels(ax: Axes, check: Vpc, stratum: str) -> None:
             )
             ax.plot(time, observed, "_", color=BLACK, markersize=16, zorder=4)
             continue
-        ax.fill_between(time, low, high, color=colour, alpha=0.28, linewidth=0, zorder=3)
+        # Bands of a prior check overlap: those of the tails are pale there, with an edge.
+        prior, tail = _of_prior(check), percentile != 50
+        alpha, edge = (0.08, 0.8) if prior and tail else (0.28, 0)
+        ax.fill_between(time, low, high, color=colour, alpha=alpha, linewidth=0, zorder=3)
+        if edge:
+            ax.plot(time, low, time, high, color=colour, linewidth=edge, linestyle=":", zorder=3)
         ax.plot(time, _broken(middle, rows["median"]), color=colour, linewidth=1.0, zorder=3)
         shown = _broken(observed, rows["observed"])
         ax.plot(time, shown, color=BLACK, linewidth=1.5, linestyle=LINE[percentile], zorder=4)
@@ -125,6 +130,10 @@ def _levels(ax: Axes, check: Vpc, stratum: str) -> None:
         return
     for limit in points["lloq"].dropna().unique()[:3]:
         ax.axhline(float(limit), **LLOQ_LINE)
+
+
+def _of_prior(check: Vpc) -> bool:
+    return check.settings.get("draws_of") == "prior"
 
 
 def _limits_differ(check: Vpc) -> bool:
@@ -177,11 +186,12 @@ def _prepare(axes: AxesArray, check: Vpc) -> None:
 
 
 def _legend(axes: AxesArray, check: Vpc) -> None:
+    drawn = "from the prior" if _of_prior(check) else "simulated"
     handles = [
         Line2D([], [], color=BLACK, label="observed median; fraction BLQ"),
         Line2D([], [], color=BLACK, linestyle="--", label="observed 5th and 95th percentile"),
-        Patch(color=ORANGE, alpha=0.4, linewidth=0, label=f"simulated median, {INTERVAL:.0%} interval"),
-        Patch(color=BLUE, alpha=0.4, linewidth=0, label=f"simulated 5th, 95th; BLQ, {INTERVAL:.0%} interval"),
+        Patch(color=ORANGE, alpha=0.4, linewidth=0, label=f"{drawn}: median, {INTERVAL:.0%} interval"),
+        Patch(color=BLUE, alpha=0.4, linewidth=0, label=f"{drawn}: 5th, 95th; BLQ, {INTERVAL:.0%} interval"),
     ]  # fmt: skip
     if _limits_differ(check):
         handles.append(
