@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from carkinetics.dataset import example as example
     from carkinetics.dataset import load_dataset as load_dataset
     from carkinetics.dataset import read_nonmem as read_nonmem
+    from carkinetics.diagnostics import check_exposure as check_exposure
     from carkinetics.diagnostics import compare as compare
     from carkinetics.diagnostics import cross_check as cross_check
     from carkinetics.diagnostics import diagnose as diagnose
     from carkinetics.diagnostics import held_out as held_out
     from carkinetics.diagnostics import loo as loo
+    from carkinetics.diagnostics import loo_pit as loo_pit
+    from carkinetics.diagnostics import npde as npde
+    from carkinetics.diagnostics import prior_check as prior_check
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -167,6 +171,7 @@ _HOME = {
     "nca": "exposure",
     "nca_by": "exposure",
     "nca_findings": "exposure",
+    "prior_check": "diagnostics",
     "fit_individuals": "fit",
     "fit_population": "fit",
     "PopulationFit": "fit",
@@ -178,6 +183,9 @@ _HOME = {
     "loo": "diagnostics",
     "compare": "diagnostics",
     "held_out": "diagnostics",
+    "check_exposure": "diagnostics",
+    "npde": "diagnostics",
+    "loo_pit": "diagnostics",
     "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",

@@ -3,6 +3,24 @@
 from carkinetics.diagnostics.compare import compare, loo
 from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import contraction, diagnose
+from carkinetics.diagnostics.exposure_check import ExposureCheck, check_exposure
 from carkinetics.diagnostics.held_out import held_out
+from carkinetics.diagnostics.npde import Npde, npde
+from carkinetics.diagnostics.pit import LooPit, loo_pit
+from carkinetics.diagnostics.prior_check import prior_check
 
-__all__ = ["compare", "contraction", "cross_check", "diagnose", "held_out", "loo"]
+__all__ = [
+    "ExposureCheck",
+    "LooPit",
+    "Npde",
+    "check_exposure",
+    "compare",
+    "contraction",
+    "cross_check",
+    "diagnose",
+    "held_out",
+    "loo",
+    "loo_pit",
+    "npde",
+    "prior_check",
+]

@@ -175,14 +175,18 @@ def censored_quantile(values: Floats, limits: Floats, probability: float) -> Flo
     """
     seen = values > -np.inf
     key = np.where(seen, values, limits)
-    order = np.lexsort((seen, key), axis=-1)  # a value at a limit was quantified: it lies above what is below the limit
+    order = np.lexsort(
+        (seen, key), axis=-1
+    )  # a value at a limit was quantified: it lies above what is below the limit
     seen, key = np.take_along_axis(seen, order, -1), np.take_along_axis(key, order, -1)
     n = values.shape[-1]
     rank = np.arange(n)
     kept = np.where(seen, rank / (rank + 1), 1.0)
     below = np.cumprod(kept[..., ::-1], axis=-1)[..., ::-1]
     above = np.concatenate([below[..., 1:], np.ones((*below.shape[:-1], 1))], axis=-1)
-    at = np.where(seen, n * (below + above) / 2 - 0.5, np.nan)  # the place of equal masses is 0, 1, ..., n - 1
+    at = np.where(
+        seen, n * (below + above) / 2 - 0.5, np.nan
+    )  # the place of equal masses is 0, 1, ..., n - 1
     return _at_place(key, at, probability * (n - 1), np.where(seen, below, np.inf).min(axis=-1) > 0)
 
 

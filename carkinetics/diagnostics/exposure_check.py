@@ -231,7 +231,9 @@ def replicate_metrics(
     starts = np.flatnonzero(np.append(True, whose[1:] != whose[:-1]))
     found = np.full((len(values), len(starts), len(metrics)), np.nan)
     for i, (a, b) in enumerate(zip(starts, np.append(starts[1:], len(rows)), strict=True)):
-        if (np.diff(time[a:b]) <= 0).any():  # two samples on one day: nca refuses them, and so would every replicate
+        if (
+            np.diff(time[a:b]) <= 0
+        ).any():  # two samples on one day: nca refuses them, and so would every replicate
             continue
         for s, (one, missing) in enumerate(zip(level[:, a:b], below[:, a:b], strict=True)):
             problem = "a quantified level is negative" if (one[~missing] < 0).any() else ""
@@ -285,9 +287,7 @@ def _geometric_mean(x: Floats) -> float:
 
 def _geometric_cv(x: Floats) -> float:
     positive = x[x > 0]
-    return (
-        float(100 * np.sqrt(np.expm1(np.log(positive).var(ddof=1)))) if len(positive) > 1 else np.nan
-    )
+    return float(100 * np.sqrt(np.expm1(np.log(positive).var(ddof=1)))) if len(positive) > 1 else np.nan
 
 
 def _range(x: Floats) -> float:

@@ -278,11 +278,15 @@ def npde_tests(errors: pd.Series, time: pd.Series, pred: pd.Series) -> pd.DataFr
     rows: dict[str, tuple[str, float, float, float]] = {}
     if n < FEWEST:
         names = ("mean", "variance", "normality", "combined", *_TRENDS)
-        rows = {name: ("too few observations", np.nan, np.nan, np.nan) for name in names}
+        rows = dict.fromkeys(names, ("too few observations", np.nan, np.nan, np.nan))
     else:
         variance = float(x.var(ddof=1))
         lower = float(stats.chi2.cdf((n - 1) * variance, n - 1))
-        some = x if n <= MOST_FOR_SHAPIRO else np.random.default_rng(n).choice(x, MOST_FOR_SHAPIRO, replace=False)
+        some = (
+            x
+            if n <= MOST_FOR_SHAPIRO
+            else np.random.default_rng(n).choice(x, MOST_FOR_SHAPIRO, replace=False)
+        )
         shape = stats.shapiro(some)
         rows["mean"] = ("t", float(x.mean()), 0.0, float(stats.ttest_1samp(x, 0.0).pvalue))
         rows["variance"] = ("chi-squared", variance, 1.0, 2 * min(lower, 1 - lower))

@@ -120,7 +120,9 @@ def _replicates(problem: Problem, n_sim: int, seed: int, output: str) -> Replica
     drawn = predictive(problem, prior_draws(problem, n_sim, rng), rng)["level"].to_numpy()[0]
     names = [one.output for one in problem.measured]
     if output not in names:
-        raise ConfigError(f"prior_check: output {output!r} is not measured in these data; known are {', '.join(names)}")
+        raise ConfigError(
+            f"prior_check: output {output!r} is not measured in these data; known are {', '.join(names)}"
+        )
     at = problem.output_index == names.index(output)
     rows = problem.observations[at].reset_index(drop=True)
     return Replicates(rows, problem.subject_index[at], drawn[:, at], np.full(int(at.sum()), np.nan))

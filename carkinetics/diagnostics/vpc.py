@@ -181,8 +181,9 @@ def vpc(
     .. [2] Bergstrand M et al. AAPS J 2011;13:143-151.
     """
     made = replicates(fit, n_draws=n_sim, seed=seed, output=output)
-    asked = {"bins": bins, "by": by, "corrected": corrected, "seed": seed, "output": output}
-    return check_replicates(made, fit.model, fit.data, **asked)
+    return check_replicates(
+        made, fit.model, fit.data, bins=bins, by=by, corrected=corrected, seed=seed, output=output
+    )
 
 
 def check_replicates(

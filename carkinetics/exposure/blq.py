@@ -116,7 +116,9 @@ def _counted(
     days = time[~blq]
     place = np.where(time < days.min(), 0, np.where(time > days.max(), 2, 1))
     share = np.array(BLQ_CONVENTIONS[convention])[place]
-    counted = np.where(share != 0, limit, 0.0) * share  # an unknown limit does not matter where it counts as 0
+    counted = (
+        np.where(share != 0, limit, 0.0) * share
+    )  # an unknown limit does not matter where it counts as 0
     return np.where(blq, counted, value), place
 
 

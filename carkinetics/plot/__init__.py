@@ -13,6 +13,7 @@ from carkinetics.plot.model import model_course
 from carkinetics.plot.next_dose import next_dose
 from carkinetics.plot.onset import onset
 from carkinetics.plot.power import trial_power
+from carkinetics.plot.predictive import exposure_check, npde, pit
 from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
@@ -28,6 +29,7 @@ __all__ = [
     "dose_paths",
     "escalation",
     "event_curves",
+    "exposure_check",
     "exposure_response",
     "forecast",
     "forecast_metric",
@@ -38,7 +40,9 @@ __all__ = [
     "marker_lag",
     "model_course",
     "next_dose",
+    "npde",
     "onset",
+    "pit",
     "prior_posterior",
     "profiles",
     "quadrants",
