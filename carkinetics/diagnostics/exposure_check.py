@@ -1,4 +1,4 @@
-"""Posterior predictive check of exposure: would replicated studies have the observed Cmax, Tmax, AUC and Tlast?
+"""Posterior predictive check of exposure: Cmax, Tmax, AUC and Tlast of replicated studies beside the observed.
 
 Conventions
 -----------
@@ -7,8 +7,9 @@ its rows, and goes through the same non-compartmental analysis as the observed s
 effects: they check the population, its centre and its spread. ``fitted`` subjects keep their parameters: they check the
 curves, and are predicted too well, because their samples helped to find them.
 
-A tail probability counts ties by half, since days and BLQ values tie, and ``p`` is twice the smaller tail. Under the true
-model it is not uniform but nearer 1, the more so for fitted subjects: a small one counts, a large one proves nothing.
+A tail probability counts ties by half, since days and BLQ values tie, and ``p`` is twice the smaller tail. The data
+made the posterior that predicts them, so that ``p`` is nearer 1 than a uniform number, the more so for fitted subjects: a small one
+counts, a large one proves nothing.
 """
 
 from __future__ import annotations

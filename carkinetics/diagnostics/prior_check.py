@@ -54,10 +54,22 @@ def prior_check(
         The observations; only with a model.
     n_sim : int
         Number of replicates, each with a population of its own.
-    bins, by
-        As of `carkinetics.diagnostics.vpc.vpc`.
-    random, covariates, correlated, mixture, error, assay
-        What the fit will be asked, as of `carkinetics.fit_hierarchical`; only with a model.
+    bins : str, int or sequence of float
+        Binning rule, see `carkinetics.diagnostics.binning`.
+    by : str, optional
+        Column of ``data.subjects`` whose values are strata.
+    random : iterable of str, optional
+        What the fit will be asked, here and below: see `carkinetics.fit_hierarchical`; only with a model.
+    covariates : mapping, optional
+        Covariate effects.
+    correlated : iterable of str or bool
+        Random effects with a correlation matrix.
+    mixture : Mixture, mapping or bool, optional
+        Two classes of subjects.
+    error : str or mapping, optional
+        Residual error model.
+    assay : str or mapping, optional
+        Which assay.
     seed : int
         Seed of all random numbers.
     output : str
