@@ -65,7 +65,8 @@ class Vpc:
     unit : str
         Unit of the levels.
     settings : dict
-        Binning, number of replicates, interval, treatment of BLQ, strata, seed, rows left out, and ``output``: the
+        Binning, number of replicates, interval, treatment of BLQ, strata, ``factors`` of the correction (smallest and
+        largest), seed, rows left out, and ``output``: the
         name of the output, empty for the CAR-T level.
     """
 
@@ -263,6 +264,7 @@ def check_replicates(
         "by": by,
         "by_unit": _unit_of(data, by),
         "corrected": corrected,
+        "factors": (float(factor.min()), float(factor.max())),
         "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates",
         "blq": BLQ_WORDS[corrected],
         "left_out": {

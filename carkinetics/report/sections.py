@@ -27,6 +27,7 @@ from carkinetics.report.measured import data_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
+from carkinetics.report.predictive import prediction_errors, predictive_checks
 from carkinetics.report.remarks import warning_section
 from carkinetics.response import DoseExposure
 
@@ -221,7 +222,11 @@ def vpc_section(parts: Parts) -> Section | None:
     return (
         None
         if parts.fit is None
-        else Section("vpc", "Visual predictive check", figures.vpc(parts.fit, parts.warning))
+        else Section(
+            "vpc",
+            "Predictive checks",
+            (*figures.vpc(parts.fit, parts.warning), *predictive_checks(parts.fit, parts.warning)),
+        )
     )
 
 
@@ -230,7 +235,11 @@ def gof_section(parts: Parts) -> Section | None:
     return (
         None
         if parts.fit is None
-        else Section("gof", "Goodness of fit", figures.gof(parts.fit, parts.warning))
+        else Section(
+            "gof",
+            "Goodness of fit",
+            (*figures.gof(parts.fit, parts.warning), *prediction_errors(parts.fit, parts.warning)),
+        )
     )
 
 

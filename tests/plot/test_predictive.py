@@ -37,7 +37,7 @@ def test_observed_values_are_drawn_in_order_and_marked_outside(check):
     ax = exposure_check(check)[1, 0]
     rows = check.individual.query("subjects == 'fitted' and metric == 'cmax'")
     inside, outside = (
-        [line for line in ax.get_lines() if line.get_marker() == mark][0].get_ydata() for mark in ("o", "D")
+        next(line for line in ax.get_lines() if line.get_marker() == mark).get_ydata() for mark in ("o", "D")
     )
     drawn = np.sort(np.concatenate([inside, outside]))
     np.testing.assert_allclose(drawn, np.sort(rows["observed"]))
