@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from carkinetics.dataset import example as example
     from carkinetics.dataset import load_dataset as load_dataset
     from carkinetics.dataset import read_nonmem as read_nonmem
+    from carkinetics.diagnostics import Calibration as Calibration
+    from carkinetics.diagnostics import calibrate as calibrate
     from carkinetics.diagnostics import compare as compare
     from carkinetics.diagnostics import cross_check as cross_check
     from carkinetics.diagnostics import diagnose as diagnose
     from carkinetics.diagnostics import held_out as held_out
     from carkinetics.diagnostics import loo as loo
+    from carkinetics.diagnostics import read_calibration as read_calibration
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -178,6 +181,9 @@ _HOME = {
     "loo": "diagnostics",
     "compare": "diagnostics",
     "held_out": "diagnostics",
+    "calibrate": "diagnostics",
+    "read_calibration": "diagnostics",
+    "Calibration": "diagnostics",
     "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",
