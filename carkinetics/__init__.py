@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from carkinetics import plot as plot
     from carkinetics.batch import StudyResult as StudyResult
     from carkinetics.batch import run_study as run_study
+    from carkinetics.batch import verify_run as verify_run
     from carkinetics.dataset import Dataset as Dataset
     from carkinetics.dataset import blq_table as blq_table
     from carkinetics.dataset import check as check
@@ -289,6 +290,7 @@ _HOME = {
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",
+    "verify_run": "batch",
     "CarkineticsError": "errors",
 }
 
