@@ -24,6 +24,7 @@ from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, subject_table
 from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
+from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
@@ -359,6 +360,7 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     response_section,
     marker_section,
     escalation_section,
+    methods_section,
     warning_section,
 )
 
