@@ -19,6 +19,7 @@ from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, number, span
+from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, subject_table
@@ -355,6 +356,7 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     individual_section,
     vpc_section,
     gof_section,
+    calibration_section,
     exposure_section,
     dose_section,
     response_section,
