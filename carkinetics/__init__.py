@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from carkinetics import plot as plot
     from carkinetics.batch import StudyResult as StudyResult
     from carkinetics.batch import run_study as run_study
+    from carkinetics.batch import verify_run as verify_run
     from carkinetics.dataset import Dataset as Dataset
     from carkinetics.dataset import blq_table as blq_table
     from carkinetics.dataset import check as check
     from carkinetics.dataset import example as example
     from carkinetics.dataset import load_dataset as load_dataset
     from carkinetics.dataset import read_nonmem as read_nonmem
+    from carkinetics.diagnostics import Calibration as Calibration
+    from carkinetics.diagnostics import calibrate as calibrate
     from carkinetics.diagnostics import check_exposure as check_exposure
     from carkinetics.diagnostics import compare as compare
     from carkinetics.diagnostics import cross_check as cross_check
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import loo_pit as loo_pit
     from carkinetics.diagnostics import npde as npde
     from carkinetics.diagnostics import prior_check as prior_check
+    from carkinetics.diagnostics import read_calibration as read_calibration
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -98,6 +102,9 @@ if TYPE_CHECKING:
     from carkinetics.prognosis import forecast_updates as forecast_updates
     from carkinetics.prognosis import known_population as known_population
     from carkinetics.prognosis import predict_doses as predict_doses
+    from carkinetics.report import citation as citation
+    from carkinetics.report import methods_text as methods_text
+    from carkinetics.report import parameter_table as parameter_table
     from carkinetics.report import write_report as write_report
     from carkinetics.response import aalen_johansen as aalen_johansen
     from carkinetics.response import antibody_effect as antibody_effect
@@ -186,6 +193,9 @@ _HOME = {
     "check_exposure": "diagnostics",
     "npde": "diagnostics",
     "loo_pit": "diagnostics",
+    "calibrate": "diagnostics",
+    "read_calibration": "diagnostics",
+    "Calibration": "diagnostics",
     "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",
@@ -289,8 +299,12 @@ _HOME = {
     "predict_doses": "prognosis",
     "DosePrediction": "prognosis",
     "write_report": "report",
+    "citation": "report",
+    "methods_text": "report",
+    "parameter_table": "report",
     "run_study": "batch",
     "StudyResult": "batch",
+    "verify_run": "batch",
     "CarkineticsError": "errors",
 }
 

@@ -1,5 +1,7 @@
 """Whether a fit can be believed: convergence, prediction of what was seen and of what was not, priors, calibration."""
 
+from carkinetics.diagnostics.calibrate import calibrate, read_calibration
+from carkinetics.diagnostics.calibration import Calibration
 from carkinetics.diagnostics.compare import compare, loo
 from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import contraction, diagnose
@@ -10,9 +12,11 @@ from carkinetics.diagnostics.pit import LooPit, loo_pit
 from carkinetics.diagnostics.prior_check import prior_check
 
 __all__ = [
+    "Calibration",
     "ExposureCheck",
     "LooPit",
     "Npde",
+    "calibrate",
     "check_exposure",
     "compare",
     "contraction",
@@ -23,4 +27,5 @@ __all__ = [
     "loo_pit",
     "npde",
     "prior_check",
+    "read_calibration",
 ]
