@@ -28,11 +28,12 @@ from carkinetics.dataset.table import is_above, is_censored
 from carkinetics.diagnostics.compare import _log_likelihood
 from carkinetics.diagnostics.replicate import ceiling_of, limit_of, measured_level
 from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit.chosen import stacked_posterior, take_draws
+from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
 from carkinetics.fit.hierarchical import problem_of
 from carkinetics.fit.measured import fitted_rows, measured_output
 from carkinetics.fit.pareto import GOOD_K, smooth
 from carkinetics.fit.predictive import add_random_effects, subject_levels, typical_parameters
+from carkinetics.fit.problem import Measured
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import STUDENT_DF, TINY, draw_values, standard_deviation
 from carkinetics.model.residual import ResidualError
@@ -134,22 +135,11 @@ def loo_pit(
     place = {subject: i for i, subject in enumerate(fit.data.subject_ids)}
     index = rows["subject"].map(place).to_numpy(np.intp)
     rng = np.random.default_rng([seed, 4])
-    bounds = _bounds(rows, fit)
-    centre = typical_parameters(fit, draws, fit.data)
-    names = zip(one.error.parameters, one.sigmas, strict=True)
-    sigmas = {own: draws.sigmas[name][:, None] for own, name in names}
-    shape = (len(draws.share), len(rows))
-    low, high, values = np.zeros(shape), np.zeros(shape), []
-    for _ in range(n_repeats):
-        drawn = add_random_effects(fit.model, draws, centre, rng)
-        level = subject_levels(fit.model, fit.data, index, rows["time"].to_numpy(float), drawn, output)
-        low += _cdf(one.error, bounds[0], level, sigmas) / n_repeats
-        high += _cdf(one.error, bounds[1], level, sigmas) / n_repeats
-        values.append(draw_values(one.error, level, sigmas, rng))
+    low, high, values = _new_subjects(fit, one, draws, rows, index, n_repeats, rng)
     weights, k = left_out_weights(_log_likelihood(problem_of(fit), draws, n_inner, seed))
-    u, equal = rng.uniform(size=len(rows)), np.full(shape[0], 1 / shape[0])
+    u = rng.uniform(size=len(rows))
 
-    def places(weight: Floats) -> Floats:
+    def places(weight: Any) -> Floats:
         below, up_to = (weight * low).sum(axis=0), (weight * high).sum(axis=0)
         return np.asarray(np.clip(below + u * (up_to - below), 0.0, 1.0))
 
@@ -157,10 +147,10 @@ def loo_pit(
         {
             "subject": rows["subject"], "time": rows["time"].astype(float),
             "imputed": is_censored(rows) | is_above(rows),
-            "pit": places(equal[:, None]), "loo_pit": places(weights[:, index]),
+            "pit": places(1 / len(low)), "loo_pit": places(weights[:, index]),
         }
     )  # fmt: skip
-    lower, upper = _band(np.concatenate(values), limit_of(rows), ceiling_of(rows, fit.data), rng)
+    lower, upper = _band(values, limit_of(rows), ceiling_of(rows, fit.data), rng)
     curve = pd.DataFrame(
         {
             "x": GRID,
@@ -170,12 +160,36 @@ def loo_pit(
         }
     )
     settings = {
-        "n_draws": shape[0], "n_repeats": n_repeats, "n_inner": n_inner, "band": f"{LEVEL:.0%} simultaneous",
+        "n_draws": len(low), "n_repeats": n_repeats, "n_inner": n_inner, "band": f"{LEVEL:.0%} simultaneous",
         "seed": seed, "output": output,
     }  # fmt: skip
     return LooPit(
         table, pd.Series(k, index=pd.Index(fit.data.subject_ids, name="subject"), name="k"), curve, settings
     )
+
+
+def _new_subjects(
+    fit: Fit,
+    one: Measured,
+    draws: Draws,
+    rows: pd.DataFrame,
+    index: NDArray[np.intp],
+    n_repeats: int,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats, Floats]:
+    """Probabilities up to the bounds of every observation at every draw, and measurements of all the new subjects."""
+    bounds, centre, time = _bounds(rows, fit), typical_parameters(fit, draws, fit.data), rows["time"]
+    names = zip(one.error.parameters, one.sigmas, strict=True)
+    sigmas = {own: draws.sigmas[name][:, None] for own, name in names}
+    low, high = np.zeros((2, len(draws.share), len(rows)))
+    values = []
+    for _ in range(n_repeats):
+        drawn = add_random_effects(fit.model, draws, centre, rng)
+        level = subject_levels(fit.model, fit.data, index, time.to_numpy(float), drawn, one.output)
+        low += _cdf(one.error, bounds[0], level, sigmas) / n_repeats
+        high += _cdf(one.error, bounds[1], level, sigmas) / n_repeats
+        values.append(draw_values(one.error, level, sigmas, rng))
+    return low, high, np.concatenate(values)
 
 
 def left_out_weights(log_likelihood: Floats) -> tuple[Floats, Floats]:

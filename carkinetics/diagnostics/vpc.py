@@ -256,24 +256,18 @@ def check_replicates(
         }
     )
     percentiles, fractions = _tables(points, observed, simulated, factor)
-    settings = {
-        "n_sim": int(computed.sum()),
-        "n_failed": int((~computed).sum()),
-        "bins": bins if isinstance(bins, str | int) else [float(edge) for edge in bins],
-        "n_bins": int(points["bin"].nunique()),
-        "by": by,
-        "by_unit": _unit_of(data, by),
-        "corrected": corrected,
-        "factors": (float(factor.min()), float(factor.max())),
-        "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates",
-        "blq": BLQ_WORDS[corrected],
-        "left_out": {
-            "BLQ without a known limit": int((unlimited & ~before).sum()),
-            "before the infusion" if other else "day 0 or before": int(before.sum()),
-        },
-        "seed": seed,
-        "output": other,
+    left_out = {
+        "BLQ without a known limit": int((unlimited & ~before).sum()),
+        "before the infusion" if other else "day 0 or before": int(before.sum()),
     }
+    settings = {
+        "n_sim": int(computed.sum()), "n_failed": int((~computed).sum()),
+        "bins": bins if isinstance(bins, str | int) else [float(edge) for edge in bins],
+        "n_bins": int(points["bin"].nunique()), "by": by, "by_unit": _unit_of(data, by), "corrected": corrected,
+        "factors": (float(factor.min()), float(factor.max())),
+        "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates", "blq": BLQ_WORDS[corrected],
+        "left_out": left_out, "seed": seed, "output": other,
+    }  # fmt: skip
     return Vpc(percentiles, fractions, points, shown.unit, settings)
 
 

@@ -9,7 +9,9 @@ from scipy.special import ndtr
 
 from carkinetics.diagnostics import loo_pit
 from carkinetics.diagnostics.pit import _band, _ecdf, left_out_weights
+from carkinetics.diagnostics.replicate import replicates
 from carkinetics.errors import ConfigError, FitError
+from carkinetics.fit import fit_hierarchical
 from carkinetics.model import load_model, simulate
 
 DESIGN = {"times": (3, 7, 10, 14, 28, 60, 90), "lloq": 200}
@@ -91,3 +93,26 @@ def test_requests_that_make_no_sense_are_refused(made_fit, alone):
         loo_pit(alone(made_fit))
     with pytest.raises(ConfigError, match="expected at least 1"):
         loo_pit(made_fit, n_repeats=0)
+
+
+@pytest.mark.slow
+def test_leaving_a_subject_out_is_what_a_fit_without_it_predicts():
+    model = load_model("stein2019").fix(fb=0.0079, beta=0.0032)
+    omega = {"foldx": 0.8, "tmax": 0.25, "cmax": 0.8, "alpha": 0.4, "fb": 0.0, "beta": 0.0}
+    design = {"times": (1, 3, 5, 7, 9, 11, 14, 21, 28), "lloq": 50}
+    # One subject of twelve is away from the others, so that leaving it out matters: by 0.03, three times the error of its
+    # weights, although their k of 0.76 would already warn.
+    data = simulate(model, design, 12, 5, omega=omega, sigma=0.4)
+    rows, mine = data.observations.copy(), data.observations["subject"] == "S004"
+    rows.loc[mine & (rows["status"] == "quantified"), ["value", "lower", "upper"]] *= 4
+    data = replace(data, observations=rows)
+    asked = {"random": ["foldx", "tmax", "cmax", "alpha"], "seed": 1}
+    found = loo_pit(fit_hierarchical(model, data, **asked), n_draws=1500)
+    others = [subject for subject in data.subject_ids if subject != "S004"]
+    without = fit_hierarchical(model, data.select(subjects=others), **asked)
+    made = replicates(without, data.select(subjects=["S004"]), n_draws=4000)
+    quantified = (made.observations["status"] == "quantified").to_numpy()
+    exact = (made.value < made.observations["value"].to_numpy()).mean(axis=0)[quantified]
+    table = found.table[(found.table["subject"] == "S004") & ~found.table["imputed"]]
+    np.testing.assert_allclose(table["loo_pit"], exact, atol=0.02)
+    assert np.abs(table["pit"] - exact).mean() > 3 * np.abs(table["loo_pit"] - exact).mean()
