@@ -60,9 +60,7 @@ solid = model.with_priors(
     fb={"dist": "logitnormal", "median": 0.02, "sigma": 1.2},
     beta={"dist": "lognormal", "median": 0.01, "sigma": 1.0},
 )
-pd.DataFrame(
-    [{"parameter": name, "prior": str(one.prior)} for name, one in solid.parameters.items()]
-)
+pd.DataFrame([{"parameter": name, "prior": str(one.prior)} for name, one in solid.parameters.items()])
 
 # %% [markdown]
 # ## The fit
@@ -80,7 +78,9 @@ known = (
     | {f"{name}_omega": value for name, value in spread.items()}
     | {"sigma": 0.4, "cmax_on_log_dose_1e6": 0.5}
 )
-table = found.loc[[name for name in known if name in found.index], ["median", "lower", "upper", "rhat", "ess_bulk"]]
+table = found.loc[
+    [name for name in known if name in found.index], ["median", "lower", "upper", "rhat", "ess_bulk"]
+]
 table.insert(0, "truth", pd.Series(known))
 table["inside"] = table["truth"].between(table["lower"], table["upper"])
 table.round(4)
