@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import compare as compare
     from carkinetics.diagnostics import cross_check as cross_check
     from carkinetics.diagnostics import diagnose as diagnose
+    from carkinetics.diagnostics import effect_correlations as effect_correlations
+    from carkinetics.diagnostics import effect_trends as effect_trends
     from carkinetics.diagnostics import held_out as held_out
     from carkinetics.diagnostics import loo as loo
     from carkinetics.errors import CarkineticsError as CarkineticsError
@@ -178,6 +180,8 @@ _HOME = {
     "loo": "diagnostics",
     "compare": "diagnostics",
     "held_out": "diagnostics",
+    "effect_trends": "diagnostics",
+    "effect_correlations": "diagnostics",
     "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",

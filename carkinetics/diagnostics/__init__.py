@@ -4,5 +4,15 @@ from carkinetics.diagnostics.compare import compare, loo
 from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import contraction, diagnose
 from carkinetics.diagnostics.held_out import held_out
+from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends
 
-__all__ = ["compare", "contraction", "cross_check", "diagnose", "held_out", "loo"]
+__all__ = [
+    "compare",
+    "contraction",
+    "cross_check",
+    "diagnose",
+    "effect_correlations",
+    "effect_trends",
+    "held_out",
+    "loo",
+]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from carkinetics.diagnostics.random_effects import shrinkage_findings
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
@@ -356,5 +357,5 @@ def _before_the_infusion(fit: Fit) -> Iterator[Finding]:
 
 RULES = (
     _approximation, _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _rarely_moved, _failed_solves,
-    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates, _before_the_infusion,
+    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates, _before_the_infusion, shrinkage_findings,
 )  # fmt: skip

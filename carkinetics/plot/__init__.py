@@ -4,6 +4,7 @@ from carkinetics.plot.characteristics import characteristics
 from carkinetics.plot.decision_table import decision_table
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.dose_tree import dose_paths
+from carkinetics.plot.effects import effect_pairs, effects_by_covariate, random_effects
 from carkinetics.plot.escalation import escalation
 from carkinetics.plot.forecast import forecast, forecast_metric
 from carkinetics.plot.forest import forest
@@ -26,6 +27,8 @@ __all__ = [
     "decision_table",
     "dose_exposure",
     "dose_paths",
+    "effect_pairs",
+    "effects_by_covariate",
     "escalation",
     "event_curves",
     "exposure_response",
@@ -42,6 +45,7 @@ __all__ = [
     "prior_posterior",
     "profiles",
     "quadrants",
+    "random_effects",
     "ranks",
     "schedules",
     "spider",
