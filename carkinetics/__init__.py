@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import effect_trends as effect_trends
     from carkinetics.diagnostics import held_out as held_out
     from carkinetics.diagnostics import loo as loo
+    from carkinetics.diagnostics import prior_sensitivity as prior_sensitivity
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -180,6 +181,7 @@ _HOME = {
     "loo": "diagnostics",
     "compare": "diagnostics",
     "held_out": "diagnostics",
+    "prior_sensitivity": "diagnostics",
     "effect_trends": "diagnostics",
     "effect_correlations": "diagnostics",
     "exposure_course": "exposure",

@@ -5,6 +5,7 @@ from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import contraction, diagnose
 from carkinetics.diagnostics.held_out import held_out
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends
+from carkinetics.diagnostics.sensitivity import prior_sensitivity
 
 __all__ = [
     "compare",
@@ -15,4 +16,5 @@ __all__ = [
     "effect_trends",
     "held_out",
     "loo",
+    "prior_sensitivity",
 ]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import logit
 
 from carkinetics.diagnostics.random_effects import shrinkage_findings
@@ -251,15 +252,8 @@ def contraction(fit: Fit) -> pd.DataFrame:
         Indexed by parameter: ``prior_sd, posterior_sd, contraction`` (1 - variance ratio) and ``words``. A
         positive quantity is compared on the log scale, a typical fraction on the logit scale.
     """
-    prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
     rows = {}
-    for name in _estimated(fit).index:
-        to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            before, after = (
-                to_free(prior[name].to_numpy().ravel()),
-                to_free(posterior[name].to_numpy().ravel()),
-            )
+    for name, (before, after) in compared_draws(fit).items():
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
         sds = float(before.std(ddof=1)), float(after.std(ddof=1))
         share = 1 - (sds[1] / sds[0]) ** 2
@@ -270,6 +264,31 @@ def contraction(fit: Fit) -> pd.DataFrame:
             "words": contraction_words(share),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+
+
+def compared_draws(fit: Fit) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Draws of every estimated population quantity from prior and posterior, on the scale where they are compared.
+
+    Parameters
+    ----------
+    fit : Fit
+        A hierarchical fit.
+
+    Returns
+    -------
+    dict of str to tuple of ndarray, shapes (n_prior,) and (n_posterior,)
+        By quantity; positive ones as logs, a typical fraction as a logit.
+    """
+    prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
+    found = {}
+    for name in _estimated(fit).index:
+        to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            before, after = (
+                np.asarray(to_free(draws[name].to_numpy().ravel()), float) for draws in (prior, posterior)
+            )
+        found[str(name)] = (before, after)
+    return found
 
 
 def _comparison_scale(fit: Fit, name: str, *, positive: bool) -> Callable[[Any], Any]:

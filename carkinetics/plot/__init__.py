@@ -1,6 +1,7 @@
 """Pictures of any result; the only room that imports matplotlib."""
 
 from carkinetics.plot.characteristics import characteristics
+from carkinetics.plot.comparison import comparison, comparison_by_subject
 from carkinetics.plot.decision_table import decision_table
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.dose_tree import dose_paths
@@ -24,6 +25,8 @@ from carkinetics.plot.vpc import vpc
 
 __all__ = [
     "characteristics",
+    "comparison",
+    "comparison_by_subject",
     "decision_table",
     "dose_exposure",
     "dose_paths",
