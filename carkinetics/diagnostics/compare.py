@@ -62,8 +62,8 @@ def loo(
     pandas.DataFrame
         Indexed by subject: ``elpd``, ``k`` (Pareto's k of its weights; above 0.7 the weights are unreliable), ``n_obs`` and
         ``how``: ``"psis"``, ``"refit"`` or ``"refit, not converged"``. Subjects without any observation of the output have
-        ``elpd`` 0. ``.attrs["waic"]`` holds `carkinetics.diagnostics.criteria.waic` of the same draws where all that a
-        subject has is predicted, and is absent where it has other outputs.
+        ``elpd`` 0. ``elpd_waic`` and ``p_waic`` (`carkinetics.diagnostics.criteria.waic`) are secondary, and NaN for all
+        where subjects have other outputs than the one that is predicted or a draw makes a subject impossible.
 
     Raises
     ------
@@ -101,8 +101,9 @@ def loo(
             found.loc[subject, "elpd"] = density
             found.loc[subject, "how"] = "refit" if converged else "refit, not converged"
     if part is whole and np.isfinite(left_out).all():
-        found.attrs["waic"] = waic(left_out).set_axis(found.index)
-    return found
+        second = waic(left_out).set_axis(found.index)
+        return found.assign(elpd_waic=second["elpd_waic"], p_waic=second["p_waic"])
+    return found.assign(elpd_waic=np.nan, p_waic=np.nan)
 
 
 def compare(
@@ -124,11 +125,15 @@ def compare(
         Hierarchical fits; the models may differ, the observations of the CAR-T level may not.
     output : str
         Whose data are predicted, by its name in every model; the CAR-T level of each if empty.
-    n_draws, n_inner, seed, refit, progress
+    n_draws, n_inner, seed : int
+        As in `loo`.
+    refit : bool
         As in `loo`.
     criteria : iterable of str
         Secondary columns: ``"waic"`` for ``elpd_waic`` and ``p_waic``, by subject with the marginal likelihood; ``"bic"`` for
         ``bic``, from `carkinetics.fit_population` with the same settings, no priors, and n the number of subjects.
+    progress : bool
+        As in `loo`.
 
     Returns
     -------
@@ -170,16 +175,13 @@ def compare(
 
 def _waic_columns(each: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, float]]:
     for name, table in each.items():
-        if "waic" not in table.attrs:
+        if table["elpd_waic"].isna().any():
             raise ConfigError(
                 f"compare: WAIC of {name} is not defined: its subjects have other outputs than the one that is predicted, or "
                 "a draw makes a subject impossible; leave criteria='waic' out"
             )
     columns = ("elpd_waic", "p_waic")
-    return {
-        column: {name: float(table.attrs["waic"][column].sum()) for name, table in each.items()}
-        for column in columns
-    }
+    return {column: {name: float(table[column].sum()) for name, table in each.items()} for column in columns}
 
 
 def _bic(name: str, fit: Fit) -> float:

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from carkinetics.diagnostics.exploration import e_bfmi
 from carkinetics.diagnostics.random_effects import shrinkage_findings
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.measured import measured_outputs
@@ -168,7 +169,7 @@ def _energy(fit: Fit) -> Iterator[Finding]:
     energy = fit.tree["sample_stats"]["energy"].to_numpy()
     if energy.shape[1] < 4:
         return
-    fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
+    fraction = e_bfmi(energy)
     worst = int(fraction.argmin())
     if not fraction[worst] >= EBFMI:
         yield Finding(

@@ -2,6 +2,7 @@
 
 from carkinetics.plot.characteristics import characteristics
 from carkinetics.plot.comparison import comparison, comparison_by_subject
+from carkinetics.plot.convergence import energy, ess, funnel
 from carkinetics.plot.decision_table import decision_table
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.dose_tree import dose_paths
@@ -32,12 +33,15 @@ __all__ = [
     "dose_paths",
     "effect_pairs",
     "effects_by_covariate",
+    "energy",
     "escalation",
+    "ess",
     "event_curves",
     "exposure_response",
     "forecast",
     "forecast_metric",
     "forest",
+    "funnel",
     "gof",
     "individual_fits",
     "marker",
