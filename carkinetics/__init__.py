@@ -72,12 +72,16 @@ if TYPE_CHECKING:
     from carkinetics.exposure import nca as nca
     from carkinetics.exposure import nca_by as nca_by
     from carkinetics.exposure import nca_findings as nca_findings
+    from carkinetics.fit import CovariateScreen as CovariateScreen
     from carkinetics.fit import Fit as Fit
     from carkinetics.fit import PopulationFit as PopulationFit
+    from carkinetics.fit import StepwiseSearch as StepwiseSearch
     from carkinetics.fit import fit_hierarchical as fit_hierarchical
     from carkinetics.fit import fit_individuals as fit_individuals
     from carkinetics.fit import fit_population as fit_population
     from carkinetics.fit import load_fit as load_fit
+    from carkinetics.fit import screen_covariates as screen_covariates
+    from carkinetics.fit import stepwise_covariates as stepwise_covariates
     from carkinetics.model import Model as Model
     from carkinetics.model import Prior as Prior
     from carkinetics.model import check_values as check_values
@@ -173,6 +177,10 @@ _HOME = {
     "fit_individuals": "fit",
     "fit_population": "fit",
     "PopulationFit": "fit",
+    "screen_covariates": "fit",
+    "CovariateScreen": "fit",
+    "stepwise_covariates": "fit",
+    "StepwiseSearch": "fit",
     "fit_hierarchical": "fit",
     "Fit": "fit",
     "load_fit": "fit",

@@ -8,8 +8,7 @@ other data (tumour, lymphocytes) are left out with it, and only the output is pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -131,7 +130,8 @@ def compare(
         As in `loo`.
     criteria : iterable of str
         Secondary columns: ``"waic"`` for ``elpd_waic`` and ``p_waic``, by subject with the marginal likelihood; ``"bic"`` for
-        ``bic``, from `carkinetics.fit_population` with the same settings, no priors, and n the number of subjects.
+        ``bic``, from `carkinetics.fit_population` with the same settings, no priors, and n the number of subjects; NaN where that fit did not
+        converge.
     progress : bool
         As in `loo`.
 
@@ -155,6 +155,7 @@ def compare(
         if name not in CRITERIA:
             raise ConfigError(f"compare: no criterion {name!r}{did_you_mean(name, CRITERIA)}")
     _check_alike(fits, output)
+    bic = {name: _bic(fit) for name, fit in fits.items()} if "bic" in asked else {}
     each = {
         name: loo(
             fit, output=output, n_draws=n_draws, n_inner=n_inner, seed=seed, refit=refit, progress=progress
@@ -162,29 +163,29 @@ def compare(
         for name, fit in fits.items()
     }
     found = rank(each)
-    add: dict[str, Callable[[], dict[str, Any]]] = {
-        "waic": lambda: _waic_columns(each),
-        "bic": lambda: {"bic": {name: _bic(name, fit) for name, fit in fits.items()}},
-    }
-    columns = {key: pd.Series(column) for name in asked for key, column in add[name]().items()}
     told = found.attrs
-    found = found.assign(**{key: column.reindex(found.index) for key, column in columns.items()})
+    if "waic" in asked:
+        found = found.assign(**_waic_columns(each))
+    if "bic" in asked:
+        found = found.assign(bic=pd.Series(bic))
     found.attrs = told
     return found
 
 
-def _waic_columns(each: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, float]]:
+def _waic_columns(each: Mapping[str, pd.DataFrame]) -> dict[str, pd.Series]:
     for name, table in each.items():
         if table["elpd_waic"].isna().any():
             raise ConfigError(
                 f"compare: WAIC of {name} is not defined: its subjects have other outputs than the one that is predicted, or "
                 "a draw makes a subject impossible; leave criteria='waic' out"
             )
-    columns = ("elpd_waic", "p_waic")
-    return {column: {name: float(table[column].sum()) for name, table in each.items()} for column in columns}
+    return {
+        column: pd.Series({name: float(table[column].sum()) for name, table in each.items()})
+        for column in ("elpd_waic", "p_waic")
+    }
 
 
-def _bic(name: str, fit: Fit) -> float:
+def _bic(fit: Fit) -> float:
     """Of the maximum-likelihood fit with the same settings; n is the number of subjects."""
     asked = fit.settings
     found = fit_population(
@@ -192,11 +193,7 @@ def _bic(name: str, fit: Fit) -> float:
         correlated=asked["correlated"], error=asked["errors"], assay=asked["assays"],
         mixture=None if asked.get("mixture") else False,
     )  # fmt: skip
-    if not found.converged:
-        raise ConfigError(
-            f"compare: the population fit of {name} did not converge, so that it has no BIC; leave criteria='bic' out"
-        )
-    return found.bic
+    return found.bic if found.converged else np.nan
 
 
 def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
