@@ -1,5 +1,7 @@
 """Whether a fit can be believed: convergence, prediction of what was seen and of what was not, priors, calibration."""
 
+from carkinetics.diagnostics.calibrate import calibrate, read_calibration
+from carkinetics.diagnostics.calibration import Calibration
 from carkinetics.diagnostics.compare import compare, loo
 from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import contraction, diagnose
@@ -8,6 +10,8 @@ from carkinetics.diagnostics.random_effects import effect_correlations, effect_t
 from carkinetics.diagnostics.sensitivity import prior_sensitivity
 
 __all__ = [
+    "Calibration",
+    "calibrate",
     "compare",
     "contraction",
     "cross_check",
@@ -17,4 +21,5 @@ __all__ = [
     "held_out",
     "loo",
     "prior_sensitivity",
+    "read_calibration",
 ]
