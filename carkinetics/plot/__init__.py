@@ -20,6 +20,7 @@ from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
 from carkinetics.plot.schedule import schedules
+from carkinetics.plot.sensitivity import sensitivity
 from carkinetics.plot.survival import event_curves, survival_curves
 from carkinetics.plot.tumour import spider, swimmer, waterfall
 from carkinetics.plot.vpc import vpc
@@ -55,6 +56,7 @@ __all__ = [
     "random_effects",
     "ranks",
     "schedules",
+    "sensitivity",
     "spider",
     "survival_curves",
     "swimmer",

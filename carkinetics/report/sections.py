@@ -22,6 +22,13 @@ from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, subject_table
+from carkinetics.report.learning import (
+    comparison_section,
+    covariate_section,
+    effect_section,
+    exploration_blocks,
+    sensitivity_blocks,
+)
 from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
 from carkinetics.report.outcomes import response_section
@@ -114,7 +121,9 @@ def convergence_section(parts: Parts) -> Section | None:
         "Did the chains agree, and explore?", ("Quantity", "Found", "Wanted"), tuple(rows), align="lll"
     )
     compared = tuple(_compared(one) for one in parts.checks)
-    return Section("convergence", "Convergence", (table, *compared, *figures.ranks(fit)))
+    return Section(
+        "convergence", "Convergence", (table, *compared, *figures.ranks(fit), *exploration_blocks(fit))
+    )
 
 
 def _compared(check: pd.DataFrame) -> Table:
@@ -203,9 +212,8 @@ def contraction_section(parts: Parts) -> Section | None:
     if fit is None:
         return None
     table = contraction_table(fit, warning=parts.warning)
-    return Section(
-        "contraction", "From prior to posterior", (table, *figures.prior_posterior(fit, parts.warning))
-    )
+    blocks = (table, *sensitivity_blocks(parts), *figures.prior_posterior(fit, parts.warning))
+    return Section("contraction", "From prior to posterior", blocks)
 
 
 def individual_section(parts: Parts) -> Section | None:
@@ -351,9 +359,12 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     convergence_section,
     parameter_section,
     contraction_section,
+    effect_section,
     individual_section,
     vpc_section,
     gof_section,
+    comparison_section,
+    covariate_section,
     exposure_section,
     dose_section,
     response_section,
