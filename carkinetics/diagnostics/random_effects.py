@@ -45,9 +45,9 @@ def shrinkage_findings(fit: Fit) -> Iterator[Finding]:
         A warning for all parameters whose shrinkage of the SD type exceeds 30 %.
     """
     table = shrinkage_table(fit)
-    high = table[table["warning"]].sort_values("sd_percent", ascending=False)
-    if high.empty:
+    if not table["warning"].any():  # also without any random effect, where the table has no rows
         return
+    high = table[table["warning"]].sort_values("sd_percent", ascending=False)
     said = [
         f"{row.parameter} {row.sd_percent:.0f} % (variance type {row.variance_percent:.0f} %)"
         for row in high.itertuples()

@@ -152,7 +152,7 @@ def _trends(fit: Fit, warning: str) -> list[Block]:
         f"{', '.join(said) or 'none'} of {len(table)} pairs."
     )
     caption = (
-        "Random effects against covariates that the model does not use for them. r: correlation, ratio: correlation ratio "
+        "Random effects against covariates: what the model's own covariates leave unexplained. r: correlation, ratio: correlation ratio "
         f"(groups), over draws. A trend that is left is a reason to fit that covariate, and weaker here than it is. {len(table)} "
         "pairs were looked at, so that one in a hundred has p below 0.01 by chance."
     )
@@ -257,21 +257,21 @@ def _comparison(table: pd.DataFrame, warning: str) -> list[Block]:
     extra = [name for name in ("elpd_waic", "p_waic", "bic") if name in table]
     rows = tuple(
         (
-            str(name), number(row["elpd"]), number(row["se"]), number(row["difference"]), number(row["difference_se"]),
+            str(name), f"{row['elpd']:.1f} ({row['se']:.1f})", f"{row['difference']:.1f} ({row['difference_se']:.1f})",
             str(row["verdict"]), MISSING if np.isnan(row["weight"]) else f"{row['weight']:.2f}",
-            f"{row['bad_k']} (largest {row['largest_k']:.2f})", *(number(row[one]) for one in extra),
+            f"{row['bad_k']}; {row['largest_k']:.2f}", *(f"{row[one]:.1f}" for one in extra),
         )
         for name, row in table.iterrows()
     )  # fmt: skip
     note = (
         "elpd: sum over subjects of the log predictive density of each when it is left out, averaged over its random effects; "
         "PSIS-LOO by subject. A difference below 2 standard errors is not separated. Weight: in the mixture of the models' "
-        f"predictions that predicts best (stacking), not the probability that a model is true. Subjects with Pareto k above {GOOD_K} "
-        "were not refitted unless that was asked. WAIC and BIC, where shown, are secondary; n of the BIC is the number of subjects."
+        f"predictions that predicts best (stacking), not the probability that a model is true. k > {GOOD_K}: subjects "
+        "whose Pareto k makes their weights unreliable and that were not refitted. WAIC and BIC, where shown, are secondary; n of the BIC is the number of subjects."
     )
     words = {"elpd_waic": "elpd (WAIC)", "p_waic": "p (WAIC)", "bic": "BIC"}
     heads = (
-        "Model", "elpd", "SE", "Difference", "SE of it", "Verdict", "Weight", "Subjects with k above 0.7",
+        "Model", "elpd (SE)", "Difference (SE)", "Verdict", "Weight", f"k > {GOOD_K}; largest",
         *(words[one] for one in extra),
     )  # fmt: skip
     best, rest = str(table.index[0]), table.iloc[1:]
@@ -284,7 +284,7 @@ def _comparison(table: pd.DataFrame, warning: str) -> list[Block]:
     prefer = int((each[best, "elpd"] >= each[second, "elpd"]).sum())
     by_subject = f"{prefer} of {len(each)} subjects are predicted better by {best}, the others by {second}."
     return [
-        Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrrrlrr"),
+        Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr"),
         _drawn(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning),
         _drawn(plot.comparison_by_subject(table), by_subject, f"{by_subject} A difference that rests on a few subjects is a question about them.", warning),
     ]  # fmt: skip

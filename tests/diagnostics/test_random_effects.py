@@ -98,3 +98,4 @@ def test_no_random_effects_are_said(dose_fit):
     fit = replace(dose_fit, settings={**dose_fit.settings, "random": []})
     with pytest.raises(FitError, match="has no random effects"):
         effect_trends(fit)
+    assert list(shrinkage_findings(fit)) == []
