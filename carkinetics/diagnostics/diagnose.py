@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from carkinetics.diagnostics.exploration import e_bfmi
+from carkinetics.diagnostics.exploration import e_bfmi, where_divergent
 from carkinetics.diagnostics.random_effects import shrinkage_findings
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.measured import measured_outputs
@@ -155,11 +155,12 @@ def _divergences(fit: Fit) -> Iterator[Finding]:
     count = int(fit.tree["sample_stats"]["diverging"].sum())
     if count:
         total = fit.tree["sample_stats"]["diverging"].size
+        place = where_divergent(fit)
         yield Finding(
             "error",
             "divergences",
             "sampler",
-            f"{count} of {total} draws diverged; raise target_accept or reconsider a prior that allows omega near 0",
+            f"{count} of {total} draws diverged{f', {place}' if place else ''}; raise target_accept or reconsider a prior that allows omega near 0",
         )
 
 

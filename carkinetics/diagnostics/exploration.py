@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 # Where data determine the effects, their width is the same at every omega and its correlation with omega small.
 FUNNEL_CORRELATION, FUNNEL_WIDENING = 0.8, 3.0
 FIFTH = 0.2
+# The mean of five ranks that are uniform has a standard deviation of 0.13.
+FEWEST_PLACED, NECK = 5, 0.2
 FEWEST = 20  # draws per chain for an effective sample size
 
 
@@ -190,3 +192,26 @@ def divergent_draws(fit: Fit) -> NDArray[np.bool_]:
         return np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"], dtype=bool)
     flags = fit.tree["sample_stats"]["diverging"].transpose("chain", "draw")
     return np.asarray(flags.to_numpy().ravel(), dtype=bool)
+
+
+def where_divergent(fit: Fit) -> str:
+    """In the neck of which funnel divergent draws lie, in words.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    str
+        Empty where they are too few to have a place, or lie all over.
+    """
+    if not fit.settings.get("random") or divergent_draws(fit).sum() < FEWEST_PLACED:
+        return ""
+    table = funnels(fit)
+    lowest = table["divergent_at"].idxmin()
+    rank = float(table.loc[lowest, "divergent_at"])
+    if rank > NECK:
+        return ""
+    return f"at a low {lowest}_omega (mean rank {rank:.2f} of 0 to 1 among all draws)"

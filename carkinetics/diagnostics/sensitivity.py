@@ -25,7 +25,7 @@ from carkinetics.fit.log_prior import population_log_prior
 from carkinetics.fit.result import Fit
 
 Floats = NDArray[np.float64]
-SENSITIVE = 0.05  # Kallioinen et al. 2024; the mean of a normal posterior that the data alone determine has about 0.09
+SENSITIVE = 0.05  # Kallioinen et al. 2024; a normal mean that the data alone determine has about 0.08
 ALPHAS = (0.99, 1.01)
 KINDS = ("marginal", "conditional")
 SHUFFLES, NOISE_QUANTILE = 20, 0.9

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from carkinetics.diagnostics.cross_check import SUSPICIOUS
+from carkinetics.diagnostics.exploration import e_bfmi
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
@@ -111,8 +111,7 @@ def convergence_section(parts: Parts) -> Section | None:
     if "diverging" in stats:
         rows.append(("Divergent draws", f"{int(stats['diverging'].sum())} of {stats['diverging'].size}", "0"))
     if "energy" in stats and stats["energy"].sizes["draw"] > 3:
-        energy = stats["energy"].to_numpy()
-        fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
+        fraction = e_bfmi(stats["energy"].to_numpy())
         rows.append(
             ("E-BFMI, smallest", f"{fraction.min():.2f} (chain {int(fraction.argmin())})", "above 0.3")
         )

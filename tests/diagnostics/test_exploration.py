@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from carkinetics.diagnostics.exploration import divergent_draws, e_bfmi, ess_growth, funnels
+from carkinetics.diagnostics.exploration import divergent_draws, e_bfmi, ess_growth, funnels, where_divergent
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.model import load_model, simulate
 
@@ -48,10 +48,12 @@ def test_divergences_are_placed_in_the_neck(funnelled):
     assert (table["divergences"] == count).all()
     assert table.loc["beta", "divergent_at"] < 0.05
     assert 0.2 < table.loc["tmax", "divergent_at"] < 0.8
+    assert where_divergent(funnelled).startswith("at a low beta_omega (mean rank 0.0")
 
 
 def test_a_sampler_without_trajectories_has_no_divergences(made_fit):
     assert not divergent_draws(made_fit).any()
+    assert where_divergent(made_fit) == ""
     assert funnels(made_fit)["divergent_at"].isna().all()
 
 
