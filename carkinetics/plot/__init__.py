@@ -1,5 +1,6 @@
 """Pictures of any result; the only room that imports matplotlib."""
 
+from carkinetics.plot.calibration import calibration
 from carkinetics.plot.characteristics import characteristics
 from carkinetics.plot.comparison import comparison, comparison_by_subject
 from carkinetics.plot.convergence import energy, ess, funnel
@@ -26,6 +27,7 @@ from carkinetics.plot.tumour import spider, swimmer, waterfall
 from carkinetics.plot.vpc import vpc
 
 __all__ = [
+    "calibration",
     "characteristics",
     "comparison",
     "comparison_by_subject",

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from carkinetics.dataset import Dataset
-from carkinetics.diagnostics import diagnose
+from carkinetics.diagnostics import Calibration, diagnose
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
@@ -45,6 +45,7 @@ KINDS = (
     TrialCharacteristics,
     CovariateScreen,
     StepwiseSearch,
+    Calibration,
 )
 # Verbs that return tables leave their sign in the attributes.
 TABLES = {"checks": "other_sampler", "sensitivities": "noise_prior", "comparisons": "subjects"}
@@ -82,6 +83,8 @@ class Parts:
         Paths of dose escalations.
     simulations : tuple of TrialCharacteristics
         Trials simulated from cells, counted.
+    calibrations : tuple of Calibration
+        Of inference on simulated data.
     checks : tuple of pandas.DataFrame
         From `carkinetics.diagnostics.cross_check`.
     sensitivities : tuple of pandas.DataFrame
@@ -109,6 +112,7 @@ class Parts:
     antibodies: tuple[AntibodyEffect, ...] = ()
     escalations: tuple[SimulatedTrial | EscalationPath, ...] = ()
     simulations: tuple[TrialCharacteristics, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
     checks: tuple[pd.DataFrame, ...] = ()
     sensitivities: tuple[pd.DataFrame, ...] = ()
     comparisons: tuple[pd.DataFrame, ...] = ()
@@ -201,5 +205,6 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         screens=tuple(part for part in given if isinstance(part, CovariateScreen)),
         searches=tuple(part for part in given if isinstance(part, StepwiseSearch)),
         **tables,
+        calibrations=tuple(part for part in given if isinstance(part, Calibration)),
         findings=findings,
     )
