@@ -18,7 +18,7 @@ from carkinetics.report import write_report
 from carkinetics.report.blocks import number, span
 
 SECTIONS = [
-    "verdict", "data", "model", "priors", "convergence", "parameters", "contraction", "individual", "vpc", "gof",
+    "verdict", "data", "model", "priors", "convergence", "parameters", "contraction", "effects", "individual", "vpc", "gof",
     "calibration", "exposure", "dose", "response", "methods", "warnings", "session",
 ]  # fmt: skip
 BANNER = "not converged: do not use these numbers"
@@ -121,7 +121,17 @@ def test_a_fit_that_did_not_converge_marks_everything_that_rests_on_it(
     assert text.count("<caption>Population parameters, &lt;Fit of stein2019") == 2
     start = text.index('<section id="parameters"')
     assert text[start : text.index("</section>", start)].count(BANNER) == 1
-    for section in ("parameters", "contraction", "individual", "vpc", "gof", "exposure", "dose", "response"):
+    for section in (
+        "parameters",
+        "contraction",
+        "effects",
+        "individual",
+        "vpc",
+        "gof",
+        "exposure",
+        "dose",
+        "response",
+    ):
         start = text.index(f'<section id="{section}"')
         assert BANNER in text[start : text.index("</section>", start)], section
     # The observations do not depend on the fit.
