@@ -28,6 +28,7 @@ from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
 from carkinetics.report.remarks import warning_section
+from carkinetics.report.verdict import verdict_section
 from carkinetics.response import DoseExposure
 
 
@@ -345,6 +346,7 @@ def session_section(parts: Parts, versions: dict[str, str]) -> Section:
 
 
 SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
+    verdict_section,
     data_section,
     model_section,
     prior_section,
