@@ -38,7 +38,7 @@
       customdata: one.day.map((day, i) => [plain(one.id), shown(day), plain(one.said[i])]),
       marker: {
         size: 8, symbol: one.state.map((state) => SYMBOLS[state]),
-        color: one.state.map((state) => (state && colour === BLACK ? VERMILION : colour)), line: { width: 1.4 },
+        color: one.state.map((state) => (state && colour === BLACK ? VERMILION : colour)), line: { width: 1.4, color: colour },
       },
       hovertemplate: HOVER, ...more,
     };
@@ -72,28 +72,43 @@
       line: { color: BLUE, width: 2 }, name: data.names.individual,
       hovertemplate: "fitted<br>day %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
     }));
-    traces.push(samples(data, one, BLACK, { name: "observed" }));
-    return traces;
+    traces.push(samples(data, one, BLACK, { showlegend: false }));
+    return [...traces, ...symbolsNamed(data, BLACK, VERMILION)];
+  }
+
+  // A trace has one symbol in the legend, whatever its points have: each symbol gets an entry of its own.
+  function symbolsNamed(data, exact, censored) {
+    const entry = (state, name, color) => ({
+      type: "scatter", mode: "markers", x: [null], y: [null], name,
+      marker: { size: 8, color, symbol: SYMBOLS[state], line: { width: 1.4, color } },
+    });
+    const found = (state) => data.subjects.some((one) => one.state.includes(state));
+    return [
+      entry("", "observed", exact),
+      ...(found("below") ? [entry("below", "BLQ, at the LLOQ", censored)] : []),
+      ...(found("above") ? [entry("above", "above the ULOQ, at it", censored)] : []),
+    ];
   }
 
   function profileTraces(data, chosen) {
     const colour = (one) => PALETTE[data.groups.indexOf(one.group) % PALETTE.length];
-    const seen = new Set();
     const faint = (one) => chosen && one !== chosen;
     const ordered = [...data.subjects].sort((a, b) => Number(faint(b)) - Number(faint(a)));
-    return ordered.map((one) => {
+    const traces = ordered.map((one) => {
       const ink = faint(one) ? FAINT : colour(one);
-      const named = one.group && !faint(one) && !seen.has(one.group);
-      if (named) seen.add(one.group);
-      const look = {
-        mode: "lines+markers", line: { color: ink, width: one === chosen ? 2.4 : 1 }, name: plain(one.group),
-        legendgroup: one.group, showlegend: Boolean(named), opacity: chosen || data.subjects.length < 15 ? 1 : 0.75,
-      };
-      const drawn = samples(data, one, ink, look);
+      const drawn = samples(data, one, ink, {
+        mode: "lines+markers", line: { color: ink, width: one === chosen ? 2.4 : 1 }, showlegend: false,
+        opacity: chosen || data.subjects.length < 15 ? 1 : 0.75,
+      });
       drawn.marker.color = ink;
       drawn.marker.size = one === chosen ? 8 : 6;
       return drawn;
     });
+    const groups = data.groups.filter((group) => group && data.subjects.some((one) => one.group === group)).map((group) => ({
+      type: "scatter", mode: "lines", x: [null], y: [null], name: `dose ${plain(group)}`,
+      line: { color: PALETTE[data.groups.indexOf(group) % PALETTE.length], width: 2.4 },
+    }));
+    return [...traces, ...groups, ...symbolsNamed(data, GREY, GREY)];
   }
 
   // Infusions at the foot, and events, of one subject.
@@ -121,15 +136,15 @@
     const ticks = data.root ? data.days : undefined;
     return {
       margin: { l: 70, r: 12, t: 12, b: 50 }, hovermode: "closest", showlegend: true,
-      legend: { orientation: "h", y: -0.2, font: { size: 12 } }, paper_bgcolor: "white", plot_bgcolor: "white",
+      legend: { orientation: "h", y: -0.17, font: { size: 12 }, itemclick: false, itemdoubleclick: false }, paper_bgcolor: "white", plot_bgcolor: "white",
       font: { family: "system-ui, sans-serif", size: 13, color: "#1b1f24" },
       xaxis: {
         title: { text: `Days since infusion${data.root ? " (square-root scale)" : ""}` },
-        range: [first, 1.03 * place(data, data.last)], gridcolor: "#E6E6E6", zeroline: false,
+        range: [first, 1.03 * place(data, data.last)], gridcolor: "#E6E6E6", zeroline: false, tickfont: { size: 12 },
         ...(ticks ? { tickvals: ticks.map((day) => place(data, day)), ticktext: ticks.map(String) } : {}),
       },
       yaxis: {
-        title: { text: plain(data.label) }, type: log ? "log" : "linear", gridcolor: "#E6E6E6", zeroline: false,
+        title: { text: plain(data.label) }, type: log ? "log" : "linear", gridcolor: "#E6E6E6", zeroline: false, tickfont: { size: 12 },
         range: log ? [Math.log10(low), Math.log10(high)] : [0, high], exponentformat: "power", dtick: log ? 1 : undefined,
       },
       annotations: own.annotations, shapes: [...limits, ...own.shapes],

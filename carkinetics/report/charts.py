@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from carkinetics.dataset import Dataset
 from carkinetics.dataset.table import CAR, PREDOSE, is_above, is_censored
+from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.diagnostics.replicate import limit_of, measured_level
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_data
@@ -83,16 +84,23 @@ def profile_chart(data: Dataset, assay: str, groups: pd.Series | None) -> dict[s
     """
     one = data.select(assay=assay)
     rows = _after_infusion(one)
-    words = pd.Series("", index=one.subject_ids)
+    words, names = pd.Series("", index=one.subject_ids), [""]
     if groups is not None:
-        words = groups.reindex(one.subject_ids).map(lambda dose: "no dose" if pd.isna(dose) else _dose(dose))
+        own = groups.reindex(one.subject_ids)
+        words = own.map(_group)
+        names = list(dict.fromkeys(_group(group) for group in [*stratum_order(own.dropna().tolist()), np.nan]))
     label = level_label(str(one.assays["unit"].iloc[0]), "" if one.kind(assay) == CAR else assay)
-    names = list(dict.fromkeys(words[groups.sort_values().index])) if groups is not None else [""]
     return _axes(rows, label) | {"kind": "profiles", "groups": names, "subjects": _subjects(one, rows, words)}
 
 
-def _dose(dose: object) -> str:
-    return amount(float(dose)) if isinstance(dose, int | float | np.number) else str(dose)
+def _group(dose: object) -> str:
+    """A dose level as people write it, also where the table has it as text."""
+    if pd.isna(dose):
+        return "no dose"
+    try:
+        return amount(float(str(dose)))
+    except ValueError:
+        return str(dose)
 
 
 def _after_infusion(data: Dataset) -> pd.DataFrame:
