@@ -12,7 +12,7 @@ from carkinetics.exposure.posterior import Sampled, interval_of, metrics_of_one
 from carkinetics.exposure.table import metric_unit
 from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.course import typical_course
-from carkinetics.fit.measured import fitted_rows
+from carkinetics.fit.measured import fitted_data
 from carkinetics.fit.result import INTERVAL, Fit
 
 # In this order; a metric that the model or the data cannot give makes room for the next one.
@@ -47,7 +47,8 @@ def typical_exposure(fit: Fit, most: int = 5) -> pd.DataFrame:
     """
     draws = take_draws(fit, None, seed=1)
     values = with_default_inputs(fit, draws.typical)
-    lloq = float(fitted_rows(fit)["lloq"].median())
+    rows = fitted_data(fit).observations
+    lloq = float(rows.loc[rows["time"] >= 0, "lloq"].median())
     sampled = Sampled(np.empty(0), np.nan, lloq, typical_course(fit.model, fit.data))
     found = metrics_of_one(fit, values, list(ASKED_FIRST), sampled)
     tail = (1 - INTERVAL) / 2

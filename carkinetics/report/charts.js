@@ -5,7 +5,7 @@
   const BLUE = "#0072B2", GREY = "#8C8C8C", BLACK = "#000000", VERMILION = "#D55E00", FAINT = "#D0D5DB";
   const PALETTE = [BLUE, "#E69F00", "#009E73", VERMILION, "#CC79A7", "#56B4E9", BLACK, GREY]; // as in our figures
   const SYMBOLS = { "": "circle", below: "triangle-down-open", above: "triangle-up-open" };
-  const ALL = "All subjects";
+  const ALL = "All subjects", NARROW = 500; // CSS pixels: a phone
 
   // Plotly reads markup in its texts; an identifier is never markup.
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -112,7 +112,7 @@
   }
 
   // Infusions at the foot, and events, of one subject.
-  function marks(data, one, log) {
+  function marks(data, one) {
     const foot = (x, said, text, colour) => ({
       x: place(data, x), y: 0, yref: "paper", text, showarrow: false, yanchor: "bottom", hovertext: plain(said),
       font: { color: colour, size: 13 }, captureevents: true,
@@ -126,20 +126,32 @@
     return { annotations: [...doses, ...events], shapes: lines };
   }
 
-  function layout(data, one, log) {
+  // Days whose labels do not touch.
+  function spaced(data, width) {
+    const kept = [];
+    for (const day of data.days) {
+      const apart = kept.length ? (place(data, day) - place(data, kept[kept.length - 1])) / place(data, data.last) : 1;
+      if (apart * width >= 30) kept.push(day);
+    }
+    return kept;
+  }
+
+  function layout(data, one, log, width) {
     const [low, high] = data.levels;
+    const narrow = width < NARROW;
     const first = data.root ? place(data, data.first) - 0.02 * Math.sqrt(data.last) : data.first - 0.02 * data.last;
-    const own = one ? marks(data, one, log) : { annotations: [], shapes: [] };
+    const own = one ? marks(data, one) : { annotations: [], shapes: [] };
     const limits = data.lloq.map((level) => ({
       type: "line", xref: "paper", x0: 0, x1: 1, y0: level, y1: level, line: { color: GREY, width: 1, dash: "dot" },
     }));
-    const ticks = data.root ? data.days : undefined;
+    const ticks = data.root ? spaced(data, width - 90) : undefined;
+    const days = narrow ? "Days" : "Days since infusion";
     return {
-      margin: { l: 70, r: 12, t: 12, b: 50 }, hovermode: "closest", showlegend: true,
-      legend: { orientation: "h", y: -0.17, font: { size: 12 }, itemclick: false, itemdoubleclick: false }, paper_bgcolor: "white", plot_bgcolor: "white",
-      font: { family: "system-ui, sans-serif", size: 13, color: "#1b1f24" },
+      margin: { l: narrow ? 52 : 70, r: 12, t: 12, b: 50 }, hovermode: "closest", showlegend: true,
+      legend: { orientation: "h", y: -0.2, font: { size: 12 }, itemclick: false, itemdoubleclick: false }, paper_bgcolor: "white", plot_bgcolor: "white",
+      font: { family: "system-ui, sans-serif", size: narrow ? 12 : 13, color: "#1b1f24" },
       xaxis: {
-        title: { text: `Days since infusion${data.root ? " (square-root scale)" : ""}` },
+        title: { text: `${days}${data.root ? " (square-root scale)" : ""}`, standoff: 8 }, tickangle: 0,
         range: [first, 1.03 * place(data, data.last)], gridcolor: "#E6E6E6", zeroline: false, tickfont: { size: 12 },
         ...(ticks ? { tickvals: ticks.map((day) => place(data, day)), ticktext: ticks.map(String) } : {}),
       },
@@ -205,7 +217,7 @@
       chart.querySelector(".samples").hidden = !one;
       chart.querySelector(".samples .scroll").replaceChildren(...(one ? [sampleTable(one, data.label)] : []));
       const library = await plotly();
-      await library.react(drawing, traces, layout(data, one, log.checked), {
+      await library.react(drawing, traces, layout(data, one, log.checked, drawing.clientWidth), {
         responsive: true, displaylogo: false, modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "autoScale2d"],
       });
       drawing.dataset.drawn = select.value;

@@ -50,7 +50,9 @@ def fit_chart(fit: Fit, output: str = "") -> dict[str, Any]:
     tail = (1 - INTERVAL) / 2
     low, middle, high = np.quantile(curves.to_numpy(), [tail, 0.5, 1 - tail], axis=0)
     hierarchical = fit.method != "individual"
-    typical = typical_curve(fit, times, by_subject=True, output=output).median("draw") if hierarchical else None
+    typical = (
+        typical_curve(fit, times, by_subject=True, output=output).median("draw") if hierarchical else None
+    )
     subjects = []
     for i, one in enumerate(_subjects(data, rows, pd.Series("", index=data.subject_ids))):
         one["curve"] = _rounded(middle[i])
@@ -59,7 +61,10 @@ def fit_chart(fit: Fit, output: str = "") -> dict[str, Any]:
             one["typical"] = _rounded(typical.sel(subject=one["id"]).to_numpy())
         subjects.append(one)
     marker = "" if of is fit.model.output() else of.name
-    named = {"band": f"{INTERVAL:.0%} credible band", "individual": "individual, median" if hierarchical else "individual"}
+    named = {
+        "band": f"{INTERVAL:.0%} credible band",
+        "individual": "individual, median" if hierarchical else "individual",
+    }
     return _axes(rows, level_label(of.unit, marker)) | {
         "kind": "fit", "times": _rounded(times), "names": named, "subjects": subjects
     }  # fmt: skip
@@ -88,7 +93,9 @@ def profile_chart(data: Dataset, assay: str, groups: pd.Series | None) -> dict[s
     if groups is not None:
         own = groups.reindex(one.subject_ids)
         words = own.map(_group)
-        names = list(dict.fromkeys(_group(group) for group in [*stratum_order(own.dropna().tolist()), np.nan]))
+        names = list(
+            dict.fromkeys(_group(group) for group in [*stratum_order(own.dropna().tolist()), np.nan])
+        )
     label = level_label(str(one.assays["unit"].iloc[0]), "" if one.kind(assay) == CAR else assay)
     return _axes(rows, label) | {"kind": "profiles", "groups": names, "subjects": _subjects(one, rows, words)}
 

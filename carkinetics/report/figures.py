@@ -89,7 +89,9 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
         caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
         still = picture(_figure(plot.profiles(data, by=by, assay=assay)), alt, caption)
         content = partial(charts.profile_chart, data, str(assay), groups)
-        found.append(Chart(f"Observed levels, {assay}", content, (still,), f"{caption} Point at a sample to read it."))
+        found.append(
+            Chart(f"Observed levels, {assay}", content, (still,), f"{caption} Point at a sample to read it.")
+        )
     return tuple(found)
 
 
@@ -151,8 +153,8 @@ def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
     """
     pages = range(1, -(-len(fit.data.subject_ids) // PER_PAGE) + 1)
     caption = (
-        "Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve; triangles at the foot: infusions. "
-        "All subjects have the same axes. Point at a sample to read it."
+        "Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve; triangles at the foot: infusions; "
+        "dotted line: LLOQ. All subjects have the same axes. Point at a sample to read it."
     )
     return tuple(
         Chart(
@@ -170,7 +172,9 @@ def _individual_page(fit: Fit, output: str, name: str, page: int, warning: str) 
     shown = fit.data.subject_ids[(page - 1) * PER_PAGE : page * PER_PAGE]
     alt = f"{name}Observed and fitted levels against time for subjects {listing(shown, PER_PAGE)}."
     band = (
-        ", with its 90 % band; dashed: typical subject at the same covariates" if fit.method == "hierarchical" else ""
+        ", with its 90 % band; dashed: typical subject at the same covariates"
+        if fit.method == "hierarchical"
+        else ""
     )
     caption = f"{name}Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
     figure = _figure(plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output))

@@ -74,7 +74,11 @@ def _converted(element: Element) -> list[Element]:
         return _row(children)
     if tag in SCRIPTS:
         name, roles = SCRIPTS[tag]
-        return [_made(name, *(_made(role, *_converted(child)) for role, child in zip(roles, children, strict=True)))]
+        return [
+            _made(
+                name, *(_made(role, *_converted(child)) for role, child in zip(roles, children, strict=True))
+            )
+        ]
     if tag == "msqrt":
         hidden = _made("radPr", _made("degHide", val="1"))
         return [_made("rad", hidden, _made("deg"), _made("e", *_row(children)))]

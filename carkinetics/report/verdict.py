@@ -149,10 +149,13 @@ def worst_warnings(parts: Parts) -> tuple[Text, ...]:
         Coloured boxes; none without remarks.
     """
     found = all_findings(parts)
-    serious = [remark for remark in grouped(found) if remark[0] in TONES][:MOST_WARNINGS]
+    said = " ".join(box.text for box in convergence(parts))  # what the verdict says is not said again
+    serious = [one for one in grouped(found) if one[0] in TONES and one[-1] not in said][:MOST_WARNINGS]
     boxes = [
         Text(
-            f"{severity.capitalize()}, {about}, {where}: {message}" if where else f"{severity.capitalize()}, {about}: {message}",
+            f"{severity.capitalize()}, {about}, {where}: {message}"
+            if where
+            else f"{severity.capitalize()}, {about}: {message}",
             TONES[severity],
         )
         for severity, about, _, where, message in serious

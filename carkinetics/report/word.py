@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 # Colours of the page: ink, and the ground behind it.
 TONES = {"good": ("1A6B35", "E8F5EC"), "bad": ("A40E26", "FDECEE"), "caution": ("7A4B00", "FFF6E0")}
 SOFT, BAD = "57606A", TONES["bad"][0]
-TEXT_WIDTH, PAGE_HEIGHT = 6.9, 8.6  # inches: A4 between the margins, and what a picture may take of its height
+TEXT_WIDTH, PAGE_HEIGHT = (
+    6.9,
+    8.6,
+)  # inches: A4 between the margins, and what a picture may take of its height
 MARGIN = 0.68
 MANY_COLUMNS = 7
 
@@ -70,6 +74,7 @@ def _set_up(file: WordDocument, document: Document) -> None:
     file.styles["Normal"].font.name, file.styles["Normal"].font.size = "Arial", Pt(10)
     said = file.core_properties
     said.title, said.author, said.comments = document.title, document.generator, document.made
+    said.created = said.modified = datetime.now(UTC)
     foot = page.footer.paragraphs[0]
     foot.add_run(f"{document.title} · ")
     _field(foot, "PAGE")
@@ -82,6 +87,10 @@ def _field(paragraph: Paragraph, name: str) -> None:
 
     field = OxmlElement("w:fldSimple")
     field.set(qn("w:instr"), name)
+    shown = OxmlElement("w:r")
+    shown.append(OxmlElement("w:t"))
+    shown[0].text = "1"
+    field.append(shown)
     paragraph._p.append(field)
 
 
@@ -183,7 +192,9 @@ def _facts(file: WordDocument, block: Facts) -> None:
     file.add_paragraph()
 
 
-def _fill(cell: Any, text: str, size: Any, *, bold: bool = False, right: bool = False, colour: str = "") -> None:
+def _fill(
+    cell: Any, text: str, size: Any, *, bold: bool = False, right: bool = False, colour: str = ""
+) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import RGBColor
 
