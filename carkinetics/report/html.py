@@ -96,7 +96,7 @@ def _still(block: Block) -> tuple[Block, ...]:
 
 
 def json_data(value: object) -> Markup:
-    """Write data for a script element that holds no script.
+    r"""Write data for a script element that holds no script.
 
     Parameters
     ----------
