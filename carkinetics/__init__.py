@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from carkinetics import plot as plot
     from carkinetics.batch import StudyResult as StudyResult
     from carkinetics.batch import run_study as run_study
+    from carkinetics.batch import verify_run as verify_run
     from carkinetics.dataset import Dataset as Dataset
     from carkinetics.dataset import blq_table as blq_table
     from carkinetics.dataset import check as check
     from carkinetics.dataset import example as example
     from carkinetics.dataset import load_dataset as load_dataset
     from carkinetics.dataset import read_nonmem as read_nonmem
+    from carkinetics.diagnostics import Calibration as Calibration
+    from carkinetics.diagnostics import calibrate as calibrate
     from carkinetics.diagnostics import compare as compare
     from carkinetics.diagnostics import cross_check as cross_check
     from carkinetics.diagnostics import diagnose as diagnose
     from carkinetics.diagnostics import held_out as held_out
     from carkinetics.diagnostics import loo as loo
+    from carkinetics.diagnostics import read_calibration as read_calibration
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -180,6 +184,9 @@ _HOME = {
     "loo": "diagnostics",
     "compare": "diagnostics",
     "held_out": "diagnostics",
+    "calibrate": "diagnostics",
+    "read_calibration": "diagnostics",
+    "Calibration": "diagnostics",
     "exposure_course": "exposure",
     "exposure_from": "exposure",
     "Exposure": "exposure",
@@ -285,6 +292,7 @@ _HOME = {
     "write_report": "report",
     "run_study": "batch",
     "StudyResult": "batch",
+    "verify_run": "batch",
     "CarkineticsError": "errors",
 }
 

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 import carkinetics as ck
+from carkinetics.cli_run import verify
 from carkinetics.cli_trial import trial
 from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.options import AsJson, Output, Seed, expect_seed, expect_writable
@@ -370,6 +371,9 @@ def run(
         raise typer.Exit(FAILED)
     if result.converged is False:
         raise typer.Exit(NOT_CONVERGED)
+
+
+app.command()(verify)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from carkinetics.batch.log import RunLog
 from carkinetics.errors import ConfigError
 
 MANIFEST, LOG = "manifest.json", "log.txt"
@@ -112,10 +113,8 @@ class RunFolder:
                 ) from None
 
     def log(self, step: str, message: str) -> None:
-        """Add one line: date, step, message."""
-        line = f"{datetime.now(UTC).isoformat(timespec='seconds')}\t{step}\t{' '.join(message.split())}\n"
-        with (self.path / LOG).open("a", encoding="utf-8") as file:
-            file.write(line)
+        """Add one line, see `carkinetics.batch.log`."""
+        RunLog(self.path / LOG).add(step, message)
 
     def describe(self, **facts: Any) -> None:
         """Put facts about the whole run into the manifest."""
@@ -124,6 +123,10 @@ class RunFolder:
         draft = self.path / f"{MANIFEST}.part"
         draft.write_text(json.dumps(self.manifest, indent=2, default=str) + "\n", encoding="utf-8")
         os.replace(draft, self.path / MANIFEST)
+
+    def seal(self) -> None:
+        """Tell the log the hash of the manifest, which has those of all files."""
+        self.log("run", f"manifest SHA-256 {sha256_of(self.path / MANIFEST)}")
 
     def note(self, step: str) -> dict[str, Any]:
         """What a finished step noted."""
@@ -185,4 +188,5 @@ class RunFolder:
             "note": draft.note,
         }
         self.describe()
-        self.log(step, f"finished in {seconds:g} s: {', '.join(files)}")
+        wrote = ", ".join(f"{name} {digest[:12]}" for name, digest in digests.items())
+        self.log(step, f"finished in {seconds:g} s from inputs {key_of(inputs)[:12]}: {wrote}")

@@ -10,6 +10,7 @@ still runs, and the report shows it.
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ _ROOMS = {
     "event": ("model", "fit", "exposure", "response"),
     "report": ("model", "fit", "exposure", "diagnostics", "response", "plot", "report"),
 }
+
+ROOMS = tuple(sorted({room for rooms in _ROOMS.values() for room in rooms}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +148,7 @@ class _Run:
 
     def go(self) -> StudyResult:
         self.folder.describe(**_facts(self.study), started=_now(), finished=None)
-        name, seed = self.study.config.path.name, self.study.seed
-        self.folder.log("run", f"started: {name}, seed {seed}, carkinetics {version('carkinetics')}")
+        self.log_start()
         steps = list_steps(self.study)
         for step in steps:
             kind, _, name = step.name.partition(".")
@@ -161,11 +163,32 @@ class _Run:
             self.take(step, partial(self.write_report, name=f"report.{ending}"))
         converged, verdict = self.verdict()
         self.folder.describe(finished=_now(), converged=converged, verdict=verdict)
+        self.log_warnings()
         self.folder.log("run", f"finished: {verdict}")
+        self.folder.seal()
         table = pd.DataFrame(self.status)
         return StudyResult(
             self.folder.path, self.folder.path / REPORT, converged, verdict, table, self.failures()
         )
+
+    def log_start(self) -> None:
+        """What the run is made with and from."""
+        config, manifest = self.study.config, self.folder.manifest
+        self.folder.log("run", f"started: {config.path.name}, seed {self.study.seed}")
+        versions = ", ".join(f"{name} {number}" for name, number in manifest["versions"].items())
+        self.folder.log("run", f"versions: {versions}; {platform.platform()}")
+        for name, entry in manifest["inputs"].items():
+            self.folder.log("input", f"{name} at {entry['place']}, SHA-256 {entry['sha256']}")
+
+    def log_warnings(self) -> None:
+        """Errors and warnings of the steps made in this run; those of kept steps were told before."""
+        made = [row["step"] for row in self.status if row["status"] == "made"]
+        for step in made:
+            for name in self.folder.manifest["steps"][step]["files"]:
+                if name.endswith(("findings.csv", "-diagnosis.csv")):
+                    for row in pd.read_csv(self.folder.path / name, keep_default_na=False).itertuples():
+                        if row.severity != "note":
+                            self.folder.log(step, f"{row.severity} {row.rule}, {row.where}: {row.message}")
 
     def take(self, step: _Step, write: Callable[[Draft], None]) -> None:
         """Keep, make or skip one step."""
@@ -263,7 +286,7 @@ def list_steps(study: Study) -> list[_Step]:
 
 
 def _inputs(study: Study, kind: str, **inputs: Any) -> dict[str, Any]:
-    made_by = {"version": version("carkinetics"), "source": _source_sha256(_ROOMS[kind])}
+    made_by = {"version": version("carkinetics"), "source": source_sha256(_ROOMS[kind])}
     return {"carkinetics": made_by, "seed": study.seed, **inputs}
 
 
@@ -286,7 +309,9 @@ def _facts(study: Study) -> dict[str, Any]:
         "title": study.config.title,
         "seed": study.seed,
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "source_sha256": source_sha256(ROOMS),
         "study_file": study.config.path.name,
+        "inputs": _places(study),
         "data": {"names": [path.name for path in study.config.data.paths], **_data_hashes(study)},
         "models": {
             name: {"name": model.name, "sha256": model.sha256} for name, model in study.models.items()
@@ -294,9 +319,37 @@ def _facts(study: Study) -> dict[str, Any]:
     }
 
 
+def _places(study: Study) -> dict[str, dict[str, str]]:
+    """Hash of every input file, and where it is as seen from the run folder: no path of this machine."""
+    data, folder = study.config.data, study.folder
+    files = [*data.paths, *(value for value in data.settings.values() if isinstance(value, Path))]
+    named = {"study file": study.config.path} | {f"data {_seen_from(folder, file)}": file for file in files}
+    return {
+        name: {"place": _seen_from(folder, file), "sha256": sha256_of(file)} for name, file in named.items()
+    }
+
+
+def _seen_from(folder: Path, file: Path) -> str:
+    try:
+        return Path(os.path.relpath(file, folder.resolve())).as_posix()
+    except ValueError:  # another drive
+        return file.name
+
+
 @cache
-def _source_sha256(rooms: tuple[str, ...]) -> str:
-    """Hash of the package's source for some rooms: in a checkout, the version alone does not say enough."""
+def source_sha256(rooms: tuple[str, ...]) -> str:
+    """Hash of the package's source for some rooms: in a checkout, the version alone does not say enough.
+
+    Parameters
+    ----------
+    rooms : tuple of str
+        Which rooms, beside the dataset room and what stands beside the rooms.
+
+    Returns
+    -------
+    str
+        Hexadecimal SHA-256.
+    """
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for folder in (package, package / "dataset", *(package / room for room in rooms)):

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.blocks import in_blocks
 from carkinetics.escalation.cohort import Tally
 from carkinetics.escalation.design import Decision, Design, layers, number, whole
 from carkinetics.escalation.stops import StopAfter
 from carkinetics.escalation.tite_trials import tite_trials
 from carkinetics.escalation.tree import MOST_COHORTS, Rates, all_ends, endless, true_rates
+from carkinetics.workers import in_blocks
 
 # A design without an end of its own is ended here, and the table says so.
 DEFAULT_N = 30

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.blocks import in_blocks
 from carkinetics.escalation.characteristics import overdose_limit
 from carkinetics.escalation.design import whole
 from carkinetics.trial.plan import TrialPlan
 from carkinetics.trial.power import dose_counts, dose_truth, power_table, trial_metrics
 from carkinetics.trial.simulate import simulate_block
+from carkinetics.workers import in_blocks
 
 BLOCK = 25  # trials that are computed side by side
 WORTH_A_POOL = 20.0  # seconds of work left, below which starting other processes does not pay

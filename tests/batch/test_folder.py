@@ -75,7 +75,7 @@ def test_the_log_only_grows(tmp_path):
     RunFolder(tmp_path).log("b", "three")
     after = (tmp_path / "log.txt").read_bytes()
     assert after.startswith(before)
-    assert [line.split("\t")[1:] for line in after.decode().splitlines()] == [
+    assert [line.split("\t")[2:4] for line in after.decode().splitlines()] == [
         ["a", "one two"],
         ["b", "three"],
     ]

@@ -27,6 +27,8 @@ def in_blocks[Part](
     workers: int | None,
     worth: float,
     progress: bool,
+    what: str = "trials",
+    keep: Callable[[Part], None] = lambda part: None,
 ) -> list[Part]:
     """The result of every block, in their order.
 
@@ -42,6 +44,10 @@ def in_blocks[Part](
         Seconds of work left, below which starting other processes does not pay.
     progress : bool
         Show a bar on stderr.
+    what : str
+        Name of the bar.
+    keep : callable
+        Called with every result as soon as it and those before it are there.
 
     Returns
     -------
@@ -54,14 +60,15 @@ def in_blocks[Part](
         If processes that were asked for cannot be started. Those that were not are done without, with a warning.
     """
     began, parts, alone = time.perf_counter(), list[Part](), False
-    for block in track(blocks, "trials", console=Console(stderr=True), disable=not progress, transient=True):
+    for block in track(blocks, what, console=Console(stderr=True), disable=not progress, transient=True):
         parts.append(here(*block))
+        keep(parts[-1])
         left = (time.perf_counter() - began) / len(parts) * (len(blocks) - len(parts))
         cores = workers or (os.cpu_count() or 1 if left > worth else 1)
         if cores == 1 or alone or len(parts) == len(blocks):
             continue
         try:
-            return parts + _pooled(there, blocks[len(parts) :], cores)
+            return parts + _pooled(there, blocks[len(parts) :], cores, keep)
         except BrokenProcessPool as problem:
             if workers is not None:
                 raise ConfigError(
@@ -74,6 +81,12 @@ def in_blocks[Part](
     return parts
 
 
-def _pooled[Part](work: Callable[..., Part], blocks: Sequence[tuple[Any, ...]], cores: int) -> list[Part]:
+def _pooled[Part](
+    work: Callable[..., Part], blocks: Sequence[tuple[Any, ...]], cores: int, keep: Callable[[Part], None]
+) -> list[Part]:
+    parts = []
     with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
-        return list(pool.map(work, *zip(*blocks, strict=True)))
+        for part in pool.map(work, *zip(*blocks, strict=True)):
+            keep(part)
+            parts.append(part)
+    return parts
