@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 import numpy as np
 import pandas as pd
 
@@ -18,6 +20,7 @@ from carkinetics.report.parts import Parts
 from carkinetics.report.remarks import all_findings, grouped
 
 MOST_NUMBERS, MOST_WARNINGS = 5, 3
+PLACE_WIDTH = 70  # characters; the whole place stands under Warnings
 TONES = {"error": "bad", "warning": "caution"}
 QUARTILE = 0.25
 
@@ -150,17 +153,28 @@ def worst_warnings(parts: Parts) -> tuple[Text, ...]:
     """
     found = all_findings(parts)
     said = " ".join(box.text for box in convergence(parts))  # what the verdict says is not said again
-    serious = [one for one in grouped(found) if one[0] in TONES and one[-1] not in said][:MOST_WARNINGS]
-    boxes = [
-        Text(
-            f"{severity.capitalize()}, {about}, {where}: {message}"
-            if where
-            else f"{severity.capitalize()}, {about}: {message}",
-            TONES[severity],
-        )
-        for severity, about, _, where, message in serious
-    ]
+    serious = [one for one in grouped(found) if one[0] in TONES and one[-1] not in said]
+    serious.sort(key=lambda one: _distance(one[1]))
+    serious.sort(key=lambda one: [*TONES].index(one[0]))
+    first: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
+    for one in serious:
+        first.setdefault(one[1:3], one)
+    boxes = [_box(one, serious) for one in list(first.values())[:MOST_WARNINGS]]
     return (*boxes, *_counted(found))
+
+
+def _distance(about: str) -> int:
+    """How far a remark is from the estimates: of two that are equally bad, the nearer one comes first."""
+    return next((i for i, name in enumerate(("run", "fit", "exposure")) if about.startswith(name)), 3)
+
+
+def _box(remark: tuple[str, str, str, str, str], all_of_them: list[tuple[str, str, str, str, str]]) -> Text:
+    """One remark, and how many more there are of its rule."""
+    severity, about, rule, where, message = remark
+    place = f", {shorten(where, PLACE_WIDTH, placeholder=' …')}" if where else ""
+    more = sum(one[1:3] == (about, rule) for one in all_of_them) - 1
+    like = f" (and {more} more of this kind)" if more else ""
+    return Text(f"{severity.capitalize()}, {about}{place}: {message}{like}", TONES[severity])
 
 
 def _counted(found: pd.DataFrame) -> tuple[Text, ...]:

@@ -85,3 +85,13 @@ def test_facts_count_subjects_and_samples(good_fit):
 def test_data_alone_have_no_numbers_that_matter(good_fit):
     section = verdict_section(sort_parts((good_fit.data,), None))
     assert not [block for block in section.blocks if isinstance(block, Table)]
+
+
+def test_remarks_near_the_estimates_come_first_and_a_rule_is_said_once(good_fit):
+    remarks = [("warning", "a", "subject 1", "first"), ("warning", "a", "subject 2", "second"),
+               ("warning", "b", "x" * 40 + " " + "y" * 60, "third")]  # fmt: skip
+    found = pd.DataFrame(remarks, columns=["severity", "rule", "where", "message"])
+    parts = sort_parts((good_fit,), found)
+    *boxes, _ = worst_warnings(parts)
+    assert boxes[0].text == "Warning, run, subject 1: first (and 1 more of this kind)"
+    assert boxes[1].text == f"Warning, run, {'x' * 40} …: third"
