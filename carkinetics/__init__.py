@@ -99,6 +99,9 @@ if TYPE_CHECKING:
     from carkinetics.prognosis import forecast_updates as forecast_updates
     from carkinetics.prognosis import known_population as known_population
     from carkinetics.prognosis import predict_doses as predict_doses
+    from carkinetics.report import citation as citation
+    from carkinetics.report import methods_text as methods_text
+    from carkinetics.report import parameter_table as parameter_table
     from carkinetics.report import write_report as write_report
     from carkinetics.response import aalen_johansen as aalen_johansen
     from carkinetics.response import antibody_effect as antibody_effect
@@ -290,6 +293,9 @@ _HOME = {
     "predict_doses": "prognosis",
     "DosePrediction": "prognosis",
     "write_report": "report",
+    "citation": "report",
+    "methods_text": "report",
+    "parameter_table": "report",
     "run_study": "batch",
     "StudyResult": "batch",
     "verify_run": "batch",

@@ -1,5 +1,6 @@
 """Pictures of any result; the only room that imports matplotlib."""
 
+from carkinetics.plot.calibration import calibration
 from carkinetics.plot.characteristics import characteristics
 from carkinetics.plot.decision_table import decision_table
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
@@ -22,6 +23,7 @@ from carkinetics.plot.tumour import spider, swimmer, waterfall
 from carkinetics.plot.vpc import vpc
 
 __all__ = [
+    "calibration",
     "characteristics",
     "decision_table",
     "dose_exposure",

@@ -1,5 +1,7 @@
-"""Who needs to know: results as one self-contained HTML page."""
+"""Who needs to know: results as one self-contained HTML page, and what a manuscript needs of them."""
 
 from carkinetics.report.build import write_report
+from carkinetics.report.citations import citation
+from carkinetics.report.methods import methods_text, parameter_table
 
-__all__ = ["write_report"]
+__all__ = ["citation", "methods_text", "parameter_table", "write_report"]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from carkinetics.dataset import Dataset
-from carkinetics.diagnostics import diagnose
+from carkinetics.diagnostics import Calibration, diagnose
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.fit import Fit
@@ -43,6 +43,7 @@ KINDS = (
     SimulatedTrial,
     EscalationPath,
     TrialCharacteristics,
+    Calibration,
 )
 
 
@@ -78,6 +79,8 @@ class Parts:
         Paths of dose escalations.
     simulations : tuple of TrialCharacteristics
         Trials simulated from cells, counted.
+    calibrations : tuple of Calibration
+        Of inference on simulated data.
     checks : tuple of pandas.DataFrame
         From `carkinetics.diagnostics.cross_check`.
     findings : pandas.DataFrame or None
@@ -97,6 +100,7 @@ class Parts:
     antibodies: tuple[AntibodyEffect, ...] = ()
     escalations: tuple[SimulatedTrial | EscalationPath, ...] = ()
     simulations: tuple[TrialCharacteristics, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
     checks: tuple[pd.DataFrame, ...] = ()
     findings: pd.DataFrame | None = field(default=None)
 
@@ -178,6 +182,7 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         antibodies=tuple(part for part in given if isinstance(part, AntibodyEffect)),
         escalations=tuple(part for part in given if isinstance(part, (SimulatedTrial, EscalationPath))),
         simulations=tuple(part for part in given if isinstance(part, TrialCharacteristics)),
+        calibrations=tuple(part for part in given if isinstance(part, Calibration)),
         checks=checks,
         findings=findings,
     )

@@ -19,11 +19,13 @@ from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, number, span
+from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, subject_table
 from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
+from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
@@ -356,11 +358,13 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     individual_section,
     vpc_section,
     gof_section,
+    calibration_section,
     exposure_section,
     dose_section,
     response_section,
     marker_section,
     escalation_section,
+    methods_section,
     warning_section,
 )
 

@@ -77,7 +77,7 @@ def test_il6_follows_expanding_cells_and_not_their_level(with_cytokine):
 def test_marrow_burden_as_the_antigen_predicts_levels_worse_than_a_curve(levels, fit):
     fits = {
         "curve": fit,
-        "antigen": ck.fit_hierarchical(ANTIGEN, levels, random=["ntn0", "lta"], seed=22, max_minutes=4),
+        "antigen": ck.fit_hierarchical(ANTIGEN, levels, random=["ntn0", "lta"], seed=22, max_minutes=10),
     }
     assert all(ck.diagnose(one).attrs["converged"] for one in fits.values())
     ranking = ck.compare(fits, n_draws=200)

@@ -39,7 +39,7 @@ def test_every_section_and_picture_is_drawn(browser, page):
     heights = browser.execute_script(
         "return Array.from(document.querySelectorAll('main section')).map(s => [s.id, s.offsetHeight])"
     )
-    assert len(heights) == 15
+    assert len(heights) == 17
     browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert all(height > 60 for _, height in heights)
     widths = browser.execute_script("return Array.from(document.images).map(i => i.naturalWidth)")

@@ -22,7 +22,7 @@ from carkinetics.report.blocks import number, span
 
 SECTIONS = [
     "verdict", "data", "model", "priors", "convergence", "parameters", "contraction", "individual", "vpc", "gof",
-    "exposure", "dose", "response", "warnings", "session",
+    "calibration", "exposure", "dose", "response", "methods", "warnings", "session",
 ]  # fmt: skip
 BANNER = "not converged: do not use these numbers"
 VOID = {"meta", "link", "img", "br", "input"}

@@ -1,0 +1,78 @@
+"""What a manuscript takes over: the paragraph, the table, the references."""
+
+import re
+
+import pytest
+
+import carkinetics as ck
+from carkinetics.errors import FitError
+
+
+def test_the_paragraph_says_data_model_priors_sampling_and_convergence(good_fit, modelled):
+    text = ck.methods_text(good_fit, modelled)
+    n, subjects = len(good_fit.observations), len(good_fit.data.subjects)
+    assert f"{n} samples (qpcr, copies/ug) of {subjects} patients" in text
+    below = (good_fit.observations["status"] != "quantified").mean()
+    assert f"{100 * below:.1f} % were below the limit of quantification (LLOQ 50 copies/ug)" in text
+    assert "(Stein AM et al., doi:10.1002/psp4.12388)" in text
+    assert "censored observations (M3)" in text
+    assert "R-hat below 1.01 (largest 1.0" in text
+    assert "Exposure (cmax" in text
+    assert "  " not in text
+
+
+def test_the_paragraph_of_a_bad_fit_begins_with_saying_so(bad_fit, good_fit):
+    assert ck.methods_text(bad_fit).startswith(
+        "[Not converged: do not use these numbers: this fit is not to be published ("
+    )
+    assert not ck.methods_text(good_fit).startswith("[")
+
+
+def test_the_parameter_table_is_a_frame_that_carries_its_warning(good_fit, bad_fit):
+    good, bad = ck.parameter_table(good_fit), ck.parameter_table(bad_fit)
+    assert list(good)[:3] == ["Block", "Parameter (unit)", "Estimate"]
+    row = good[good["Parameter (unit)"] == "tmax (day)"].iloc[0]
+    assert float(row["Estimate"]) == pytest.approx(
+        good_fit.population().loc["tmax_typical", "median"], rel=5e-3
+    )
+    assert good.attrs["warning"] == ""
+    assert bad.attrs["warning"] == "not converged: do not use these numbers"
+    assert "√(exp(ω²) − 1)" in good.attrs["note"]
+
+
+def test_fits_of_single_subjects_have_neither(made_fit, alone):
+    for verb in (ck.methods_text, ck.parameter_table):
+        with pytest.raises(FitError, match="expected a hierarchical fit, found a fit of method 'individual'"):
+            verb(alone(made_fit))
+
+
+def test_a_fit_cites_its_model_and_its_engine(good_fit, made_fit, alone):
+    lines = ck.citation(good_fit).splitlines()
+    assert lines[0].startswith("The carkinetics developers.")
+    assert "10.1002/psp4.12388" in lines[1]
+    assert [re.search(r"\((\w+) [\d.]+", line)[1] for line in lines[2:]] == [
+        "numpy",
+        "scipy",
+        "pandas",
+        "arviz",
+        "pymc",
+        "numba",
+    ]
+    by_nuts = good_fit.__class__(**{**vars(good_fit), "settings": good_fit.settings | {"sampler": "nutpie"}})
+    assert "nutpie" in ck.citation(by_nuts)
+    assert "10.5281/zenodo.11813" in ck.citation(alone(made_fit))
+
+
+def test_bibtex_entries_are_whole_and_have_different_keys():
+    every = [ck.load_model(name) for name in ck.models()["name"]]
+    text = ck.citation(*every, bibtex=True)
+    keys = re.findall(r"^@\w+\{([^,]+),", text, re.MULTILINE)
+    assert len(keys) == len(set(keys))
+    assert len(keys) > 20
+    for entry in re.split(r"\n\n(?=@)", text):
+        assert entry.count("{") == entry.count("}"), entry
+
+
+def test_a_model_is_cited_once():
+    model = ck.load_model("stein2019")
+    assert ck.citation(model, model).count("10.1002/psp4.12388") == 1
