@@ -26,6 +26,8 @@ TEXT_WIDTH, PAGE_HEIGHT = (
 )  # inches: A4 between the margins, and what a picture may take of its height
 MARGIN = 0.68
 MANY_COLUMNS = 7
+# Letters of a column, at least and at most; the width of one as a share of its height; inches at both sides of a cell.
+SHORTEST, LONGEST, CHARACTER, CELL_MARGINS = 6, 60, 0.55, 0.16
 
 
 def word(document: Document) -> bytes:
@@ -144,7 +146,7 @@ def _caption(file: WordDocument, text: str, *, above: bool) -> None:
 
 
 def _table(file: WordDocument, block: Table) -> None:
-    from docx.shared import Pt
+    from docx.shared import Inches, Pt
 
     _caption(file, block.caption, above=True)
     _warning(file, block.warning)
@@ -152,6 +154,10 @@ def _table(file: WordDocument, block: Table) -> None:
     table = _empty_table(file, len(block.rows) + 1, len(block.columns))
     _repeat(table, 0)
     cells = _cells(table, len(block.columns))
+    for column, width in enumerate(_widths(block, float(size.inches) * CHARACTER)):
+        table.columns[column].width = Inches(width)
+        for one in cells:
+            one[column].width = Inches(width)
     for column, head in enumerate(block.columns):
         _fill(cells[0][column], head, size, bold=True, right=block.is_number(column))
     for i, row in enumerate(block.rows):
@@ -165,6 +171,16 @@ def _table(file: WordDocument, block: Table) -> None:
             right = column > 0 and block.is_number(column)
             _fill(one[column], text, size, right=right, colour=BAD if right and block.is_warned(i) else "")
     _small(file.add_paragraph(_legal(block.note)))
+
+
+def _widths(block: Table, character: float) -> list[float]:
+    """Inches of each column, by what stands in it; no wider together than the page."""
+    longest = [len(head) // 2 for head in block.columns]  # a head may break
+    for row in block.rows:
+        if len(row) > 1:
+            longest = [max(most, len(text)) for most, text in zip(longest, row, strict=True)]
+    wanted = [min(max(n, SHORTEST), LONGEST) * character + CELL_MARGINS for n in longest]
+    return [width * min(1.0, TEXT_WIDTH / sum(wanted)) for width in wanted]
 
 
 def _empty_table(file: WordDocument, rows: int, columns: int) -> WordTable:
