@@ -338,6 +338,7 @@ def test_ninety_subjects_are_light_and_open_at_once(browser, around, completed, 
     chart = drawn(browser, "individual", "S001")
     charted = time.perf_counter() - start
     assert len(chart.find_elements("css selector", "option")) == 90
+    assert len(browser.find_elements("css selector", "#individual details.still img")) == 5
     record_property("megabytes", round(path.stat().st_size / 1e6, 2))
     record_property("open_seconds", round(opened / 1e3, 2))
     record_property("chart_seconds", round(charted, 2))
