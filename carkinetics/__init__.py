@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from carkinetics.exposure import nca as nca
     from carkinetics.exposure import nca_by as nca_by
     from carkinetics.exposure import nca_findings as nca_findings
+    from carkinetics.exposure import typical_exposure as typical_exposure
     from carkinetics.fit import CovariateScreen as CovariateScreen
     from carkinetics.fit import Fit as Fit
     from carkinetics.fit import PopulationFit as PopulationFit
@@ -186,6 +187,7 @@ _HOME = {
     "nca_by": "exposure",
     "nca_findings": "exposure",
     "prior_check": "diagnostics",
+    "typical_exposure": "exposure",
     "fit_individuals": "fit",
     "fit_population": "fit",
     "PopulationFit": "fit",

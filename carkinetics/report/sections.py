@@ -38,6 +38,7 @@ from carkinetics.report.parameters import contraction_table, description_table, 
 from carkinetics.report.parts import Parts
 from carkinetics.report.predictive import prediction_errors, predictive_checks
 from carkinetics.report.remarks import warning_section
+from carkinetics.report.verdict import verdict_section
 from carkinetics.response import DoseExposure
 
 
@@ -363,6 +364,7 @@ def session_section(parts: Parts, versions: dict[str, str]) -> Section:
 
 
 SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
+    verdict_section,
     data_section,
     model_section,
     prior_section,
