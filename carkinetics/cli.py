@@ -329,10 +329,12 @@ def report(
     fits: Annotated[
         list[Path], typer.Argument(metavar="FIT...", help="Saved fits; the first is shown in full.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file: .html, .docx or .pdf.")] = Path(
+        "report.html"
+    ),
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "CAR-T cellular kinetics",
 ) -> None:
-    """Write saved fits, their data and their exposure into one HTML page; exit 2 if one did not converge."""
+    """Write saved fits, their data and their exposure into one page, Word or PDF file; exit 2 if one did not converge."""
     expect_writable(output)
     loaded = [ck.load_fit(path) for path in fits]
     first = loaded[0]

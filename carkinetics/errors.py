@@ -38,6 +38,10 @@ class ConfigError(CarkineticsError, ValueError):
     """A setting or an argument names something that does not exist."""
 
 
+class ReportError(CarkineticsError, RuntimeError):
+    """The report could not be written in the format that was asked for."""
+
+
 class FitWarning(UserWarning):
     """An answer exists, and a reader should know its weakness."""
 

@@ -14,7 +14,7 @@ section               keys
 ``[dose]``            ``metrics`` and the arguments of `dose_exposure`
 ``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`
 ``[event.NAME]``      the arguments of `fit_event`; ``days``: exposure that changes with time, on these days
-``[report]``          ``title, fit``
+``[report]``          ``title, fit``; ``formats``: of ``html`` (always written), ``docx`` and ``pdf``
 ====================  ==========================================================================
 
 Paths are relative to the study file. A key that nobody reads is an error: a misspelt setting would be
@@ -147,7 +147,8 @@ _EVENT = {
     "prior_slope_sd": "a number",
     "days": "a list of numbers",
 }
-_REPORT = {"title": "text", "fit": "text"}
+_REPORT = {"title": "text", "fit": "text", "formats": "a list of text"}
+REPORT_FORMATS = ("html", "docx", "pdf")
 
 DEFAULT_SEED = 0
 FORMATS = ("nonmem",)
@@ -237,6 +238,8 @@ class StudyConfig:
         Of the report.
     report_fit : str or None
         Fit that the report shows in full.
+    report_formats : tuple of str
+        Of `REPORT_FORMATS`, ``html`` first.
     """
 
     path: Path
@@ -254,6 +257,7 @@ class StudyConfig:
     events: dict[str, Settings]
     title: str
     report_fit: str | None
+    report_formats: tuple[str, ...] = REPORT_FORMATS[:1]
 
 
 def checked_seed(seed: int) -> int:
@@ -375,7 +379,14 @@ class _Reader:
             },
             title=report.get("title", self.file.stem),
             report_fit=self.known_fit("report", report.get("fit", exposure_fit or last), fits),
+            report_formats=self.formats(report.get("formats", [])),
         )
+
+    def formats(self, named: list[str]) -> tuple[str, ...]:
+        for name in named:
+            if name not in REPORT_FORMATS:
+                raise self.error("report", f"formats has {name!r}{did_you_mean(name, REPORT_FORMATS)}")
+        return tuple(name for name in REPORT_FORMATS if name in ("html", *named))
 
     def known_fit(self, section: str, name: str | None, fits: tuple[FitConfig, ...]) -> str | None:
         names = [fit.name for fit in fits]

@@ -157,6 +157,10 @@ class _Run:
         config, failures = self.study.config, self.failures().to_dict("records")
         page = {"title": config.title, "fit": config.report_fit, "failures": failures, "after": keys}
         self.take(_Step("report", _inputs(self.study, "report", **page)), self.write_report)
+        # Steps of their own: where Word or a browser is missing, the page is there all the same.
+        for ending in config.report_formats[1:]:
+            step = _Step(f"report.{ending}", _inputs(self.study, "report", **page))
+            self.take(step, partial(self.write_report, name=f"report.{ending}"))
         converged, verdict = self.verdict()
         self.folder.describe(finished=_now(), converged=converged, verdict=verdict)
         self.log_warnings()
@@ -235,13 +239,13 @@ class _Run:
         bad = [text for converged, text in told if not converged]
         return not bad, "; ".join(bad or [text for _, text in told])
 
-    def write_report(self, draft: Draft) -> None:
+    def write_report(self, draft: Draft, name: str = REPORT) -> None:
         shown = [step for step in self.usable() if step.partition(".")[0] in _IN_REPORT]
         # The first population fit among the parts is the one that the report shows in full.
         shown.sort(key=lambda step: step != f"fit.{self.study.config.report_fit}")
         parts = [self.study[step] for step in shown]
         write_report(
-            draft.path(REPORT),
+            draft.path(name),
             self.study.all_assays,
             *parts,
             title=self.study.config.title,

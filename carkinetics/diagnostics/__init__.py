@@ -10,6 +10,8 @@ from carkinetics.diagnostics.held_out import held_out
 from carkinetics.diagnostics.npde import Npde, npde
 from carkinetics.diagnostics.pit import LooPit, loo_pit
 from carkinetics.diagnostics.prior_check import prior_check
+from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends
+from carkinetics.diagnostics.sensitivity import prior_sensitivity
 
 __all__ = [
     "Calibration",
@@ -22,10 +24,13 @@ __all__ = [
     "contraction",
     "cross_check",
     "diagnose",
+    "effect_correlations",
+    "effect_trends",
     "held_out",
     "loo",
     "loo_pit",
     "npde",
     "prior_check",
+    "prior_sensitivity",
     "read_calibration",
 ]

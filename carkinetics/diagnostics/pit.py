@@ -25,7 +25,7 @@ from scipy.stats import rankdata
 from scipy.stats import t as student_t
 
 from carkinetics.dataset.table import is_above, is_censored
-from carkinetics.diagnostics.compare import _log_likelihood
+from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.diagnostics.replicate import ceiling_of, limit_of, measured_level
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
@@ -136,7 +136,7 @@ def loo_pit(
     index = rows["subject"].map(place).to_numpy(np.intp)
     rng = np.random.default_rng([seed, 4])
     low, high, values = _new_subjects(fit, one, draws, rows, index, n_repeats, rng)
-    weights, k = left_out_weights(_log_likelihood(problem_of(fit), draws, n_inner, seed))
+    weights, k = left_out_weights(marginal_log_likelihood(problem_of(fit), draws, n_inner, seed))
     u = rng.uniform(size=len(rows))
 
     def places(weight: Any) -> Floats:

@@ -7,6 +7,7 @@ from carkinetics.exposure.nca import nca
 from carkinetics.exposure.posterior import exposure_from
 from carkinetics.exposure.quality import nca_findings
 from carkinetics.exposure.table import Exposure
+from carkinetics.exposure.typical import typical_exposure
 
 __all__ = [
     "CovariateForest",
@@ -18,4 +19,5 @@ __all__ = [
     "nca",
     "nca_by",
     "nca_findings",
+    "typical_exposure",
 ]

@@ -21,6 +21,7 @@ from scipy.optimize import brentq
 from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.exposure.posterior import Sampled, metrics_of_one
 from carkinetics.exposure.table import window_end
+from carkinetics.exposure.typical import with_default_inputs
 from carkinetics.fit.chosen import Draws, take_draws
 from carkinetics.fit.course import typical_course
 from carkinetics.fit.covariate import covariate_frame, covariate_values
@@ -126,7 +127,7 @@ def covariate_forest(
     """
     wanted = _wanted(fit, metrics, percentiles, limits)
     draws = take_draws(fit, n_draws, seed)
-    typical = _with_inputs(fit, draws.typical)
+    typical = with_default_inputs(fit, draws.typical)
     course = typical_course(fit.model, fit.data)
     reference = _metrics(fit, typical, wanted, course)
     ratios: dict[tuple[str, str, str], Floats] = {}
@@ -176,12 +177,6 @@ def _wanted(
     if fit.method == "hierarchical" and not fit.settings.get("covariates"):
         raise FitError('this fit has no covariates; fit with covariates={"cmax": "log(dose)"}')
     return wanted
-
-
-def _with_inputs(fit: Fit, values: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Parameters and the inputs at their defaults, arrays of one shape."""
-    shape = np.shape(next(iter(values.values())))
-    return {**values, **{name: np.full(shape, entry.default) for name, entry in fit.model.inputs.items()}}
 
 
 def _moved(fit: Fit, draws: Draws, effects: Mapping[str, float]) -> dict[str, Floats]:
@@ -311,9 +306,9 @@ def _between(fit: Fit, wanted: list[str], course: Course, seed: int) -> list[tup
     centre = {name: value[:, None] for name, value in draws.typical.items()}
     drawn = add_random_effects(fit.model, draws, centre, np.random.default_rng([seed, 1]))
     own = _metrics(
-        fit, _with_inputs(fit, {name: value[:, 0] for name, value in drawn.items()}), wanted, course
+        fit, with_default_inputs(fit, {name: value[:, 0] for name, value in drawn.items()}), wanted, course
     )
-    typical = _metrics(fit, _with_inputs(fit, draws.typical), wanted, course)
+    typical = _metrics(fit, with_default_inputs(fit, draws.typical), wanted, course)
     return [
         (BETWEEN, "P5–P95", np.nan, "typical", metric, *_summary(own[metric] / typical[metric]))
         for metric in wanted

@@ -5,15 +5,16 @@ Blocks hold plain text; the template escapes it. Only figures and equations are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 MISSING = "–"
-WIDE = 800  # CSS pixels
+WIDE, PIXELS = 800, 96  # CSS pixels; of them in an inch
 
 
 @dataclass(frozen=True)
@@ -76,36 +77,82 @@ class Table:
         return bool(self.warning) and (self.warned is None or row in self.warned)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A figure.
 
     Parameters
     ----------
-    source : str
-        Data URI of the image.
+    figure : matplotlib.figure.Figure
+        Drawn when a page is written, in the format that the page can hold.
     alt : str
         What a reader who cannot see it should know.
     caption : str
         Text below it.
-    width, height : int
-        CSS pixels.
     warning : str
         Stands in red above it.
     """
 
-    source: str
+    figure: Figure
     alt: str
     caption: str
-    width: int
-    height: int
     warning: str = ""
     kind: str = "picture"
+
+    @property
+    def width(self) -> int:
+        """CSS pixels."""
+        return int(self.figure.get_size_inches()[0] * PIXELS)
+
+    @property
+    def height(self) -> int:
+        """CSS pixels."""
+        return int(self.figure.get_size_inches()[1] * PIXELS)
 
     @property
     def is_wide(self) -> bool:
         """Whether it has so many panels that a phone should scroll it rather than shrink it."""
         return self.width > WIDE
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """Figures that a reader with a browser can explore, subject by subject.
+
+    Parameters
+    ----------
+    title : str
+        Names the chart for the choice of a subject.
+    content : callable
+        Gives what is drawn, ready for JSON; called only where a chart can be shown.
+    pictures : sequence of Picture
+        The same in print, in Word, and without scripts.
+    caption : str
+        Text below the chart.
+    warning : str
+        Stands in red above it.
+    """
+
+    title: str
+    content: Callable[[], dict[str, Any]]
+    pictures: tuple[Picture, ...]
+    caption: str
+    warning: str = ""
+    kind: str = "chart"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A few numbers with their names, such as how many subjects there are.
+
+    Parameters
+    ----------
+    pairs : sequence of (str, str)
+        Name and value.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    kind: str = "facts"
 
 
 @dataclass(frozen=True)
@@ -122,7 +169,7 @@ class Equations:
     kind: str = "equations"
 
 
-Block = Text | Table | Picture | Equations
+Block = Text | Table | Picture | Chart | Facts | Equations
 
 
 @dataclass(frozen=True)
@@ -142,6 +189,28 @@ class Section:
     anchor: str
     title: str
     blocks: tuple[Block, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Document:
+    """All of a report, before it is written in some format.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    made : str
+        When, and by which version.
+    generator : str
+        Program and version.
+    sections : sequence of Section
+        The verdict first.
+    """
+
+    title: str
+    made: str
+    generator: str
+    sections: tuple[Section, ...]
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -138,7 +138,7 @@ def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
     Returns
     -------
     Table
-        Values, with their interval where the metric has draws; the reason where there is no value.
+        Values, with their interval where the metric has draws; the reason where there is no value, in the last column.
     """
     metrics = list(_metrics([exposure]))
     quality = [
@@ -146,16 +146,28 @@ def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
         for metric in ("lambda_z_n", "lambda_z_r2_adjusted", "auc_extrapolated_percent")
         if metric in exposure.metrics
     ]
-    heads = ["Subject", *(label for _, label in metrics), *(_QUALITY[metric] for metric in quality)]
+    heads = [label for _, label in metrics] + [_QUALITY[metric] for metric in quality]
     columns = [exposure.rows(metric) for metric in (*[m for m, _ in metrics], *quality)]
-    rows = tuple(
+    rows = [
         (str(subject), *(_value(column.loc[subject], exposure.draws is not None) for column in columns))
         for subject in exposure.subject_ids
-    )
+    ]
+    why = [_reasons(heads, columns, subject) for subject in exposure.subject_ids]
+    if any(why):
+        rows = [(*row, reasons) for row, reasons in zip(rows, why, strict=True)]
     note = "" if exposure.draws is None else "Posterior median, and 90 % equal-tailed interval."
-    return Table(f"{name}: each subject", tuple(heads), rows, note=note, warning=warning, folded=True)
+    return Table(
+        f"{name}: each subject",
+        ("Subject", *heads, *([WHY] if any(why) else [])),
+        tuple(rows),
+        note=note,
+        warning=warning,
+        align=f"l{'r' * len(heads)}l",
+        folded=True,
+    )
 
 
+WHY = "Why a value is missing"
 _QUALITY = {
     "lambda_z_n": "Points in the terminal slope",
     "lambda_z_r2_adjusted": "Its adjusted R²",
@@ -165,6 +177,16 @@ _QUALITY = {
 
 def _value(row: pd.Series, drawn: bool) -> str:
     if np.isnan(row["value"]):
-        return f"none: {row['excluded']}" if row["excluded"] else MISSING
+        return MISSING
     interval = f" ({span(row['lower'], row['upper'])})" if drawn and not np.isnan(row["lower"]) else ""
     return f"{number(row['value'])}{interval}"
+
+
+def _reasons(heads: list[str], columns: list[pd.DataFrame], subject: str) -> str:
+    """Why a subject's values are missing; a reason that several metrics share is said once."""
+    found: dict[str, list[str]] = {}
+    for head, column in zip(heads, columns, strict=True):
+        row = column.loc[subject]
+        if np.isnan(row["value"]) and row["excluded"]:
+            found.setdefault(str(row["excluded"]), []).append(head.partition(" (")[0])
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in found.items())

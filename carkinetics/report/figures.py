@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, cast
 
 import pandas as pd
@@ -17,7 +18,8 @@ from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import subject_groups
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
-from carkinetics.report.blocks import Block, listing, number
+from carkinetics.report import charts
+from carkinetics.report.blocks import Block, Chart, Picture, listing, number
 from carkinetics.report.images import picture
 from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming
 
@@ -83,10 +85,11 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
     Returns
     -------
     tuple of Block
-        One picture per assay.
+        One chart per assay.
     """
-    by = "subject" if dose_groups(data) is None else "dose_level"
-    found = []
+    groups = dose_groups(data)
+    by = "subject" if groups is None else "dose_level"
+    found: list[Block] = []
     for assay in assays:
         rows = data.observations[data.observations["assay"] == assay]
         alt = (
@@ -95,7 +98,11 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
         )
         colour = "" if by == "subject" else " Colour: dose level."
         caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
-        found.append(picture(figure_of(plot.profiles(data, by=by, assay=assay)), alt, caption))
+        still = picture(figure_of(plot.profiles(data, by=by, assay=assay)), alt, caption)
+        content = partial(charts.profile_chart, data, str(assay), groups)
+        found.append(
+            Chart(f"Observed levels, {assay}", content, (still,), f"{caption} Point at a sample to read it.")
+        )
     return tuple(found)
 
 
@@ -153,23 +160,36 @@ def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
     Returns
     -------
     tuple of Block
-        As many pictures as are needed.
+        One chart per output, with as many pictures as are needed.
     """
-    ids = fit.data.subject_ids
-    found: list[Block] = []
-    pages = range(1, -(-len(ids) // PER_PAGE) + 1)
-    for name, (output, page) in [(n, (o, p)) for o, n in _outputs(fit).items() for p in pages]:
-        shown = ids[(page - 1) * PER_PAGE : page * PER_PAGE]
-        alt = f"{name}Observed and fitted levels against time for subjects {listing(shown, PER_PAGE)}."
-        band = (
-            ", with its 90 % band; dashed: typical subject at the same covariates"
-            if fit.method == "hierarchical"
-            else ""
+    pages = range(1, -(-len(fit.data.subject_ids) // PER_PAGE) + 1)
+    caption = (
+        "Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve; triangles at the foot: infusions; "
+        "dotted line: LLOQ. All subjects have the same axes. Point at a sample to read it."
+    )
+    return tuple(
+        Chart(
+            f"{name}Individual fits",
+            partial(charts.fit_chart, fit, output),
+            tuple(_individual_page(fit, output, name, page, warning) for page in pages),
+            caption,
+            warning,
         )
-        caption = f"{name}Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
-        figure = figure_of(plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output))
-        found.append(picture(figure, alt, caption, warning=warning))
-    return tuple(found)
+        for output, name in _outputs(fit).items()
+    )
+
+
+def _individual_page(fit: Fit, output: str, name: str, page: int, warning: str) -> Picture:
+    shown = fit.data.subject_ids[(page - 1) * PER_PAGE : page * PER_PAGE]
+    alt = f"{name}Observed and fitted levels against time for subjects {listing(shown, PER_PAGE)}."
+    band = (
+        ", with its 90 % band; dashed: typical subject at the same covariates"
+        if fit.method == "hierarchical"
+        else ""
+    )
+    caption = f"{name}Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
+    figure = figure_of(plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output))
+    return picture(figure, alt, caption, warning=warning)
 
 
 def vpc(fit: Fit, warning: str) -> tuple[Block, ...]:

@@ -1,4 +1,4 @@
-"""A matplotlib figure → a data URI: SVG where that is small, PNG where there are many points.
+"""A matplotlib figure → the bytes of an image: SVG where that is small, PNG where there are many points.
 
 The same figure gives the same bytes: no date, and element names from a fixed salt.
 """
@@ -21,7 +21,7 @@ PNG_DPI = 144
 
 
 def picture(figure: Figure, alt: str, caption: str, *, warning: str = "") -> Picture:
-    """Draw a figure for the page.
+    """Put a figure on the page.
 
     Parameters
     ----------
@@ -37,22 +37,55 @@ def picture(figure: Figure, alt: str, caption: str, *, warning: str = "") -> Pic
     Returns
     -------
     Picture
-        With the image as a data URI.
+        Not yet drawn.
     """
-    width, height = (int(inches * 96) for inches in figure.get_size_inches())
-    with mpl.rc_context({"svg.hashsalt": "carkinetics", "svg.fonttype": "path"}):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # placing labels takes longest: once is enough for both formats
-        kind, content = "svg+xml", b""
-        if len(figure.axes) <= MOST_PANELS:
-            content = _drawn(figure, "svg", metadata={"Date": None, "Creator": None})
-        if not 0 < len(content) <= LARGEST_SVG:
-            kind, content = "png", _drawn(figure, "png", dpi=PNG_DPI, metadata={"Software": None})
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return Picture(source, alt, caption, width, height, warning)
+    return Picture(figure, alt, caption, warning)
+
+
+def data_uri(figure: Figure) -> str:
+    """Draw a figure for an HTML page.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to draw.
+
+    Returns
+    -------
+    str
+        Data URI, SVG or PNG, whichever is smaller.
+    """
+    kind, content = "svg+xml", b""
+    if len(figure.axes) <= MOST_PANELS:
+        content = _drawn(figure, "svg", metadata={"Date": None, "Creator": None})
+    if not 0 < len(content) <= LARGEST_SVG:
+        kind, content = "png", png(figure)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def png(figure: Figure, dpi: int = PNG_DPI) -> bytes:
+    """Draw a figure as PNG.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to draw.
+    dpi : int
+        Resolution.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    return _drawn(figure, "png", dpi=dpi, metadata={"Software": None})
 
 
 def _drawn(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format=kind, **options)
+    with mpl.rc_context({"svg.hashsalt": "carkinetics", "svg.fonttype": "path"}):
+        if figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # placing labels takes longest: once is enough for all formats
+        figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What a reader must know before the numbers, and all remarks of all steps, worst first."""
+"""All remarks of all steps, worst first."""
 
 from __future__ import annotations
 
@@ -13,48 +13,6 @@ from carkinetics.response import exposure_response_findings
 
 # A rule that speaks of more places than this is one line with its first places.
 MOST_PLACES = 3
-
-
-def verdict(parts: Parts) -> tuple[Text, ...]:
-    """What a hurried reader must know: converged or not, because of what, and how much to distrust.
-
-    Parameters
-    ----------
-    parts : Parts
-        What the report shows.
-
-    Returns
-    -------
-    tuple of Text
-        Coloured boxes.
-    """
-    boxes = []
-    for fit, found in parts.fits:
-        converged = bool(found.attrs["converged"])
-        name = f"{fit.name}: " if len(parts.fits) > 1 else ""
-        sentence = str(found.attrs["verdict"])
-        text = name + sentence[:1].upper() + sentence[1:] + "."
-        if not converged:
-            text += " Every number below that rests on this fit is marked."
-        boxes.append(Text(text, "good" if converged else "bad"))
-    boxes += [
-        Text(
-            f"Two engines disagree on this posterior: |z| up to {one.attrs['largest_z']:.1f}, see Convergence.",
-            "bad",
-        )
-        for one in parts.checks
-        if not one.attrs["agree"]
-    ]
-    if not parts.fits and (parts.data is not None or parts.observed):
-        boxes.append(
-            Text("No population fit in this report: numbers come from the observations alone.", "caution")
-        )
-    counts = all_findings(parts)["severity"].value_counts()
-    said = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in SEVERITIES if s in counts]
-    if said:
-        tone = "bad" if "error" in counts else "caution" if "warning" in counts else ""
-        boxes.append(Text(f"Remarks: {', '.join(said)}; listed worst first under Warnings.", tone))
-    return tuple(boxes)
 
 
 def all_findings(parts: Parts) -> pd.DataFrame:
@@ -84,13 +42,20 @@ def all_findings(parts: Parts) -> pd.DataFrame:
     )
 
 
-def warning_section(parts: Parts) -> Section:
-    """All remarks, worst first; a rule with many places is one line, and the full list can be opened."""
-    found = all_findings(parts)
-    if found.empty:
-        return Section("warnings", "Warnings", (Text("Nothing was found.", "good"),))
-    heads = ("Severity", "About", "Rule", "Where", "What")
-    short = []
+def grouped(found: pd.DataFrame) -> list[tuple[str, str, str, str, str]]:
+    """Join the remarks of one rule on many places.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        From `all_findings`.
+
+    Returns
+    -------
+    list of (str, str, str, str, str)
+        Severity, what it is about, rule, where, sentence; worst first.
+    """
+    short: list[tuple[str, str, str, str, str]] = []
     for (severity, about, rule), rows in found.groupby(["severity", "about", "rule"], sort=False):
         keys = (str(severity), str(about), str(rule))
         if len(rows) <= MOST_PLACES:
@@ -98,6 +63,16 @@ def warning_section(parts: Parts) -> Section:
         else:
             where = f"{len(rows)} places: {listing(rows['where'], MOST_PLACES)}"
             short.append((*keys, where, f"First of them: {rows['message'].iloc[0]}"))
+    return short
+
+
+def warning_section(parts: Parts) -> Section:
+    """All remarks, worst first; a rule with many places is one line, and the full list can be opened."""
+    found = all_findings(parts)
+    if found.empty:
+        return Section("warnings", "Warnings", (Text("Nothing was found.", "good"),))
+    heads = ("Severity", "About", "Rule", "Where", "What")
+    short = grouped(found)
     blocks: list[Block] = [Table("Remarks, worst first", heads, tuple(short), align="l")]
     if len(short) < len(found):
         full = tuple(

@@ -173,3 +173,11 @@ def test_markers_wide_columns_and_several_covariates_can_be_named(write):
     assert study.data.settings["markers"] == ["flow"]
     assert study.data.settings["columns"]["DV"] == {"qpcr": "Q", "flow": "F"}
     assert study.fits[0].settings["covariates"]["alpha"] == "age"
+
+
+def test_the_formats_of_the_report(write):
+    assert read_study(write(FULL)).report_formats == ("html",)
+    path = write(FULL + '[report]\nformats = ["pdf", "docx"]\n')
+    assert read_study(path).report_formats == ("html", "docx", "pdf")
+    with pytest.raises(ConfigError, match=r"\[report\].*formats has 'doc'; did you mean 'docx'"):
+        read_study(write(FULL + '[report]\nformats = ["html", "doc"]\n'))

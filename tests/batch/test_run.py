@@ -7,6 +7,7 @@ import pytest
 from carkinetics.batch import run_study
 from carkinetics.batch.folder import sha256_of
 from carkinetics.errors import ConfigError
+from carkinetics.report import pdf
 
 WITHOUT_FIT = ["study", "data", "nca", "dose.auc_0_28", "response.crs", "report"]
 
@@ -195,3 +196,18 @@ def test_an_event_is_a_step_with_its_tables_and_a_place_in_the_report(study: Pat
     failed = run_study(study)
     assert statuses(failed)["event.pfs"] == "failed"
     assert "comes from a fit" in failed.failures.iloc[0]["message"]
+
+
+def test_further_formats_are_steps_and_a_missing_browser_costs_the_page_nothing(study: Path, monkeypatch):
+    def none() -> str:
+        raise ConfigError("no browser here")
+
+    monkeypatch.setattr(pdf, "find_browser", none)
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text.replace("[report]", '[report]\nformats = ["docx", "pdf"]'), encoding="utf-8")
+    result = run_study(study)
+    found = statuses(result)
+    assert (found["report"], found["report.docx"], found["report.pdf"]) == ("made", "made", "failed")
+    assert result.report.is_file()
+    assert (result.folder / "report.docx").read_bytes().startswith(b"PK")
+    assert result.failures["message"].tolist() == ["no browser here"]

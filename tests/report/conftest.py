@@ -1,7 +1,9 @@
 """Results that a report is made of, without a sampler: the draws are the simulated truth with a little noise."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,3 +104,35 @@ def dose(good_fit: Fit, modelled: Exposure) -> DoseExposure:
 @pytest.fixture(scope="session")
 def grade(good_fit: Fit, modelled: Exposure) -> GradeModel:
     return fit_grade(modelled, good_fit.data, outcome="crs_grade >= 3", on="log(cmax)", seed=1, draws=20)
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory) -> Path:
+    """Where the browser saves files."""
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
+def browser(require, downloads) -> Iterator[Any]:
+    """Chromium, with its console and network watched."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    require(chromium and driver, "chromium and chromedriver are needed (Debian: chromium, chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(chromium)
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-dev-shm-usage",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(driver)))
+    window.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
+    )
+    yield window
+    window.quit()

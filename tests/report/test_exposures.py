@@ -34,12 +34,19 @@ def test_dose_levels_are_in_order_of_dose(good_fit, observed):
 
 def test_a_value_that_is_missing_says_why(observed, good_fit):
     subject = observed.subject_ids[0]
-    gone = (observed.table["subject"] == subject) & (observed.table["metric"] == "cmax")
+    gone = (observed.table["subject"] == subject) & observed.table["metric"].isin(["cmax", "tmax"])
     changed = observed.table.assign(
         value=observed.table["value"].mask(gone), excluded=observed.table["excluded"].mask(gone, "all BLQ")
     )
     table = subject_table("NCA", replace(observed, table=changed))
-    assert table.rows[0][1] == "none: all BLQ"
+    assert table.rows[0][1:3] == ("–", "–")
+    assert table.columns[-1] == "Why a value is missing"
+    assert table.rows[0][-1].startswith("Cmax, Tmax: all BLQ")
+    assert [table.is_number(i) for i in (1, len(table.columns) - 2, len(table.columns) - 1)] == [
+        True,
+        True,
+        False,
+    ]
     assert table.folded
     grouped = group_table([("NCA", replace(observed, table=changed))], good_fit.data)
     assert grouped.rows[1][-1].endswith(", n = 7")
