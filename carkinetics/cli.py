@@ -227,8 +227,9 @@ def diagnose(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a saved fit converged, and what the data did not inform; exit 2 if it did not converge."""
-    found = ck.diagnose(ck.load_fit(fit))
+    """Say whether a saved fit converged, what speaks against it, and what the data did not inform; exit 2 if it did not converge."""
+    loaded = ck.load_fit(fit)
+    found = ck.review(loaded) if loaded.method == "hierarchical" else ck.diagnose(loaded)
     if as_json:
         say(json.dumps({**found.attrs, "findings": found.to_dict("records")}, indent=2))
     else:

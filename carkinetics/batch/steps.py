@@ -11,7 +11,7 @@ import pandas as pd
 from carkinetics.batch.folder import Draft
 from carkinetics.batch.study import Study
 from carkinetics.dataset import blq_table, check
-from carkinetics.diagnostics import cross_check, diagnose
+from carkinetics.diagnostics import cross_check, review
 from carkinetics.exposure import nca_findings
 from carkinetics.fit import fit_hierarchical, fit_individuals
 from carkinetics.response import exposure_response_findings
@@ -62,9 +62,10 @@ def _fit(study: Study, name: str, draft: Draft) -> None:
 
 
 def _diagnosis(study: Study, name: str, draft: Draft) -> None:
-    found = diagnose(study[f"fit.{name}"])
+    found = review(study[f"fit.{name}"])
     write_csv(found, draft.path(f"fit/{name}-diagnosis.csv"))
-    draft.note |= {"converged": bool(found.attrs["converged"]), "verdict": str(found.attrs["verdict"])}
+    draft.note |= {"converged": bool(found.attrs["converged"]), "adequate": bool(found.attrs["adequate"])}
+    draft.note["verdict"] = str(found.attrs["verdict"])
 
 
 def _cross(study: Study, name: str, draft: Draft) -> None:

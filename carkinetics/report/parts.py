@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from carkinetics.dataset import Dataset
-from carkinetics.diagnostics import Calibration, diagnose
+from carkinetics.diagnostics import Calibration, review
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
@@ -60,7 +60,7 @@ class Parts:
     data : Dataset or None
         What was measured.
     fits : tuple of (Fit, pandas.DataFrame)
-        Population fits and their diagnoses; the first is shown in full.
+        Population fits and their reviews; the first is shown in full.
     individual : tuple of Fit
         Fits of single subjects.
     observed : tuple of Exposure
@@ -187,7 +187,7 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         raise ConfigError(
             f"write_report: {len(given)} parts with {len(datasets)} datasets; expected one dataset, or a fit"
         )
-    population = tuple((fit, diagnose(fit)) for fit in fits if fit.method == "hierarchical")
+    population = tuple((fit, review(fit)) for fit in fits if fit.method == "hierarchical")
     return Parts(
         data=datasets[0] if datasets else fits[0].data if fits else None,
         fits=population,

@@ -53,7 +53,8 @@ def convergence(parts: Parts) -> tuple[Text, ...]:
         text = name + sentence[:1].upper() + sentence[1:] + "."
         if not converged:
             text += " Every number below that rests on this fit is marked."
-        boxes.append(Text(text, "good" if converged else "bad"))
+        tone = "bad" if not converged else "good" if found.attrs["adequate"] else "caution"
+        boxes.append(Text(text, tone))
     boxes += [
         Text(
             f"Two engines disagree on this posterior: |z| up to {one.attrs['largest_z']:.1f}, see Convergence.",
