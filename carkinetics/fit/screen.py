@@ -217,11 +217,10 @@ def candidate_pairs(
         raise ConfigError(
             f'candidates is the text {candidates!r}; expected a list of covariates, as in ["{candidates}"]'
         )
-    by = (
-        {name: list(texts) for name, texts in candidates.items()}
-        if isinstance(candidates, Mapping)
-        else {name: texts for texts in [list(candidates)] for name in problem.random}
-    )
+    if isinstance(candidates, Mapping):
+        by = {name: (one,) if isinstance(one, str) else tuple(one) for name, one in candidates.items()}
+    else:
+        by = dict.fromkeys(problem.random, tuple(candidates))
     for name in by:
         problem.model.require(name, "candidates")
         if name not in problem.random:
