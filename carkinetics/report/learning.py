@@ -330,6 +330,12 @@ def _screen(screen: CovariateScreen) -> list[Block]:
     return [
         Text(screen.statement, "" if screen.converged else "bad"),
         Table("Screen of covariates", heads, rows, note, warning, align="lrrrrrl"),
+        _drawn(
+            plot.covariate_screen(screen),
+            screen.statement,
+            "Screened pairs; κ near 1: shrunk to nothing.",
+            warning,
+        ),
     ]
 
 
