@@ -22,6 +22,7 @@ from carkinetics.plot.profile import profiles
 from carkinetics.plot.quadrant import quadrants
 from carkinetics.plot.response import dose_exposure, exposure_response
 from carkinetics.plot.schedule import schedules
+from carkinetics.plot.screen import covariate_screen
 from carkinetics.plot.sensitivity import sensitivity
 from carkinetics.plot.survival import event_curves, survival_curves
 from carkinetics.plot.tumour import spider, swimmer, waterfall
@@ -32,6 +33,7 @@ __all__ = [
     "characteristics",
     "comparison",
     "comparison_by_subject",
+    "covariate_screen",
     "decision_table",
     "dose_exposure",
     "dose_paths",

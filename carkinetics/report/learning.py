@@ -20,8 +20,10 @@ from carkinetics.errors import FitError
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.variability import SHRINKAGE_WARNING, shrinkage_table
+from carkinetics.report import figures
 from carkinetics.report.blocks import MISSING, Block, Picture, Section, Table, Text, listing, number, span
 from carkinetics.report.images import picture
+from carkinetics.report.parameters import contraction_table
 from carkinetics.report.parts import Parts
 
 CLEAR = 0.01
@@ -193,6 +195,15 @@ def _correlations(fit: Fit, warning: str) -> list[Block]:
     ]
 
 
+def contraction_section(parts: Parts) -> Section | None:
+    """How much the data narrowed the priors, and how sensitive the posterior is to them."""
+    fit, blocks = parts.fit, sensitivity_blocks(parts)
+    if fit is not None:
+        table = contraction_table(fit, warning=parts.warning)
+        blocks = (table, *blocks, *figures.prior_posterior(fit, parts.warning))
+    return Section("contraction", "From prior to posterior", blocks) if blocks else None
+
+
 def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
     """Tables and pictures of `carkinetics.prior_sensitivity`, beside the contraction.
 
@@ -319,6 +330,12 @@ def _screen(screen: CovariateScreen) -> list[Block]:
     return [
         Text(screen.statement, "" if screen.converged else "bad"),
         Table("Screen of covariates", heads, rows, note, warning, align="lrrrrrl"),
+        _drawn(
+            plot.covariate_screen(screen),
+            screen.statement,
+            "Screened pairs; κ near 1: shrunk to nothing.",
+            warning,
+        ),
     ]
 
 

@@ -25,16 +25,16 @@ from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, subject_table
 from carkinetics.report.learning import (
     comparison_section,
+    contraction_section,
     covariate_section,
     effect_section,
     exploration_blocks,
-    sensitivity_blocks,
 )
 from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
 from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
-from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
+from carkinetics.report.parameters import description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
 from carkinetics.report.predictive import prediction_errors, predictive_checks
 from carkinetics.report.remarks import warning_section
@@ -207,16 +207,6 @@ def _individual_table(fit: Fit) -> Table:
     )
     heads = ("Parameter (unit)", "Median of subjects", "Quartiles", "Range")
     return Table("Subjects fitted one at a time", heads, tuple(rows), note=note)
-
-
-def contraction_section(parts: Parts) -> Section | None:
-    """How much the data narrowed the priors."""
-    fit = parts.fit
-    if fit is None:
-        return None
-    table = contraction_table(fit, warning=parts.warning)
-    blocks = (table, *sensitivity_blocks(parts), *figures.prior_posterior(fit, parts.warning))
-    return Section("contraction", "From prior to posterior", blocks)
 
 
 def individual_section(parts: Parts) -> Section | None:

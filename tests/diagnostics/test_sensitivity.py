@@ -124,3 +124,20 @@ def test_a_design_that_does_not_tell_a_parameter_is_named(design, untold):
         assert lost == []
     assert table.loc["sigma", "words"] == "informed by the data"
     assert table.loc["cmax_typical", "likelihood"] > table.attrs["noise_likelihood"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("median", "sigma", "words"),
+    [(30, 0.25, "possible prior-data conflict"), (10, 0.5, "informed by the data")],
+    ids=["three times the truth, narrow", "around the truth"],
+)
+def test_a_prior_that_the_data_contradict_is_named(median, sigma, words):
+    model = load_model("stein2019").fix(fb=0.0079, beta=0.0032)
+    data = simulate(model, {"times": DAYS["short"], "lloq": 10}, 8, 11)  # peaks around day 9.3
+    prior = {"dist": "lognormal", "median": median, "sigma": sigma}
+    table = prior_sensitivity(fit_hierarchical(model.with_priors(tmax=prior), data, seed=1))
+    assert table.loc["tmax_typical", "words"] == words
+    assert table.loc["cmax_typical", "words"] == "informed by the data"
+    if words.startswith("possible"):
+        assert table.loc["tmax_typical", "strongest_prior"] == "tmax_typical"

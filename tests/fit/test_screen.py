@@ -104,6 +104,17 @@ def test_candidates_that_cannot_be_are_refused(candidates, words):
         candidate_pairs(make_problem(model, data), candidates)
 
 
+def test_candidates_for_every_parameter_or_by_parameter():
+    model, data = study(6, 3)
+    problem = make_problem(model, data)
+    each = [(pair.parameter, pair.text) for pair in candidate_pairs(problem, ["age", "log(dose)"])]
+    assert len(each) == len(set(each)) == 8
+    by = candidate_pairs(problem, {"cmax": "age", "alpha": ["age", "log(dose)"]})
+    assert [(pair.parameter, pair.text) for pair in by] == [
+        ("cmax", "age"), ("alpha", "age"), ("alpha", "log(dose)"),
+    ]  # fmt: skip
+
+
 def test_what_is_in_the_fit_is_no_candidate_and_nothing_is_imputed():
     model, data = study(6, 3)
     with pytest.raises(ConfigError, match="is in the fit already"):

@@ -17,6 +17,7 @@ from carkinetics.report import learning
 from carkinetics.report.blocks import Table, Text
 from carkinetics.report.learning import (
     comparison_section,
+    contraction_section,
     covariate_section,
     effect_section,
     exploration_blocks,
@@ -124,6 +125,8 @@ def test_sensitivity_stands_beside_the_contraction_and_names_what_is_lost(good_f
     )  # fmt: skip
     assert "Not informed by the data: foldx_typical" in picture.alt
     assert sensitivity_blocks(parts_of(good_fit)) == ()
+    alone = contraction_section(parts_of(good_fit.data, sensitivities()))
+    assert len(alone.blocks) == 2, "a table that was given is shown, with a fit or without"
 
 
 def test_the_comparison_says_who_is_best_and_by_how_much(good_fit):
