@@ -148,9 +148,16 @@ def power_scaling(values: Floats, component: Floats) -> Floats:
     if not np.isfinite(component).all():
         bad = int((~np.isfinite(component)).sum())
         raise FitError(f"power scaling: the log density is not finite at {bad} of {len(component)} draws")
+    if not np.ptp(component) > 0:
+        return np.zeros(values.shape[1])
     weights = []
     for alpha in ALPHAS:
-        log_weight = array_stats.power_scale_lw(component[None], alpha=alpha, axis=(-2, -1))
+        try:
+            log_weight = array_stats.power_scale_lw(component[None], alpha=alpha, axis=(-2, -1))
+        except (
+            ValueError
+        ):  # the largest weights are all the same, as where nothing is quantified: there is no tail to smooth
+            log_weight = (alpha - 1) * component[None]
         weight = np.exp(log_weight - log_weight.max())
         weights.append(weight / weight.sum())
     # The distance does not change with scale, and its integrals lose digits on numbers of 1e4 beside some of 1e-3.
