@@ -189,8 +189,10 @@ def _rows(fit: Fit, output: str) -> tuple[pd.DataFrame, dict[str, int]]:
     out = np.logical_or.reduce(list(reasons.values()))
     if out.all():
         raise DataError("check_exposure: no sample after the infusion is quantified or has a known LLOQ")
-    rows = table[~out].sort_values(["subject", "time"], kind="stable").reset_index(drop=True)
-    return rows, {reason: int(mask.sum()) for reason, mask in reasons.items()}
+    # In the order of the data's subjects, which is that of `nca`; by name P10 would come before P9.
+    order = pd.Categorical(table["subject"], fit.data.subject_ids)
+    rows = table.assign(order=order)[~out].sort_values(["order", "time"], kind="stable", ignore_index=True)
+    return rows.drop(columns="order"), {reason: int(mask.sum()) for reason, mask in reasons.items()}
 
 
 def _observed(

@@ -56,6 +56,21 @@ def test_observed_values_are_those_of_nca(dose_fit):
     assert mean.to_numpy() == pytest.approx(np.exp(np.log(cmax).mean()))
 
 
+def test_every_subject_has_its_own_interval_whatever_it_is_called(around):
+    """Sorted by name P10 comes before P9, and the intervals of one were shown beside the samples of the other."""
+    model = load_model("stein2019")
+    data = simulate(model, {"times": (5, 8, 11, 14, 28), "lloq": 1}, 12, 1, omega={"cmax": 2.0}, sigma=0.05)
+    names = {old: f"P{i}" for i, old in enumerate(data.subject_ids, 3)}
+    tables = {
+        name: (one := getattr(data, name)).assign(subject=one["subject"].map(names))
+        for name in ("subjects", "observations", "doses")
+    }
+    check = check_exposure(around(model, replace(data, **tables), sigma=0.05), ["cmax"], subjects=["fitted"], n_sim=40)
+    assert check.individual["subject"].tolist() == [*names.values()]
+    ratio = check.individual["observed"] / check.individual["median"]
+    np.testing.assert_allclose(ratio, 1, atol=0.25)
+
+
 def test_fitted_subjects_are_predicted_closer_than_new_ones(dose_fit):
     check = check_exposure(dose_fit, metrics=["cmax"], n_sim=60)
     width = np.log(check.individual["upper"] / check.individual["lower"])
