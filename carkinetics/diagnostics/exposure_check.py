@@ -7,7 +7,8 @@ its rows, and goes through the same non-compartmental analysis as the observed s
 effects: they check the population, its centre and its spread. ``fitted`` subjects keep their parameters: they check the
 curves, and are predicted too well, because their samples helped to find them.
 
-A tail probability counts ties by half, since days and BLQ values tie, and ``p`` is twice the smaller tail. The data
+A tail probability counts ties by half, since days and BLQ values tie, and ``p`` is twice the smaller tail, the observed study
+counted as one more replicate: of n replicates it is never below 1 / (n + 1). The data
 made the posterior that predicts them, so that ``p`` is nearer 1 than a uniform number, the more so for fitted subjects: a small one
 counts, a large one proves nothing.
 """
@@ -312,7 +313,8 @@ def _population(kind: str, metric: str, observed: Floats, simulated: Floats) -> 
         low, middle, high = (
             np.quantile(known, [(1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2]) if len(known) else (np.nan,) * 3
         )
-        p = min(2 * min(tail, 1 - tail), 1.0) if not np.isnan(tail) else np.nan
+        among = (len(known) * tail + 0.5) / (len(known) + 1)  # with itself, a tie
+        p = min(2 * min(among, 1 - among), 1.0)  # NaN if the tail is
         rows.append((kind, metric, name, seen, low, middle, high, p))
     columns = ["subjects", "metric", "statistic", "observed", "lower", "median", "upper", "p"]
     return pd.DataFrame(rows, columns=columns)

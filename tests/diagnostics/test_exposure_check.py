@@ -152,6 +152,16 @@ def test_two_values_on_a_day_are_refused_for_replicates_too(made_fit):
     assert np.isnan(first["median"])
 
 
+def test_p_counts_the_observed_study_and_is_never_zero(dose_fit):
+    """Twenty replicates cannot say that something happens less than once in twenty-one studies."""
+    far = dose_fit.data.observations.assign(
+        **{name: lambda t, name=name: t[name] * 1e4 for name in ("value", "lower", "upper")}
+    )
+    fit = replace(dose_fit, data=replace(dose_fit.data, observations=far))
+    found = check_exposure(fit, ["cmax"], n_sim=20).population.set_index(["subjects", "statistic"])["p"]
+    assert found["new", "geometric mean"] == found["fitted", "geometric mean"] == pytest.approx(1 / 21)
+
+
 def test_requests_that_make_no_sense_are_refused(made_fit, alone):
     with pytest.raises(ConfigError, match="did you mean 'cmax'"):
         check_exposure(made_fit, ["cmx"])
