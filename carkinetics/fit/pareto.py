@@ -36,7 +36,8 @@ def choose(
     weight, k = smooth(log_weight[finite])
     if not k <= GOOD_K:
         return finite[:n], k
-    return rng.choice(finite, n, replace=False, p=weight), k
+    # Heavy ones are chosen early: in that order the first chain would be another than the last.
+    return rng.permutation(rng.choice(finite, n, replace=False, p=weight)), k
 
 
 def smooth(log_weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

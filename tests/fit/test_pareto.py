@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from carkinetics.fit.pareto import FEWEST, GOOD_K, smooth
+from carkinetics.fit.pareto import FEWEST, GOOD_K, choose, smooth
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,16 @@ def test_a_tail_that_is_like_no_pareto_distribution_is_not_trusted():
     weight, k = smooth(log_weight)
     assert not k <= GOOD_K
     assert np.isfinite(weight).all()
+
+
+def test_chosen_draws_are_in_no_order(rng):
+    """Chains are cut from them: R-hat would call a good approximation one that did not converge."""
+    z = []
+    for _ in range(50):
+        x = rng.normal(0, 1.5, 2000)
+        log_weight = -0.5 * x**2 + 0.5 * (x / 1.5) ** 2
+        chosen, _ = choose(log_weight, 1000, rng)
+        assert len(np.unique(chosen)) == 1000
+        first, second = log_weight[chosen].reshape(2, -1)
+        z.append((first.mean() - second.mean()) / np.sqrt(2 * log_weight[chosen].var() / 500))
+    assert abs(np.mean(z)) < 4 / np.sqrt(50)
