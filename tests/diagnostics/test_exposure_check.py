@@ -65,7 +65,9 @@ def test_every_subject_has_its_own_interval_whatever_it_is_called(around):
         name: (one := getattr(data, name)).assign(subject=one["subject"].map(names))
         for name in ("subjects", "observations", "doses")
     }
-    check = check_exposure(around(model, replace(data, **tables), sigma=0.05), ["cmax"], subjects=["fitted"], n_sim=40)
+    check = check_exposure(
+        around(model, replace(data, **tables), sigma=0.05), ["cmax"], subjects=["fitted"], n_sim=40
+    )
     assert check.individual["subject"].tolist() == [*names.values()]
     ratio = check.individual["observed"] / check.individual["median"]
     np.testing.assert_allclose(ratio, 1, atol=0.25)
