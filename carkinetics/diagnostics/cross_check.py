@@ -52,9 +52,8 @@ def cross_check(
     asked = fit.settings
     again = fit_hierarchical(
         fit.model, fit.data, random=asked["random"], covariates=asked["requested_covariates"],
-        correlated=asked["correlated"], error=asked["errors"], blq=asked["blq"], assay=asked["assays"],
-        sampler=other_engine(fit),
-        until=until, max_minutes=max_minutes, chains=asked["chains"], seed=asked["seed"] + 1, progress=progress,
+        correlated=asked["correlated"], mixture=asked.get("mixture") or False, error=asked["errors"], blq=asked["blq"],
+        assay=asked["assays"], sampler=other_engine(fit), until=until, max_minutes=max_minutes, chains=asked["chains"], seed=asked["seed"] + 1, progress=progress,
     )  # fmt: skip
     tables = [one.population() for one in (fit, again)]
     moving = tables[0].index[tables[0]["sd"] > 1e-12 * tables[0]["median"].abs()]
