@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.diagnostics.criteria import psis, stacking_weights, waic
+from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.diagnostics.refit import left_out_density
 from carkinetics.errors import ConfigError, FitError, did_you_mean
@@ -138,7 +139,8 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        As `rank` returns it, and the ``criteria``.
+        As `rank` returns it, with ``converged`` behind the verdict (whether the fit did; what is said of one that did not is
+        worth nothing), and the ``criteria``.
 
     Raises
     ------
@@ -164,6 +166,8 @@ def compare(
     }
     found = rank(each)
     told = found.attrs
+    done = {name: bool(diagnose(fit).attrs["converged"]) for name, fit in fits.items()}
+    found.insert(5, "converged", pd.Series(done))
     if "waic" in asked:
         found = found.assign(**_waic_columns(each))
     if "bic" in asked:

@@ -54,7 +54,7 @@ def comparison(table: pd.DataFrame, *, axes: AxesArray | None = None) -> AxesArr
             left.plot([row.difference - reach, row.difference + reach], [y, y], color=colour, linewidth=width)
         left.plot(row.difference, y, marker, color=colour, markersize=6, markerfacecolor="white", zorder=4)
     left.axvline(0, color=GREY, linewidth=0.9, linestyle="--", zorder=1)
-    left.set_yticks(place, [safe(str(name)) for name in table.index])
+    left.set_yticks(place, _names(table))
     left.set_ylim(len(table) - 0.5, -0.5)
     left.set_xlabel("Difference of elpd to the best (± 1 and 2 SE)")
     right.barh(place, table["weight"].fillna(0.0), color=BLUE, height=0.5)
@@ -75,6 +75,12 @@ def comparison(table: pd.DataFrame, *, axes: AxesArray | None = None) -> AxesArr
         )
     legend_shared(left, handles, columns=4)
     return axes
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    """Models, and which of them did not converge."""
+    done = table["converged"] if "converged" in table else pd.Series(True, table.index)
+    return [f"{safe(str(name))}{'' if good else '\nnot converged'}" for name, good in done.items()]
 
 
 @styled

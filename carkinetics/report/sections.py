@@ -137,11 +137,14 @@ def _compared(check: pd.DataFrame) -> Table:
         for row in check.itertuples()
     )
     verdict = "agree" if told["agree"] else "DISAGREE"
+    warning = "" if told["agree"] else "the engines disagree: at least one did not draw from the posterior"
+    if not told.get("converged", True):
+        warning = warning or "not converged: at least one engine did not reach its goal"
     return Table(
         f"Two engines on one posterior {verdict}: largest |z| {told['largest_z']:.1f} of {len(check)}, below "
         f"{SUSPICIOUS:g} wanted",
         ("Mean of", told["sampler"], told["other_sampler"], "Shift, SD", "z"), rows, align="lrrrr",
-        warning="" if told["agree"] else "the engines disagree: at least one did not draw from the posterior",
+        warning=warning,
     )  # fmt: skip
 
 
