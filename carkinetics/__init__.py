@@ -24,11 +24,18 @@ if TYPE_CHECKING:
     from carkinetics.dataset import read_nonmem as read_nonmem
     from carkinetics.diagnostics import Calibration as Calibration
     from carkinetics.diagnostics import calibrate as calibrate
+    from carkinetics.diagnostics import check_exposure as check_exposure
     from carkinetics.diagnostics import compare as compare
     from carkinetics.diagnostics import cross_check as cross_check
     from carkinetics.diagnostics import diagnose as diagnose
+    from carkinetics.diagnostics import effect_correlations as effect_correlations
+    from carkinetics.diagnostics import effect_trends as effect_trends
     from carkinetics.diagnostics import held_out as held_out
     from carkinetics.diagnostics import loo as loo
+    from carkinetics.diagnostics import loo_pit as loo_pit
+    from carkinetics.diagnostics import npde as npde
+    from carkinetics.diagnostics import prior_check as prior_check
+    from carkinetics.diagnostics import prior_sensitivity as prior_sensitivity
     from carkinetics.diagnostics import read_calibration as read_calibration
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
@@ -74,12 +81,16 @@ if TYPE_CHECKING:
     from carkinetics.exposure import nca_by as nca_by
     from carkinetics.exposure import nca_findings as nca_findings
     from carkinetics.exposure import typical_exposure as typical_exposure
+    from carkinetics.fit import CovariateScreen as CovariateScreen
     from carkinetics.fit import Fit as Fit
     from carkinetics.fit import PopulationFit as PopulationFit
+    from carkinetics.fit import StepwiseSearch as StepwiseSearch
     from carkinetics.fit import fit_hierarchical as fit_hierarchical
     from carkinetics.fit import fit_individuals as fit_individuals
     from carkinetics.fit import fit_population as fit_population
     from carkinetics.fit import load_fit as load_fit
+    from carkinetics.fit import screen_covariates as screen_covariates
+    from carkinetics.fit import stepwise_covariates as stepwise_covariates
     from carkinetics.model import Model as Model
     from carkinetics.model import Prior as Prior
     from carkinetics.model import check_values as check_values
@@ -175,10 +186,15 @@ _HOME = {
     "nca": "exposure",
     "nca_by": "exposure",
     "nca_findings": "exposure",
+    "prior_check": "diagnostics",
     "typical_exposure": "exposure",
     "fit_individuals": "fit",
     "fit_population": "fit",
     "PopulationFit": "fit",
+    "screen_covariates": "fit",
+    "CovariateScreen": "fit",
+    "stepwise_covariates": "fit",
+    "StepwiseSearch": "fit",
     "fit_hierarchical": "fit",
     "Fit": "fit",
     "load_fit": "fit",
@@ -187,6 +203,12 @@ _HOME = {
     "loo": "diagnostics",
     "compare": "diagnostics",
     "held_out": "diagnostics",
+    "check_exposure": "diagnostics",
+    "npde": "diagnostics",
+    "loo_pit": "diagnostics",
+    "prior_sensitivity": "diagnostics",
+    "effect_trends": "diagnostics",
+    "effect_correlations": "diagnostics",
     "calibrate": "diagnostics",
     "read_calibration": "diagnostics",
     "Calibration": "diagnostics",

@@ -11,7 +11,7 @@ import typer
 
 import carkinetics as ck
 from carkinetics.errors import ConfigError
-from carkinetics.options import AsJson, Output, Seed, expect_folder, expect_seed, expect_writable
+from carkinetics.options import AsJson, Output, Seed, expect_folder, expect_seed, expect_writable, numbers
 from carkinetics.terminal import answer, frame, note, say, show
 
 if TYPE_CHECKING:
@@ -253,12 +253,7 @@ def _scenarios(path: str, truth: str | None, grade2: str | None) -> dict[str, ck
 
 
 def _numbers(option: str, text: str | None) -> list[float] | None:
-    try:
-        return None if text is None else [float(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(
-            f"--{option} is {text!r}; expected numbers with commas, such as 0.05,0.1,0.2"
-        ) from None
+    return None if text is None else numbers(f"--{option}", text)
 
 
 def _draw(figure: Path | None, make: Any) -> None:

@@ -77,3 +77,31 @@ def _try(folder: Path, output: Path) -> None:
             pass
     except OSError as error:
         raise ConfigError(f"--output {output} cannot be written: {error.strerror}") from None
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """Numbers between commas.
+
+    Parameters
+    ----------
+    option : str
+        For the message.
+    text : str
+        As typed.
+
+    Returns
+    -------
+    list of float
+        At least one.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is no number.
+    """
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            f"{option} is {text!r}; expected numbers with commas, such as 0.05,0.1,0.2"
+        ) from None

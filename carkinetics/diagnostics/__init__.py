@@ -5,16 +5,32 @@ from carkinetics.diagnostics.calibration import Calibration
 from carkinetics.diagnostics.compare import compare, loo
 from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import contraction, diagnose
+from carkinetics.diagnostics.exposure_check import ExposureCheck, check_exposure
 from carkinetics.diagnostics.held_out import held_out
+from carkinetics.diagnostics.npde import Npde, npde
+from carkinetics.diagnostics.pit import LooPit, loo_pit
+from carkinetics.diagnostics.prior_check import prior_check
+from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends
+from carkinetics.diagnostics.sensitivity import prior_sensitivity
 
 __all__ = [
     "Calibration",
+    "ExposureCheck",
+    "LooPit",
+    "Npde",
     "calibrate",
+    "check_exposure",
     "compare",
     "contraction",
     "cross_check",
     "diagnose",
+    "effect_correlations",
+    "effect_trends",
     "held_out",
     "loo",
+    "loo_pit",
+    "npde",
+    "prior_check",
+    "prior_sensitivity",
     "read_calibration",
 ]

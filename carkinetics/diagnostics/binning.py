@@ -141,6 +141,70 @@ def ranked_quantile(values: Floats, probability: float) -> Floats:
     return np.asarray(low + (place - below) * step)
 
 
+def censored_quantile(values: Floats, limits: Floats, probability: float) -> Floats:
+    """Quantile along the last axis where values below limits that differ are only known to lie there.
+
+    The distribution is the product-limit estimate for left-censored values (Kaplan-Meier, read from above). Where every
+    limit is the same, or nothing is censored, the result is that of `ranked_quantile`.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., n)
+        Levels; −inf for one that is only known to lie below its limit.
+    limits : ndarray, shape (n,) or (..., n)
+        Limits of the censored ones; others do not count.
+    probability : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Linear between quantified values, each at the middle of its mass; −inf where the estimate lies below all of them.
+
+    References
+    ----------
+    .. [1] Gillespie BW et al. Epidemiology 2010;21(4 Suppl):S64-S70 (reverse Kaplan-Meier).
+
+    Examples
+    --------
+    What lies below 50 may be near 1 or near 20, what lies below 0.5 is less than all of them:
+
+    >>> level = np.array([1.0, 20.0, -np.inf, 100.0])
+    >>> [round(censored_quantile(level, np.full(4, limit), 0.25).item(), 2) for limit in (50.0, 0.5)]
+    [7.33, -inf]
+    """
+    seen = values > -np.inf
+    key = np.where(seen, values, limits)
+    order = np.lexsort(
+        (seen, key), axis=-1
+    )  # a value at a limit was quantified: it lies above what is below the limit
+    seen, key = np.take_along_axis(seen, order, -1), np.take_along_axis(key, order, -1)
+    n = values.shape[-1]
+    rank = np.arange(n)
+    kept = np.where(seen, rank / (rank + 1), 1.0)
+    below = np.cumprod(kept[..., ::-1], axis=-1)[..., ::-1]
+    above = np.concatenate([below[..., 1:], np.ones((*below.shape[:-1], 1))], axis=-1)
+    at = np.where(
+        seen, n * (below + above) / 2 - 0.5, np.nan
+    )  # the place of equal masses is 0, 1, ..., n - 1
+    return _at_place(key, at, probability * (n - 1), np.where(seen, below, np.inf).min(axis=-1) > 0)
+
+
+def _at_place(key: Floats, at: Floats, place: float, unknown: NDArray[np.bool_]) -> Floats:
+    """Interpolate between the neighbours of a place; −inf below the first one where there is mass that nobody knows."""
+    slack, last = 1e-9, key.shape[-1] - 1
+    lower, upper = at <= place + slack, at >= place - slack
+    low = np.where(lower.any(-1), last - np.argmax(lower[..., ::-1], axis=-1), -1)
+    high = np.where(upper.any(-1), np.argmax(upper, axis=-1), -1)
+    first, second = np.where(low < 0, high, low), np.where(high < 0, low, high)
+    x0, x1 = (np.take_along_axis(key, i[..., None], -1)[..., 0] for i in (first, second))
+    p0, p1 = (np.take_along_axis(at, i[..., None], -1)[..., 0] for i in (first, second))
+    share = np.where(p1 > p0, (place - p0) / np.where(p1 > p0, p1 - p0, 1.0), 0.0)
+    with np.errstate(invalid="ignore"):
+        found = x0 + np.clip(share, 0.0, 1.0) * (x1 - x0)
+    return np.asarray(np.where((low < 0) & (unknown | (high < 0)), -np.inf, found))
+
+
 def stratum_order(names: Sequence[str]) -> list[str]:
     """Order strata: numbers by size, then words.
 

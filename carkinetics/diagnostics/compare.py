@@ -8,30 +8,36 @@ other data (tumour, lymphocytes) are left out with it, and only the output is pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit.approximate import approximation_at, individual_gaussians
-from carkinetics.fit.chosen import Draws, take_draws
-from carkinetics.fit.effects import Coefficients, make_effects
-from carkinetics.fit.em import laplace_em
+from carkinetics.diagnostics.criteria import psis, stacking_weights, waic
+from carkinetics.diagnostics.marginal import marginal_log_likelihood
+from carkinetics.diagnostics.refit import left_out_density
+from carkinetics.errors import ConfigError, FitError, did_you_mean
+from carkinetics.fit.chosen import take_draws
 from carkinetics.fit.hierarchical import problem_of
-from carkinetics.fit.objective import subject_log_likelihood
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.fit.problem import Problem
+from carkinetics.fit.population import fit_population
 from carkinetics.fit.result import Fit
 from carkinetics.model.residual import RESIDUAL_ERRORS
 
-Floats = NDArray[np.float64]
 SEPARATED = 2.0  # standard errors
+CRITERIA = ("waic", "bic")
 
 
-def loo(fit: Fit, *, output: str = "", n_draws: int = 400, n_inner: int = 200, seed: int = 1) -> pd.DataFrame:
+def loo(
+    fit: Fit,
+    *,
+    output: str = "",
+    n_draws: int = 400,
+    n_inner: int = 200,
+    seed: int = 1,
+    refit: bool = False,
+    progress: bool = False,
+) -> pd.DataFrame:
     """Expected log predictive density of each subject when it is left out.
 
     Parameters
@@ -44,12 +50,19 @@ def loo(fit: Fit, *, output: str = "", n_draws: int = 400, n_inner: int = 200, s
         Posterior draws, and draws of every subject's random effects at each of them.
     seed : int
         Of the choice of draws and of the inner ones.
+    refit : bool
+        Fit again without every subject whose Pareto k is above 0.7, which takes as long as the fit did for each of them, and
+        take its density from that fit.
+    progress : bool
+        Print which subject is left out, to the standard error stream.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by subject: ``elpd``, ``k`` (Pareto's k of its weights; above 0.7 its ``elpd`` is unreliable) and
-        ``n_obs``. Subjects without any observation of the output have ``elpd`` 0.
+        Indexed by subject: ``elpd``, ``k`` (Pareto's k of its weights; above 0.7 the weights are unreliable), ``n_obs`` and
+        ``how``: ``"psis"``, ``"refit"`` or ``"refit, not converged"``. Subjects without any observation of the output have
+        ``elpd`` 0. ``elpd_waic`` and ``p_waic`` (`carkinetics.diagnostics.criteria.waic`) are secondary, and NaN for all
+        where subjects have other outputs than the one that is predicted or a draw makes a subject impossible.
 
     Raises
     ------
@@ -73,17 +86,35 @@ def loo(fit: Fit, *, output: str = "", n_draws: int = 400, n_inner: int = 200, s
     draws = take_draws(
         fit, min(n_draws, fit.tree["posterior"].to_dataset().sizes["draw"] * fit.settings["chains"]), seed
     )
-    left_out = _log_likelihood(whole, draws, n_inner, seed)
+    left_out = marginal_log_likelihood(whole, draws, n_inner, seed)
     part = whole if len(whole.measured) == 1 else problem_of(fit, wanted)
-    predicted = left_out if part is whole else _log_likelihood(part, draws, n_inner, seed)
+    predicted = left_out if part is whole else marginal_log_likelihood(part, draws, n_inner, seed)
     count = part.observations.groupby("subject").size().reindex(part.data.subject_ids, fill_value=0)
-    rows = [_psis(left_out[:, i], predicted[:, i]) for i in range(whole.n_subjects)]
+    rows = [psis(left_out[:, i], predicted[:, i]) for i in range(whole.n_subjects)]
     found = pd.DataFrame(rows, columns=["elpd", "k"], index=pd.Index(whole.data.subject_ids, name="subject"))
-    return found.assign(n_obs=count.to_numpy()).assign(elpd=lambda t: t["elpd"].where(t["n_obs"] > 0, 0.0))
+    found = found.assign(n_obs=count.to_numpy(), how="psis")
+    found["elpd"] = found["elpd"].where(found["n_obs"] > 0, 0.0)
+    if refit:
+        for subject in found.index[(found["k"] > GOOD_K) & (found["n_obs"] > 0)]:
+            density, converged = left_out_density(fit, part, subject, n_draws, n_inner, seed, progress)
+            found.loc[subject, "elpd"] = density
+            found.loc[subject, "how"] = "refit" if converged else "refit, not converged"
+    if part is whole and np.isfinite(left_out).all():
+        second = waic(left_out).set_axis(found.index)
+        return found.assign(elpd_waic=second["elpd_waic"], p_waic=second["p_waic"])
+    return found.assign(elpd_waic=np.nan, p_waic=np.nan)
 
 
 def compare(
-    fits: Mapping[str, Fit], *, output: str = "", n_draws: int = 400, n_inner: int = 200, seed: int = 1
+    fits: Mapping[str, Fit],
+    *,
+    output: str = "",
+    n_draws: int = 400,
+    n_inner: int = 200,
+    seed: int = 1,
+    refit: bool = False,
+    criteria: Iterable[str] = (),
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Rank fits of the same observations by how well they predict a subject that is left out.
 
@@ -95,29 +126,74 @@ def compare(
         Whose data are predicted, by its name in every model; the CAR-T level of each if empty.
     n_draws, n_inner, seed : int
         As in `loo`.
+    refit : bool
+        As in `loo`.
+    criteria : iterable of str
+        Secondary columns: ``"waic"`` for ``elpd_waic`` and ``p_waic``, by subject with the marginal likelihood; ``"bic"`` for
+        ``bic``, from `carkinetics.fit_population` with the same settings, no priors, and n the number of subjects; NaN where that fit did not
+        converge.
+    progress : bool
+        As in `loo`.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by name, best first: ``elpd, se, difference`` (to the best), ``difference_se``, ``verdict`` (``"best"``,
-        ``"not separated"`` below 2 standard errors, ``"worse"``), ``largest_k, bad_k`` (subjects with k above 0.7).
-        ``.attrs["subjects"]`` holds `loo` of every fit, side by side.
+        As `rank` returns it, and the ``criteria``.
 
     Raises
     ------
     ConfigError
-        If there are fewer than two fits, or they saw different observations or report densities on different scales.
+        If there are fewer than two fits, they saw different observations or report densities on different scales, or a
+        criterion is unknown or not defined for a fit.
     FitError
         If a fit is not a hierarchical one.
     """
     if len(fits) < 2:
         raise ConfigError("compare: give two fits or more, by name")
+    asked = list(criteria)
+    for name in asked:
+        if name not in CRITERIA:
+            raise ConfigError(f"compare: no criterion {name!r}{did_you_mean(name, CRITERIA)}")
     _check_alike(fits, output)
+    bic = {name: _bic(fit) for name, fit in fits.items()} if "bic" in asked else {}
     each = {
-        name: loo(fit, output=output, n_draws=n_draws, n_inner=n_inner, seed=seed)
+        name: loo(
+            fit, output=output, n_draws=n_draws, n_inner=n_inner, seed=seed, refit=refit, progress=progress
+        )
         for name, fit in fits.items()
     }
-    return rank(each)
+    found = rank(each)
+    told = found.attrs
+    if "waic" in asked:
+        found = found.assign(**_waic_columns(each))
+    if "bic" in asked:
+        found = found.assign(bic=pd.Series(bic))
+    found.attrs = told
+    return found
+
+
+def _waic_columns(each: Mapping[str, pd.DataFrame]) -> dict[str, pd.Series]:
+    for name, table in each.items():
+        if table["elpd_waic"].isna().any():
+            raise ConfigError(
+                f"compare: WAIC of {name} is not defined: its subjects have other outputs than the one that is predicted, or "
+                "a draw makes a subject impossible; leave criteria='waic' out"
+            )
+    return {
+        column: pd.Series({name: float(table[column].sum()) for name, table in each.items()})
+        for column in ("elpd_waic", "p_waic")
+    }
+
+
+def _bic(fit: Fit) -> float:
+    """Of the maximum-likelihood fit with the same settings; n is the number of subjects."""
+    asked = fit.settings
+    found = fit_population(
+        fit.model, fit.data, random=asked["random"], covariates=asked["requested_covariates"], blq=asked["blq"],
+        correlated=asked["correlated"], error=asked["errors"], assay=asked["assays"],
+        mixture=None if asked.get("mixture") else False,
+    )  # fmt: skip
+    return found.bic if found.converged else np.nan
 
 
 def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -131,26 +207,46 @@ def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        As `compare` returns it.
+        Indexed by name, best first: ``elpd, se, difference`` (to the best), ``difference_se``, ``verdict`` (``"best"``,
+        ``"not separated"`` below 2 standard errors, ``"worse"``, ``"cannot be compared"`` where both find a subject
+        impossible), ``largest_k, bad_k`` (subjects with k above 0.7 that no
+        converged refit replaced) and ``weight`` in the mixture that predicts best
+        (`carkinetics.diagnostics.criteria.stacking_weights`; NaN where a model finds a subject impossible).
+        ``.attrs["subjects"]`` holds `loo` of every fit, side by side.
     """
     elpd = pd.DataFrame({name: table["elpd"] for name, table in each.items()})
     best, n = elpd.sum().idxmax(), len(elpd)
-    behind = elpd.sub(elpd[best], axis=0)
+    with np.errstate(invalid="ignore"):  # impossible less impossible is no number, and said to be none
+        behind = elpd.sub(elpd[best], axis=0)
     found = pd.DataFrame(
         {
             "elpd": elpd.sum(),
-            "se": np.sqrt(n) * elpd.std(ddof=1),
-            "difference": behind.sum(),
-            "difference_se": np.sqrt(n) * behind.std(ddof=1),
+            "se": np.sqrt(n) * _sd(elpd),
+            "difference": behind.sum(skipna=False),
+            "difference_se": np.sqrt(n) * _sd(behind),
             "largest_k": {name: table["k"].max() for name, table in each.items()},
-            "bad_k": {name: int((table["k"] > GOOD_K).sum()) for name, table in each.items()},
+            "bad_k": {
+                name: int(((table["k"] > GOOD_K) & (table["how"] != "refit")).sum())
+                for name, table in each.items()
+            },
+            "weight": stacking_weights(elpd) if np.isfinite(elpd.to_numpy()).all() else np.nan,
         }
     ).sort_values("elpd", ascending=False)
     close = found["difference"].abs() < SEPARATED * found["difference_se"]
     found.insert(4, "verdict", np.where(close, "not separated", "worse"))
+    found.loc[found["difference"].isna(), "verdict"] = "cannot be compared"
     found.loc[best, "verdict"] = "best"
     found.attrs["subjects"] = pd.concat(each, axis=1)
     return found
+
+
+def _sd(each: pd.DataFrame) -> pd.Series:
+    """Standard deviation of every column; NaN where a subject is impossible."""
+    values = each.to_numpy(float)
+    known = np.isfinite(values).all(axis=0)
+    return pd.Series(
+        np.where(known, np.where(known, values, 0.0).std(axis=0, ddof=1), np.nan), index=each.columns
+    )
 
 
 def _check_alike(fits: Mapping[str, Fit], output: str) -> None:
@@ -180,58 +276,3 @@ def _rows(fit: Fit, output: str) -> pd.DataFrame:
         ["subject", "time", "value", "lower", "upper"]
     ]
     return rows.reset_index(drop=True).fillna(-1.0)
-
-
-def _log_likelihood(problem: Problem, draws: Draws, n_inner: int, seed: int) -> Floats:
-    """Log-likelihood of every subject at every draw, shape (n_draws, n_subject)."""
-    effects, model = make_effects(problem), problem.model
-    values = {name: model.parameters[name].to_free(draws.typical[name]) for name in model.free_parameters}
-    values |= draws.slopes
-    sd = (
-        np.column_stack([draws.omega[name] for name in problem.random])
-        if problem.random
-        else np.empty((0, 0))
-    )
-    modes = laplace_em(problem).modes
-    found = np.empty((len(next(iter(values.values()))), problem.n_subjects))
-    for s in range(len(found)):
-        between = _between(problem, draws, s, sd)
-        state = approximation_at(
-            problem, _at(effects.mean, values, s), _at(effects.shared, values, s), between,
-            np.array([draws.sigmas[name][s] for name in problem.sigma_names]), modes,
-        )  # fmt: skip
-        if problem.mixture is None:
-            found[s], _ = subject_log_likelihood(individual_gaussians(state), n_inner, seed)
-            continue
-        of_class = []
-        for member, share in ((0.0, 1 - draws.share[s]), (1.0, draws.share[s])):
-            effects_there = state.effects.with_membership(np.full(problem.n_subjects, member))
-            there = individual_gaussians(replace(state, effects=effects_there))
-            of_class.append(np.log(share) + subject_log_likelihood(there, n_inner, seed)[0])
-        found[s] = np.logaddexp(*of_class)
-    return found
-
-
-def _at(coefficients: Coefficients, values: Mapping[str, Floats], s: int) -> Floats:
-    return np.array([values[name][s] for name in coefficients.names], dtype=float)
-
-
-def _between(problem: Problem, draws: Draws, s: int, sd: Floats) -> Floats:
-    q = len(problem.random)
-    correlation = np.eye(q)
-    block = [problem.random.index(name) for name in draws.correlated]
-    if block:
-        correlation[np.ix_(block, block)] = draws.correlation[s]
-    return correlation * np.outer(sd[s], sd[s]) if q else np.empty((0, 0))
-
-
-def _psis(left_out: Floats, predicted: Floats) -> tuple[float, float]:
-    """Expected log density of ``predicted`` without the subject, whose log-likelihood is ``left_out``."""
-    from arviz_stats.base import array_stats  # takes two seconds to import
-
-    usable = np.isfinite(left_out) & np.isfinite(predicted)
-    if usable.sum() < 20:
-        return -np.inf, np.inf
-    log_weight, k = array_stats.psislw(left_out[usable])
-    log_weight = log_weight - np.logaddexp.reduce(log_weight)
-    return float(np.logaddexp.reduce(log_weight + predicted[usable])), float(k)

@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import logit
 
+from carkinetics.diagnostics.exploration import e_bfmi, where_divergent
+from carkinetics.diagnostics.random_effects import shrinkage_findings
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
@@ -152,11 +155,12 @@ def _divergences(fit: Fit) -> Iterator[Finding]:
     count = int(fit.tree["sample_stats"]["diverging"].sum())
     if count:
         total = fit.tree["sample_stats"]["diverging"].size
+        place = where_divergent(fit)
         yield Finding(
             "error",
             "divergences",
             "sampler",
-            f"{count} of {total} draws diverged; raise target_accept or reconsider a prior that allows omega near 0",
+            f"{count} of {total} draws diverged{f', {place}' if place else ''}; raise target_accept or reconsider a prior that allows omega near 0",
         )
 
 
@@ -166,7 +170,7 @@ def _energy(fit: Fit) -> Iterator[Finding]:
     energy = fit.tree["sample_stats"]["energy"].to_numpy()
     if energy.shape[1] < 4:
         return
-    fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
+    fraction = e_bfmi(energy)
     worst = int(fraction.argmin())
     if not fraction[worst] >= EBFMI:
         yield Finding(
@@ -250,15 +254,8 @@ def contraction(fit: Fit) -> pd.DataFrame:
         Indexed by parameter: ``prior_sd, posterior_sd, contraction`` (1 - variance ratio) and ``words``. A
         positive quantity is compared on the log scale, a typical fraction on the logit scale.
     """
-    prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
     rows = {}
-    for name in _estimated(fit).index:
-        to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            before, after = (
-                to_free(prior[name].to_numpy().ravel()),
-                to_free(posterior[name].to_numpy().ravel()),
-            )
+    for name, (before, after) in compared_draws(fit).items():
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
         sds = float(before.std(ddof=1)), float(after.std(ddof=1))
         share = 1 - (sds[1] / sds[0]) ** 2
@@ -269,6 +266,31 @@ def contraction(fit: Fit) -> pd.DataFrame:
             "words": contraction_words(share),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
+
+
+def compared_draws(fit: Fit) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Draws of every estimated population quantity from prior and posterior, on the scale where they are compared.
+
+    Parameters
+    ----------
+    fit : Fit
+        A hierarchical fit.
+
+    Returns
+    -------
+    dict of str to tuple of ndarray, shapes (n_prior,) and (n_posterior,)
+        By quantity; positive ones as logs, a typical fraction as a logit.
+    """
+    prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
+    found = {}
+    for name in _estimated(fit).index:
+        to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            before, after = (
+                np.asarray(to_free(draws[name].to_numpy().ravel()), float) for draws in (prior, posterior)
+            )
+        found[str(name)] = (before, after)
+    return found
 
 
 def _comparison_scale(fit: Fit, name: str, *, positive: bool) -> Callable[[Any], Any]:
@@ -356,5 +378,5 @@ def _before_the_infusion(fit: Fit) -> Iterator[Finding]:
 
 RULES = (
     _approximation, _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _rarely_moved, _failed_solves,
-    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates, _before_the_infusion,
+    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates, _before_the_infusion, shrinkage_findings,
 )  # fmt: skip

@@ -98,6 +98,29 @@ def residuals(
     )
 
 
+def misfit(fit: Fit, *, seed: int = 1, output: str = "") -> pd.Series:
+    """How badly each subject is fitted: the mean of its squared individual residuals, about 1 if the error is right.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical, or individual.
+    seed : int
+        Seed of the residuals of BLQ rows.
+    output : str
+        Which output of the model; the CAR-T level if empty.
+
+    Returns
+    -------
+    pandas.Series
+        By subject, worst first; infinity for subjects without an estimate, NaN and last those without observations.
+    """
+    table = residuals(fit, n_sim=1, seed=seed, output=output)
+    squared = (table["iwres"] ** 2).fillna(np.inf).groupby(table["subject"]).mean()
+    found = squared.reindex(fit.data.subject_ids).rename("mean squared IWRES")
+    return found.sort_values(ascending=False, kind="stable", na_position="last")
+
+
 def _residual_sds(fit: Fit, one: Measured) -> dict[str, float]:
     """Posterior medians, or the value that an individual fit was given."""
     if fit.method == "individual":

@@ -3,10 +3,17 @@
 Conventions
 -----------
 A replicate has the observed design (sampling times, covariates, inputs) and new random effects and
-residuals. A simulated value below the LLOQ of its row is BLQ. Percentiles rank BLQ values below every
-quantifiable one, in the observed and in the simulated data alike; a percentile that falls among them is
-NaN, to be read as "below the LLOQ". Values above an upper limit of quantification count as that limit, the simulated
+residuals. A simulated value below the LLOQ of its row is BLQ. A prediction-corrected check multiplies observed values,
+simulated ones *and the LLOQ of every row* by the row's factor, so that a BLQ value is one that is known to lie below its
+corrected limit: among values that were multiplied by different factors, it need not lie below those that were quantified.
+Percentiles are those of the product-limit distribution of left-censored values with these limits (reverse
+Kaplan-Meier), in the observed and in the simulated data alike. Where all limits of a bin are the same, that ranks BLQ values
+below every quantifiable one. A percentile that lies below all quantified values is NaN, to be read as "below the LLOQ".
+Values above an upper limit of quantification count as that limit, the simulated
 ones too. Nothing is imputed, and ``settings`` counts what is left out.
+
+The product-limit estimate takes a limit to say nothing of the value below it. That holds within a bin of equal predictions
+and, after the correction, as far as the correction explains why the rows differ.
 """
 
 from __future__ import annotations
@@ -19,17 +26,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from carkinetics.dataset.table import is_censored
-from carkinetics.diagnostics.binning import ranked_quantile, stratum_order, time_bins
-from carkinetics.diagnostics.replicate import ceiling_of, limit_of, measured_level, replicates
+from carkinetics.dataset.table import Dataset, is_censored
+from carkinetics.diagnostics.binning import censored_quantile, ranked_quantile, stratum_order, time_bins
+from carkinetics.diagnostics.replicate import Replicates, ceiling_of, limit_of, measured_level, replicates
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
 from carkinetics.fit.covariate import covariate_frame
 from carkinetics.fit.predictive import Floats
 from carkinetics.fit.result import INTERVAL, Fit
+from carkinetics.model.spec import Model
 
 PERCENTILES = (5, 50, 95)
 ALL = "all"
 MOST_STRATA = 8
+BLQ_WORDS = {
+    False: "simulated values below their row's LLOQ are BLQ; percentiles by reverse Kaplan-Meier, which ranks BLQ below every "
+    "quantifiable value where the LLOQ is the same",
+    True: "values, simulated values and each row's LLOQ are corrected, values below the row's LLOQ are censored at the corrected "
+    "one; percentiles by reverse Kaplan-Meier",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +55,7 @@ class Vpc:
     percentiles : pandas.DataFrame
         One row per bin, stratum and percentile: ``bin, stratum, time`` (median of the bin), ``n,
         percentile, observed, lower, median, upper`` (interval over the replicates), ``lloq`` (median of
-        the bin; NaN if prediction-corrected). NaN among the levels means below the LLOQ.
+        the bin; NaN if prediction-corrected by factors that differ). NaN among the levels means below the LLOQ.
     blq : pandas.DataFrame
         One row per bin and stratum: ``bin, stratum, time, n, observed`` (fraction BLQ), ``lower,
         median, upper``.
@@ -51,7 +65,8 @@ class Vpc:
     unit : str
         Unit of the levels.
     settings : dict
-        Binning, number of replicates, interval, treatment of BLQ, strata, seed, rows left out, and ``output``: the
+        Binning, number of replicates, interval, treatment of BLQ, strata, ``factors`` of the correction (smallest and
+        largest), seed, rows left out, and ``output``: the
         name of the output, empty for the CAR-T level.
     """
 
@@ -64,6 +79,17 @@ class Vpc:
     def __repr__(self) -> str:
         strata = self.blq["stratum"].nunique()
         return f"<Vpc: {len(self.points)} observations, {len(self.blq)} bins in {strata} strata, {self.settings['n_sim']} replicates>"
+
+    @property
+    def statement(self) -> str:
+        """What the check found, in a sentence."""
+        low, seen, high = (self.percentiles[name].fillna(0.0) for name in ("lower", "observed", "upper"))
+        inside, blq = (low <= seen) & (seen <= high), self.blq
+        fractions = (blq["lower"] <= blq["observed"]) & (blq["observed"] <= blq["upper"])
+        return (
+            f"Observed percentiles lie inside their simulated intervals {int(inside.sum())} of {len(inside)} times, "
+            f"observed fractions BLQ {int(fractions.sum())} of {len(fractions)} times."
+        )
 
     @property
     def strata(self) -> list[str]:
@@ -129,8 +155,8 @@ def vpc(
         Column of ``data.subjects`` whose values are strata; ``"dose"`` and, where there is no such
         column, ``"dose_level"`` mean the first infusion.
     corrected : bool
-        Whether observed and simulated values are prediction-corrected, for doses or covariates that
-        differ within a bin. Which values are BLQ is decided before the correction.
+        Whether observed and simulated values and their LLOQ are prediction-corrected, for doses or covariates that
+        differ within a bin; see the module for BLQ values.
     seed : int
         Seed of the replicates.
     output : str
@@ -156,8 +182,49 @@ def vpc(
     .. [2] Bergstrand M et al. AAPS J 2011;13:143-151.
     """
     made = replicates(fit, n_draws=n_sim, seed=seed, output=output)
-    shown = fit.model.output(output)
-    other = "" if shown is fit.model.output() else shown.name
+    return check_replicates(
+        made, fit.model, fit.data, bins=bins, by=by, corrected=corrected, seed=seed, output=output
+    )
+
+
+def check_replicates(
+    made: Replicates,
+    model: Model,
+    data: Dataset,
+    *,
+    bins: str | int | Sequence[float] = "nominal",
+    by: str | None = None,
+    corrected: bool = False,
+    seed: int = 1,
+    output: str = "",
+) -> Vpc:
+    """Compare percentiles of the observations with those of given replicates.
+
+    Parameters
+    ----------
+    made : Replicates
+        Of the rows to compare.
+    model, data : Model, Dataset
+        Of which they are replicates.
+    bins, by, corrected, seed, output
+        As of `vpc`; the seed is only written down.
+
+    Returns
+    -------
+    Vpc
+        As `vpc` returns it.
+
+    Raises
+    ------
+    FitError
+        If no replicate can be computed.
+    ConfigError
+        If ``by``, ``bins`` or ``output`` names nothing that exists, or there are too many strata.
+    DataError
+        If no row can be compared.
+    """
+    shown = model.output(output)
+    other = "" if shown is model.output() else shown.name
     unlimited = is_censored(made.observations) & np.isnan(limit_of(made.observations))
     # Of CAR-T levels on or before the infusion only the positive ones are left (the others are zero by
     # construction): chosen by their value, they cannot be compared.
@@ -171,54 +238,48 @@ def vpc(
         raise FitError("vpc: no replicate could be computed; the equations give no number for any draw")
     rows = made.observations[usable].reset_index(drop=True)
     limit, value = limit_of(rows), made.value[computed][:, usable]
-    stratum = _strata(fit, by)[made.subject_index[usable]]
+    stratum = _strata(data, by)[made.subject_index[usable]]
     number = time_bins(rows["time"].to_numpy(float), bins)
-    observed = np.where(is_censored(rows), -np.inf, measured_level(rows))
-    simulated = np.where(value < limit, -np.inf, np.minimum(value, ceiling_of(rows, fit.data)))
-    if corrected:
-        factor = _correction(made.typical[usable], number, stratum)
-        observed, simulated, limit = observed * factor, simulated * factor, np.full(len(limit), np.nan)
+    blq = is_censored(rows)
+    factor = _correction(made.typical[usable], number, stratum) if corrected else np.ones(len(rows))
+    observed = np.where(blq, -np.inf, measured_level(rows) * factor)
+    simulated = np.where(value < limit, -np.inf, np.minimum(value, ceiling_of(rows, data)) * factor)
     points = pd.DataFrame(
         {
             "subject": rows["subject"],
             "time": rows["time"].astype(float),
             "bin": number,
             "stratum": stratum,
-            "level": np.where(np.isinf(observed), np.nan, observed),
-            "blq": is_censored(rows),
-            "lloq": limit,
+            "level": np.where(blq, np.nan, observed),
+            "blq": blq,
+            "lloq": limit * factor,
         }
     )
-    percentiles, blq = _tables(points, observed, simulated)
-    settings = {
-        "n_sim": int(computed.sum()),
-        "n_failed": int((~computed).sum()),
-        "bins": bins if isinstance(bins, str | int) else [float(edge) for edge in bins],
-        "n_bins": int(points["bin"].nunique()),
-        "by": by,
-        "by_unit": _unit_of(fit, by),
-        "corrected": corrected,
-        "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates",
-        "blq": "simulated values below their row's LLOQ are BLQ; BLQ ranks below every quantifiable value",
-        "left_out": {
-            "BLQ without a known limit": int((unlimited & ~before).sum()),
-            "before the infusion" if other else "day 0 or before": int(before.sum()),
-        },
-        "seed": seed,
-        "output": other,
+    percentiles, fractions = _tables(points, observed, simulated, factor)
+    left_out = {
+        "BLQ without a known limit": int((unlimited & ~before).sum()),
+        "before the infusion" if other else "day 0 or before": int(before.sum()),
     }
-    return Vpc(percentiles, blq, points, shown.unit, settings)
+    settings = {
+        "n_sim": int(computed.sum()), "n_failed": int((~computed).sum()),
+        "bins": bins if isinstance(bins, str | int) else [float(edge) for edge in bins],
+        "n_bins": int(points["bin"].nunique()), "by": by, "by_unit": _unit_of(data, by), "corrected": corrected,
+        "factors": (float(factor.min()), float(factor.max())),
+        "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates", "blq": BLQ_WORDS[corrected],
+        "left_out": left_out, "seed": seed, "output": other,
+    }  # fmt: skip
+    return Vpc(percentiles, fractions, points, shown.unit, settings)
 
 
-def _unit_of(fit: Fit, by: str | None) -> str:
+def _unit_of(data: Dataset, by: str | None) -> str:
     """Unit of the doses where they are the strata."""
-    units = fit.data.doses["unit"].dropna().unique()
+    units = data.doses["unit"].dropna().unique()
     return str(units[0]) if by in ("dose", "dose_level") and len(units) == 1 else ""
 
 
-def _strata(fit: Fit, by: str | None) -> NDArray[np.object_]:
+def _strata(data: Dataset, by: str | None) -> NDArray[np.object_]:
     """Stratum of each subject, in words; numbers sort as numbers."""
-    frame = covariate_frame(fit.data)
+    frame = covariate_frame(data)
     if by is None:
         return np.full(len(frame), ALL, dtype=object)
     name = "dose" if by == "dose_level" and by not in frame else by
@@ -241,7 +302,9 @@ def _correction(typical: Floats, number: NDArray[np.intp], stratum: NDArray[np.o
     return np.where(usable, prediction_correct(1.0, np.where(usable, typical, 1.0), median), 1.0)
 
 
-def _tables(points: pd.DataFrame, observed: Floats, simulated: Floats) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _tables(
+    points: pd.DataFrame, observed: Floats, simulated: Floats, factor: Floats
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     tails = {"lower": (1 - INTERVAL) / 2, "median": 0.5, "upper": (1 + INTERVAL) / 2}
     percentiles, blq = [], []
     for stratum in stratum_order(points["stratum"].tolist()):
@@ -254,9 +317,13 @@ def _tables(points: pd.DataFrame, observed: Floats, simulated: Floats) -> tuple[
             over = {name: float(np.quantile(fractions, p)) for name, p in tails.items()}
             blq.append({**head, "observed": float(block["blq"].mean()), **over})
             lloq = block["lloq"].median()
+            if len(np.unique(factor[at])) > 1:
+                lloq = np.nan  # every row has a corrected limit of its own
+            # A quantified row without an LLOQ is never censored: its limit is not asked for.
+            limits = block["lloq"].fillna(0.0).to_numpy()
             for percentile in PERCENTILES:
-                each = ranked_quantile(simulated[:, at], percentile / 100)
-                found = {"observed": ranked_quantile(observed[at], percentile / 100)}
+                each = censored_quantile(simulated[:, at], limits, percentile / 100)
+                found = {"observed": censored_quantile(observed[at], limits, percentile / 100)}
                 found |= {name: ranked_quantile(each, p) for name, p in tails.items()}
                 numbers = {name: float(v) if np.isfinite(v) else np.nan for name, v in found.items()}
                 percentiles.append({**head, "percentile": percentile, **numbers, "lloq": lloq})

@@ -23,10 +23,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from carkinetics.dataset.table import CENSORED, PREDOSE, is_above
 from carkinetics.exposure.area import Floats
@@ -108,15 +109,17 @@ def _limits(rows: pd.DataFrame) -> pd.Series:
     return rows["lloq"].astype(float).fillna(rows["upper"].astype(float))
 
 
-def _counted(rows: pd.DataFrame, blq: pd.Series, convention: str, left_out: Counter[str]) -> pd.Series:
-    """Level of each row by the convention; NaN for a row that is left out."""
-    days = rows.loc[~blq, "time"]
-    place = np.where(rows["time"] < days.min(), 0, np.where(rows["time"] > days.max(), 2, 1))
+def _counted(
+    time: Floats, value: Floats, blq: NDArray[np.bool_], limit: Floats, convention: str
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Level of each row by the convention, NaN for a row that is left out; and its place in the series."""
+    days = time[~blq]
+    place = np.where(time < days.min(), 0, np.where(time > days.max(), 2, 1))
     share = np.array(BLQ_CONVENTIONS[convention])[place]
-    for number, name in enumerate(PLACES):
-        left_out[f"BLQ {name}"] += int((blq & np.isnan(share) & (place == number)).sum())
-    level = _limits(rows).where(share != 0, 0.0) * share
-    return level.where(blq, rows["value"].astype(float))
+    counted = (
+        np.where(share != 0, limit, 0.0) * share
+    )  # an unknown limit does not matter where it counts as 0
+    return np.where(blq, counted, value), place
 
 
 def _problem(rows: pd.DataFrame, blq: pd.Series, convention: str) -> str:
@@ -158,22 +161,52 @@ def profile(rows: pd.DataFrame, convention: str) -> Profile:
     rows = _usable(rows.assign(value=rows["value"].where(~above, rows["lower"])), left_out)
     blq = rows["status"].isin(CENSORED)
     problem = _problem(rows, blq, convention)
-    limits = _limits(rows[blq])
-    curve = pd.Series(dtype=float)
+    limits = _limits(rows)
+    arrays = (rows["time"].to_numpy(float), rows["value"].to_numpy(float), blq.to_numpy(), limits.to_numpy())
+    found = series(*arrays, convention, problem)
     if not problem:
-        counted = _counted(rows, blq, convention, left_out).dropna()
-        curve = pd.Series(counted.to_numpy(), index=rows.loc[counted.index, "time"].astype(float))
-        if 0.0 not in curve.index:
-            curve = pd.concat([pd.Series([0.0], index=[0.0]), curve])
-    values = rows.loc[~blq, ["time", "value"]].astype(float)
+        level, place = _counted(*arrays, convention)
+        for number, name in enumerate(PLACES):
+            left_out[f"BLQ {name}"] += int((arrays[2] & np.isnan(level) & (place == number)).sum())
+    return replace(found, left_out=+left_out, n_above=int(is_above(rows).sum()))
+
+
+def series(
+    time: Floats, value: Floats, blq: NDArray[np.bool_], limit: Floats, convention: str, problem: str = ""
+) -> Profile:
+    """One subject's series from arrays.
+
+    Parameters
+    ----------
+    time, value, limit : ndarray, shape (n,)
+        Days since infusion, strictly increasing and not before it, levels and LLOQ; the level of a BLQ value does not count.
+    blq : ndarray of bool, shape (n,)
+        Which values are below their LLOQ.
+    convention : str
+        One of ``BLQ_CONVENTIONS``.
+    problem : str
+        Why nothing can be computed from it; that all is BLQ is seen here too.
+
+    Returns
+    -------
+    Profile
+        The series.
+    """
+    problem = problem or (ALL_BLQ if blq.all() else "")
+    days, level = np.empty(0), np.empty(0)
+    if not problem:
+        counted, _ = _counted(time, value, blq, limit, convention)
+        kept = ~np.isnan(counted)
+        days, level = time[kept], counted[kept]
+        if 0.0 not in days:
+            days, level = np.concatenate([[0.0], days]), np.concatenate([[0.0], level])
+    known = limit[blq & ~np.isnan(limit)]
     return Profile(
-        time=curve.index.to_numpy(dtype=float),
-        level=curve.to_numpy(dtype=float),
-        quantified_time=values["time"].to_numpy(),
-        quantified_level=values["value"].to_numpy(),
-        blq_time=rows.loc[blq, "time"].to_numpy(dtype=float),
-        lloq=float(limits.max()) if len(limits) else np.nan,
+        time=days,
+        level=level,
+        quantified_time=time[~blq],
+        quantified_level=value[~blq],
+        blq_time=time[blq],
+        lloq=float(known.max()) if len(known) else np.nan,
         problem=problem,
-        left_out=+left_out,
-        n_above=int(is_above(rows).sum()),
     )

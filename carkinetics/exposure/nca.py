@@ -180,6 +180,54 @@ def _measure_plain(subject: _Subject, metric: str) -> _Measured:
     return _area(subject, metric)
 
 
+def metric_values(series: Profile, metrics: Iterable[str], method: str = METHODS[0]) -> list[float]:
+    """Values of metrics of one series, as `nca` computes them.
+
+    Parameters
+    ----------
+    series : Profile
+        One subject's samples.
+    metrics : iterable of str
+        Metrics that exist.
+    method : {"linear-up/log-down", "linear"}
+        How two samples are joined.
+
+    Returns
+    -------
+    list of float
+        NaN where `nca` would give a reason instead of a value.
+    """
+    subject = _Subject(series, method)
+    return [_measure_plain(subject, name).value for name in metrics]
+
+
+def checked_metrics(metrics: Iterable[str] | None) -> list[str]:
+    """Names of metrics that samples have.
+
+    Parameters
+    ----------
+    metrics : iterable of str, optional
+        Any; all of ``METRICS`` if not given.
+
+    Returns
+    -------
+    list of str
+        The same.
+
+    Raises
+    ------
+    ConfigError
+        If one does not exist.
+    """
+    names = list(METRICS if metrics is None else metrics)
+    for name in names:
+        if name not in KNOWN and window_end(name) is None:
+            raise ConfigError(
+                f"metric is {name!r}{did_you_mean(name, METRICS)} (any window is auc_0_X, X in days)"
+            )
+    return names
+
+
 def _only_assay(data: Dataset, assay: str | None) -> str:
     """Choose the assay asked for, or the only one there is, or the only one of CAR-T levels."""
     known = data.assays["assay"].tolist()
@@ -191,17 +239,6 @@ def _only_assay(data: Dataset, assay: str | None) -> str:
     if len(of_cells) != 1:
         raise ConfigError(f"the data have {len(known)} assays ({', '.join(known)}); name one by assay=")
     return str(of_cells[0])
-
-
-def _checked_metrics(metrics: Iterable[str] | None) -> list[str]:
-    """Names of metrics that exist."""
-    names = list(METRICS if metrics is None else metrics)
-    for name in names:
-        if name not in KNOWN and window_end(name) is None:
-            raise ConfigError(
-                f"metric is {name!r}{did_you_mean(name, METRICS)} (any window is auc_0_X, X in days)"
-            )
-    return names
 
 
 def _settings(data: Dataset, assay: str, method: str, blq: str, left_out: Counter[str]) -> dict[str, Any]:
@@ -268,7 +305,7 @@ def nca(
     check_method(method)
     if blq not in BLQ_CONVENTIONS:
         raise ConfigError(f"blq is {blq!r}{did_you_mean(blq, BLQ_CONVENTIONS)}")
-    names, chosen = _checked_metrics(metrics), _only_assay(data, assay)
+    names, chosen = checked_metrics(metrics), _only_assay(data, assay)
     unit = data.unit(chosen)
     observations = data.observations[data.observations["assay"] == chosen]
     by_subject = {str(subject): rows for subject, rows in observations.groupby("subject", sort=False)}

@@ -4,12 +4,18 @@ from carkinetics.fit.hierarchical import fit_hierarchical
 from carkinetics.fit.individual import fit_individuals
 from carkinetics.fit.population import PopulationFit, fit_population
 from carkinetics.fit.result import Fit, load_fit
+from carkinetics.fit.screen import CovariateScreen, screen_covariates
+from carkinetics.fit.stepwise import StepwiseSearch, stepwise_covariates
 
 __all__ = [
+    "CovariateScreen",
     "Fit",
     "PopulationFit",
+    "StepwiseSearch",
     "fit_hierarchical",
     "fit_individuals",
     "fit_population",
     "load_fit",
+    "screen_covariates",
+    "stepwise_covariates",
 ]

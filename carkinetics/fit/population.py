@@ -171,6 +171,12 @@ def fit_population(
         model, problem.data, _estimates(state), _individual(state), _shrinkage(state), value, monte_carlo,
         laplace_minus_two_log_likelihood(state), converged,
         {"method": "population", "random": list(problem.random), "correlated": list(problem.correlated), "blq": blq,
+         "errors": {one.output: one.error.name for one in problem.measured},
+         "assays": {one.output: one.assay for one in problem.measured},
+         "requested_covariates": {
+             name: [c.text for c in problem.covariates if c.parameter == name]
+             for name in dict.fromkeys(c.parameter for c in problem.covariates)
+         },
          "draws": draws, "seed": seed, "interval": f"{INTERVAL:.0%}, normal on the free scale"},
     )  # fmt: skip
 

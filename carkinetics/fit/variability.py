@@ -104,6 +104,39 @@ def shrinkage(eta: ArrayLike, omega: float) -> dict[str, float]:
     }
 
 
+def effect_draws(fit: Fit) -> dict[str, NDArray[np.float64]]:
+    """Random effects of every subject in every posterior draw.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_draws, n_subject)
+        By random parameter: deviation from the typical value at the subject's covariates and in its class, free scale.
+
+    Raises
+    ------
+    FitError
+        If the fit has no posterior.
+    """
+    draws = take_draws(fit, None, 0)
+    found = {}
+    for name in draws.omega:
+        parameter = fit.model.parameters[name]
+        eta = parameter.to_free(draws.individual[name]) - parameter.to_free(draws.typical[name])[:, None]
+        for covariate in fit.settings.get("covariates", []):
+            if covariate["parameter"] == name:
+                x = fit.tree["constant_data"][covariate["name"]].to_numpy()
+                eta = eta - draws.slopes[covariate["name"]][:, None] * x
+        if draws.mixture and name in draws.mixture.shifts:
+            eta = eta - draws.slopes[draws.mixture.shift_name(name)][:, None] * draws.member
+        found[name] = np.asarray(eta, dtype=float)
+    return found
+
+
 def random_effects(fit: Fit) -> pd.DataFrame:
     """Individual random effects.
 
@@ -122,19 +155,8 @@ def random_effects(fit: Fit) -> pd.DataFrame:
     FitError
         If the fit has no posterior.
     """
-    draws = take_draws(fit, None, 0)
-    found = {}
-    for name in draws.omega:
-        parameter = fit.model.parameters[name]
-        eta = parameter.to_free(draws.individual[name]) - parameter.to_free(draws.typical[name])[:, None]
-        for covariate in fit.settings.get("covariates", []):
-            if covariate["parameter"] == name:
-                x = fit.tree["constant_data"][covariate["name"]].to_numpy()
-                eta = eta - draws.slopes[covariate["name"]][:, None] * x
-        if draws.mixture and name in draws.mixture.shifts:
-            eta = eta - draws.slopes[draws.mixture.shift_name(name)][:, None] * draws.member
-        found[name] = eta.mean(axis=0)
-    return pd.DataFrame(found, index=pd.Index(fit.data.subject_ids, name="subject"))
+    means = {name: eta.mean(axis=0) for name, eta in effect_draws(fit).items()}
+    return pd.DataFrame(means, index=pd.Index(fit.data.subject_ids, name="subject"))
 
 
 def shrinkage_table(fit: Fit) -> pd.DataFrame:

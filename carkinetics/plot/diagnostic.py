@@ -88,13 +88,13 @@ def gof(fit: Fit, *, axes: AxesArray | None = None, seed: int = 1, output: str =
     _quantiles(axes[0, 2], table, measured_output(fit, output).error.student)
     for ax, column in ((axes[1, 0], "iwres"), (axes[1, 2], "npd")):
         time_axis(ax, float(table["time"].max()) if len(table) else 28.0)
-        _residuals(ax, table, table["time"].to_numpy(), column)
+        draw_residuals(ax, table, table["time"].to_numpy(), column)
     level = np.maximum(table["ipred"].to_numpy(), floor)
     axes[1, 1].set_xscale("log")
     axes[1, 1].set_xlim(log_limits(level))
     log_ticks(axes[1, 1].xaxis)
     axes[1, 1].set_xlabel(f"Individual prediction\n{words}")
-    _residuals(axes[1, 1], table, level, "iwres")
+    draw_residuals(axes[1, 1], table, level, "iwres")
     handles = [Line2D([], [], color=BLUE, marker="o", linestyle="none", markersize=4, label="quantified")]
     if is_censored(table).any():
         handles.append(Line2D([], [], color=VERMILION, markersize=5, label="BLQ, imputed", **BLQ_MARK))
@@ -121,7 +121,18 @@ def _floor(rows: pd.DataFrame) -> float:
     return min(lowest, default=1.0) / DEEPEST
 
 
-def _points(ax: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
+def draw_points(ax: Axes, table: pd.DataFrame, x: np.ndarray, y: np.ndarray) -> None:
+    """Quantified rows as dots, imputed ones as open triangles.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    table : pandas.DataFrame
+        Rows with columns ``status, imputed``.
+    x, y : ndarray, shape (n,)
+        Where each row is drawn.
+    """
     above = is_above(table)
     blq = table["imputed"].to_numpy() & ~above
     ax.plot(
@@ -160,12 +171,25 @@ def _against(ax: Axes, table: pd.DataFrame, column: str, what: str, floor: float
     ax.set_ylim(limits)
     log_ticks(ax.xaxis)
     log_ticks(ax.yaxis)
-    _points(ax, table, x, y)
+    draw_points(ax, table, x, y)
     ax.plot(limits, limits, color=BLACK, linewidth=0.9, zorder=4)
     ax.set_box_aspect(1)
 
 
-def _residuals(ax: Axes, table: pd.DataFrame, x: np.ndarray, column: str) -> None:
+def draw_residuals(ax: Axes, table: pd.DataFrame, x: np.ndarray, column: str) -> None:
+    """Residuals against something, with 0, ±1.96 and the median in bins; those beyond 8 at the edge.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Where to draw.
+    table : pandas.DataFrame
+        Rows with columns ``status, imputed`` and the residual.
+    x : ndarray, shape (n,)
+        Against what.
+    column : str
+        Which residual.
+    """
     ax.set_ylabel(column.upper())
     y = table[column].to_numpy(float)
     if not np.isfinite(y).any():
@@ -174,7 +198,7 @@ def _residuals(ax: Axes, table: pd.DataFrame, x: np.ndarray, column: str) -> Non
     reach = max(3.5, min(float(np.abs(y[np.isfinite(y)]).max()) * 1.08, 8.0))
     ax.set_ylim(-reach, reach)
     # A residual beyond the axis is drawn at its edge.
-    _points(ax, table, x, np.clip(y, -reach, reach))
+    draw_points(ax, table, x, np.clip(y, -reach, reach))
     for height in (-1.96, 0.0, 1.96):
         ax.axhline(height, color=BLACK, linewidth=0.9, linestyle="-" if height == 0 else ":", zorder=4)
     _middle(ax, x, y)
@@ -187,7 +211,7 @@ def _quantiles(ax: Axes, table: pd.DataFrame, student: bool) -> None:
         return
     place = (np.arange(len(ordered)) + 0.5) / len(ordered)
     expected = student_t.ppf(place, STUDENT_DF) if student else ndtri(place)
-    _points(ax, ordered, np.asarray(expected), ordered["iwres"].to_numpy(float))
+    draw_points(ax, ordered, np.asarray(expected), ordered["iwres"].to_numpy(float))
     reach = max(3.0, float(np.abs(expected).max()) * 1.05)
     ax.plot([-reach, reach], [-reach, reach], color=BLACK, linewidth=0.9, zorder=4)
     ax.set_xlabel(f"Expected quantile, {f't with {STUDENT_DF} df' if student else 'normal'}")

@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 
 from carkinetics.dataset.table import PREDOSE, is_above, is_censored
 from carkinetics.diagnostics.replicate import limit_of, measured_level
+from carkinetics.diagnostics.residuals import misfit
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.fit.measured import fitted_data
 from carkinetics.fit.predictive import individual_curves, typical_curve
@@ -34,6 +35,7 @@ from carkinetics.plot.style import (
 
 CURVE_POINTS = 160
 PANEL = {1: (6.2, 3.4), 2: (3.8, 2.6), 3: (2.9, 2.2)}  # inches, by number of columns; smaller beyond
+ORDERS = ("data", "worst")
 EVENT_COLOURS = PALETTE[1:7]
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]
 
@@ -43,6 +45,7 @@ def individual_fits(
     fit: Fit,
     *,
     subjects: Iterable[str] | None = None,
+    order: str = "data",
     columns: int = 5,
     per_page: int = 20,
     page: int = 1,
@@ -58,6 +61,8 @@ def individual_fits(
         Hierarchical, or individual (one curve without band).
     subjects : iterable of str, optional
         Which, in this order; all if not given.
+    order : {"data", "worst"}
+        As in the data (or as given), or those first whose mean squared IWRES is largest, which then stands in the title.
     columns : int
         Panels per row.
     per_page : int
@@ -79,9 +84,12 @@ def individual_fits(
     Raises
     ------
     ConfigError
-        If a subject is not in the fit, there is no such page, or the output was not fitted.
+        If a subject is not in the fit, there is no such page or order, or the output was not fitted.
     """
-    chosen = _page(fit, subjects, per_page, page)
+    if order not in ORDERS:
+        raise ConfigError(f"individual_fits: order is {order!r}{did_you_mean(order, ORDERS)}")
+    worst = misfit(fit, seed=seed, output=output) if order == "worst" else None
+    chosen = _page(fit, subjects, worst, per_page, page)
     rows = fitted_data(fit, output).observations
     rows = rows[rows["status"] != PREDOSE]
     shown = rows[rows["subject"].isin(chosen)]
@@ -106,17 +114,24 @@ def individual_fits(
     for ax, subject in zip(panels, chosen, strict=False):
         population = None if typical is None else typical.sel(subject=subject).to_numpy()
         _panel(ax, fit, subject, rows, times, curves.sel(subject=subject).to_numpy(), population, events)
+        if worst is not None and np.isfinite(worst[subject]):
+            ax.set_title(f"{safe(subject, 16)} ({worst[subject]:.1f})", fontsize=9, pad=3)
     _share_labels(panels, len(chosen), columns, level_label(of.unit, marker))
-    _legend(panels[0], fit, shown, chosen, hierarchical, events, columns)
+    note = "" if worst is None else "(1.0): mean squared IWRES"
+    _legend(panels[0], fit, shown, chosen, hierarchical, events, columns, note)
     return panels[: len(chosen)]
 
 
-def _page(fit: Fit, subjects: Iterable[str] | None, per_page: int, page: int) -> list[str]:
+def _page(
+    fit: Fit, subjects: Iterable[str] | None, worst: pd.Series | None, per_page: int, page: int
+) -> list[str]:
     known = fit.data.subject_ids
     asked = known if subjects is None else [str(subject) for subject in subjects]
     for subject in asked:
         if subject not in known:
             raise ConfigError(f"individual_fits: no subject {subject!r}{did_you_mean(subject, known)}")
+    if worst is not None:
+        asked = [subject for subject in worst.index if subject in set(asked)]
     pages = -(-len(asked) // max(per_page, 1))
     if per_page < 1 or not 1 <= page <= pages:
         raise ConfigError(
@@ -202,6 +217,7 @@ def _legend(
     hierarchical: bool,
     events: dict[str, str],
     columns: int,
+    note: str,
 ) -> None:
     handles: list[Any] = [
         Line2D([], [], color=BLACK, marker="o", markersize=4, linestyle="none", label="observed")
@@ -223,4 +239,6 @@ def _legend(
     named = len(set(events.values())) == len(events)
     marks = events if named else {"comedication and other events": GREY}
     handles += [Line2D([], [], color=c, linestyle=":", label=safe(name)) for name, c in marks.items()]
+    if note:
+        handles.append(Line2D([], [], linestyle="none", label=note))
     legend_shared(ax, handles, columns=min(max(columns + 1, 4), len(handles)), place="upper")

@@ -17,10 +17,12 @@ from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, new_grid, time_axis
 from carkinetics.plot.style import (
     BLACK,
+    BLQ_MARK,
     BLUE,
     GREY,
     LLOQ_LINE,
     ORANGE,
+    VERMILION,
     group_label,
     level_label,
     readable_unit,
@@ -78,7 +80,7 @@ def vpc(result: Fit | Vpc, *, axes: AxesArray | None = None, **settings: Any) ->
             unit = readable_unit(check.settings["by_unit"]) if check.settings["by_unit"] else ""
             name = f"{safe(str(check.settings['by']).replace('_', ' '))} {group_label(stratum)} {unit}"
             top.set_title(f"{name.strip()}  (n = {n})", fontsize=9.5 if len(strata) > 1 else None)
-    _legend(axes)
+    _legend(axes, check)
     return axes
 
 
@@ -110,12 +112,32 @@ def _levels(ax: Axes, check: Vpc, stratum: str) -> None:
             )
             ax.plot(time, observed, "_", color=BLACK, markersize=16, zorder=4)
             continue
-        ax.fill_between(time, low, high, color=colour, alpha=0.28, linewidth=0, zorder=3)
+        # Bands of a prior check overlap: those of the tails are pale there, with an edge.
+        prior, tail = _of_prior(check), percentile != 50
+        alpha, edge = (0.08, 0.8) if prior and tail else (0.28, 0)
+        ax.fill_between(time, low, high, color=colour, alpha=alpha, linewidth=0, zorder=3)
+        if edge:
+            ax.plot(time, low, time, high, color=colour, linewidth=edge, linestyle=":", zorder=3)
         ax.plot(time, _broken(middle, rows["median"]), color=colour, linewidth=1.0, zorder=3)
         shown = _broken(observed, rows["observed"])
         ax.plot(time, shown, color=BLACK, linewidth=1.5, linestyle=LINE[percentile], zorder=4)
+    if _limits_differ(check):  # by row, so that the censored ones are drawn instead of a line
+        below = points[points["blq"]]
+        ax.plot(
+            below["time"], below["lloq"], color=VERMILION, markersize=3, alpha=0.45, markeredgewidth=0.6, zorder=2,
+            **BLQ_MARK,
+        )  # fmt: skip
+        return
     for limit in points["lloq"].dropna().unique()[:3]:
         ax.axhline(float(limit), **LLOQ_LINE)
+
+
+def _of_prior(check: Vpc) -> bool:
+    return check.settings.get("draws_of") == "prior"
+
+
+def _limits_differ(check: Vpc) -> bool:
+    return bool(check.settings["corrected"] and check.percentiles["lloq"].isna().any())
 
 
 def _bottom(check: Vpc) -> float:
@@ -163,11 +185,16 @@ def _prepare(axes: AxesArray, check: Vpc) -> None:
         ax.set_xlabel(cast(str, ax.get_xlabel()).replace(" (", "\n("))
 
 
-def _legend(axes: AxesArray) -> None:
+def _legend(axes: AxesArray, check: Vpc) -> None:
+    drawn = "from the prior" if _of_prior(check) else "simulated"
     handles = [
         Line2D([], [], color=BLACK, label="observed median; fraction BLQ"),
         Line2D([], [], color=BLACK, linestyle="--", label="observed 5th and 95th percentile"),
-        Patch(color=ORANGE, alpha=0.4, linewidth=0, label=f"simulated median, {INTERVAL:.0%} interval"),
-        Patch(color=BLUE, alpha=0.4, linewidth=0, label=f"simulated 5th, 95th; BLQ, {INTERVAL:.0%} interval"),
+        Patch(color=ORANGE, alpha=0.4, linewidth=0, label=f"{drawn}: median, {INTERVAL:.0%} interval"),
+        Patch(color=BLUE, alpha=0.4, linewidth=0, label=f"{drawn}: 5th, 95th; BLQ, {INTERVAL:.0%} interval"),
     ]  # fmt: skip
+    if _limits_differ(check):
+        handles.append(
+            Line2D([], [], color=VERMILION, markersize=4, label="BLQ, at its corrected LLOQ", **BLQ_MARK)
+        )
     legend_shared(axes[0, -1], handles, columns=2)

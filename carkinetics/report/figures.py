@@ -218,10 +218,9 @@ def vpc(fit: Fit, warning: str) -> tuple[Block, ...]:
     found: list[Block] = []
     for title, check in checks:
         blq = check.blq
-        outside = ((blq["observed"] < blq["lower"]) | (blq["observed"] > blq["upper"])).sum()
         alt = (
-            f"{title}: observed 5th, 50th and 95th percentiles over the simulated ones in {len(blq)} time bins; the "
-            f"observed share of BLQ lies outside its simulated interval in {outside} of them."
+            f"{title}: observed 5th, 50th and 95th percentiles over the simulated ones in {len(blq)} time bins. "
+            f"{check.statement}"
         )
         settings = check.settings
         caption = (

@@ -12,7 +12,7 @@ from carkinetics.dataset import Dataset
 from carkinetics.diagnostics import Calibration, diagnose
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
-from carkinetics.fit import Fit
+from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.response import (
     AntibodyEffect,
@@ -43,8 +43,12 @@ KINDS = (
     SimulatedTrial,
     EscalationPath,
     TrialCharacteristics,
+    CovariateScreen,
+    StepwiseSearch,
     Calibration,
 )
+# Verbs that return tables leave their sign in the attributes.
+TABLES = {"checks": "other_sampler", "sensitivities": "noise_prior", "comparisons": "subjects"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +87,14 @@ class Parts:
         Of inference on simulated data.
     checks : tuple of pandas.DataFrame
         From `carkinetics.diagnostics.cross_check`.
+    sensitivities : tuple of pandas.DataFrame
+        From `carkinetics.prior_sensitivity`.
+    comparisons : tuple of pandas.DataFrame
+        From `carkinetics.compare`.
+    screens : tuple of CovariateScreen
+        Covariates screened.
+    searches : tuple of StepwiseSearch
+        Covariates searched for.
     findings : pandas.DataFrame or None
         Further remarks.
     """
@@ -102,6 +114,10 @@ class Parts:
     simulations: tuple[TrialCharacteristics, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
     checks: tuple[pd.DataFrame, ...] = ()
+    sensitivities: tuple[pd.DataFrame, ...] = ()
+    comparisons: tuple[pd.DataFrame, ...] = ()
+    screens: tuple[CovariateScreen, ...] = ()
+    searches: tuple[StepwiseSearch, ...] = ()
     findings: pd.DataFrame | None = field(default=None)
 
     @property
@@ -153,8 +169,12 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     ConfigError
         If a part is something else, there are several datasets, or there is nothing to report.
     """
-    checks = tuple(part for part in parts if isinstance(part, pd.DataFrame) and "other_sampler" in part.attrs)
-    given = [part for part in parts if not any(part is one for one in checks)]
+    parts = list(parts)
+    tables = {
+        name: tuple(part for part in parts if isinstance(part, pd.DataFrame) and sign in part.attrs)
+        for name, sign in TABLES.items()
+    }
+    given = [part for part in parts if not any(part is one for found in tables.values() for one in found)]
     for part in given:
         if not isinstance(part, KINDS):
             raise ConfigError(
@@ -182,7 +202,9 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         antibodies=tuple(part for part in given if isinstance(part, AntibodyEffect)),
         escalations=tuple(part for part in given if isinstance(part, (SimulatedTrial, EscalationPath))),
         simulations=tuple(part for part in given if isinstance(part, TrialCharacteristics)),
+        screens=tuple(part for part in given if isinstance(part, CovariateScreen)),
+        searches=tuple(part for part in given if isinstance(part, StepwiseSearch)),
+        **tables,
         calibrations=tuple(part for part in given if isinstance(part, Calibration)),
-        checks=checks,
         findings=findings,
     )

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from carkinetics.diagnostics.cross_check import SUSPICIOUS
+from carkinetics.diagnostics.exploration import e_bfmi
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
@@ -23,12 +23,20 @@ from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, missing_table, subject_table
+from carkinetics.report.learning import (
+    comparison_section,
+    covariate_section,
+    effect_section,
+    exploration_blocks,
+    sensitivity_blocks,
+)
 from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
 from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import contraction_table, description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
+from carkinetics.report.predictive import prediction_errors, predictive_checks
 from carkinetics.report.remarks import warning_section
 from carkinetics.report.verdict import verdict_section
 from carkinetics.response import DoseExposure
@@ -107,8 +115,7 @@ def convergence_section(parts: Parts) -> Section | None:
     if "diverging" in stats:
         rows.append(("Divergent draws", f"{int(stats['diverging'].sum())} of {stats['diverging'].size}", "0"))
     if "energy" in stats and stats["energy"].sizes["draw"] > 3:
-        energy = stats["energy"].to_numpy()
-        fraction = (np.diff(energy, axis=1) ** 2).mean(axis=1) / energy.var(axis=1)
+        fraction = e_bfmi(stats["energy"].to_numpy())
         rows.append(
             ("E-BFMI, smallest", f"{fraction.min():.2f} (chain {int(fraction.argmin())})", "above 0.3")
         )
@@ -117,7 +124,9 @@ def convergence_section(parts: Parts) -> Section | None:
         "Did the chains agree, and explore?", ("Quantity", "Found", "Wanted"), tuple(rows), align="lll"
     )
     compared = tuple(_compared(one) for one in parts.checks)
-    return Section("convergence", "Convergence", (table, *compared, *figures.ranks(fit)))
+    return Section(
+        "convergence", "Convergence", (table, *compared, *figures.ranks(fit), *exploration_blocks(fit))
+    )
 
 
 def _compared(check: pd.DataFrame) -> Table:
@@ -206,9 +215,8 @@ def contraction_section(parts: Parts) -> Section | None:
     if fit is None:
         return None
     table = contraction_table(fit, warning=parts.warning)
-    return Section(
-        "contraction", "From prior to posterior", (table, *figures.prior_posterior(fit, parts.warning))
-    )
+    blocks = (table, *sensitivity_blocks(parts), *figures.prior_posterior(fit, parts.warning))
+    return Section("contraction", "From prior to posterior", blocks)
 
 
 def individual_section(parts: Parts) -> Section | None:
@@ -224,7 +232,11 @@ def vpc_section(parts: Parts) -> Section | None:
     return (
         None
         if parts.fit is None
-        else Section("vpc", "Visual predictive check", figures.vpc(parts.fit, parts.warning))
+        else Section(
+            "vpc",
+            "Predictive checks",
+            (*figures.vpc(parts.fit, parts.warning), *predictive_checks(parts.fit, parts.warning)),
+        )
     )
 
 
@@ -233,7 +245,11 @@ def gof_section(parts: Parts) -> Section | None:
     return (
         None
         if parts.fit is None
-        else Section("gof", "Goodness of fit", figures.gof(parts.fit, parts.warning))
+        else Section(
+            "gof",
+            "Goodness of fit",
+            (*figures.gof(parts.fit, parts.warning), *prediction_errors(parts.fit, parts.warning)),
+        )
     )
 
 
@@ -354,9 +370,12 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     convergence_section,
     parameter_section,
     contraction_section,
+    effect_section,
     individual_section,
     vpc_section,
     gof_section,
+    comparison_section,
+    covariate_section,
     calibration_section,
     exposure_section,
     dose_section,

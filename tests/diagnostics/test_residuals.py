@@ -6,7 +6,7 @@ import xarray as xr
 from scipy import stats
 
 from carkinetics.dataset.table import is_censored
-from carkinetics.diagnostics.residuals import RESIDUAL_COLUMNS, residuals
+from carkinetics.diagnostics.residuals import RESIDUAL_COLUMNS, misfit, residuals
 from carkinetics.fit.predictive import individual_curves, typical_curve
 from carkinetics.fit.result import Fit
 from carkinetics.model import load_model, simulate
@@ -108,3 +108,15 @@ def test_individual_fit_has_residuals_but_no_population_prediction(exact, alone)
 def test_same_seed_same_imputation(exact, table):
     np.testing.assert_array_equal(residuals(exact)["iwres"], table["iwres"])
     assert (residuals(exact, seed=2)["iwres"] != table["iwres"]).any()
+
+
+def test_misfit_is_the_mean_square_and_finds_a_subject_that_was_moved(exact, table, alone):
+    expected = (table["iwres"] ** 2).groupby(table["subject"]).mean()
+    found = misfit(exact)
+    assert found.to_dict() == pytest.approx(expected.to_dict())
+    assert found.is_monotonic_decreasing
+    rows = exact.observations.copy()
+    mine = rows["subject"] == "S042"
+    rows.loc[mine, ["value", "lower", "upper"]] *= 30
+    assert misfit(replace(exact, observations=rows)).index[0] == "S042"
+    assert np.isinf(misfit(alone(exact, failed="S007"))["S007"])

@@ -1,3 +1,5 @@
+import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -6,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import floats
 
+from carkinetics.diagnostics.binning import ranked_quantile
 from carkinetics.diagnostics.vpc import prediction_correct, vpc
 from carkinetics.errors import ConfigError, DataError, FitError
 from carkinetics.model import load_model, simulate
 
+module = sys.modules["carkinetics.diagnostics.vpc"]
 VISITS = np.array([1, 3, 7, 10, 14, 21, 28, 60, 90, 180, 365.0])
 
 
@@ -107,7 +111,76 @@ def test_correction_divides_by_what_the_dose_explains(around):
     known = factor.notna()
     np.testing.assert_allclose(factor[known], (5e5 / dose[known]) ** 0.8, rtol=1e-9)
     assert corrected.percentiles["lloq"].isna().all()
+    np.testing.assert_allclose(corrected.points["lloq"], 50 * (5e5 / dose) ** 0.8, rtol=1e-9)
     pd.testing.assert_frame_equal(plain.blq, corrected.blq)
+
+
+DOSES, SLOPE = (1e5, 1e6, 1e7), {"cmax": 1.0}
+WIDE = {"times": (3, 7, 10, 14, 21, 28, 60, 90), "lloq": 600, "doses": DOSES}
+
+
+def _ranked(values, limits, p):
+    """BLQ below everything, whatever its limit: what a check does that decides on BLQ before it corrects."""
+    return ranked_quantile(values, p)
+
+
+def test_correction_of_blq_by_a_hundredfold_dose_says_more_than_ranking(around, monkeypatch):
+    model = load_model("stein2019")
+    data = simulate(model, WIDE, n=60, seed=0, on_log_dose=SLOPE)
+    assert (data.observations["status"] != "quantified").mean() == pytest.approx(0.4, abs=0.05)
+    fit = around(model, data, on_log_dose=SLOPE, noise=0.0)
+    found = vpc(fit, n_sim=100, corrected=True)
+    monkeypatch.setattr(module, "censored_quantile", _ranked)
+    ranked = vpc(fit, n_sim=100, corrected=True)
+    known, before = (check.percentiles["observed"].notna() for check in (found, ranked))
+    assert known.sum() >= before.sum() + 4
+    assert (known | ~before).all()
+    pd.testing.assert_frame_equal(found.blq, ranked.blq)
+    # What was ranked is too low or unknown: all that is BLQ at the lowest dose counts as lower than at the highest.
+    both = known & before
+    assert (found.percentiles["observed"] >= ranked.percentiles["observed"] * (1 - 1e-9))[both].all()
+
+
+def test_corrected_percentiles_are_those_without_a_limit(around):
+    model = load_model("stein2019")
+    seen = []
+    for lloq in (600, 1e-6):
+        data = simulate(model, WIDE | {"lloq": lloq}, n=300, seed=3, on_log_dose=SLOPE)
+        fit = around(model, data, on_log_dose=SLOPE, noise=0.0)
+        seen.append(vpc(fit, n_sim=2, corrected=True).percentiles)
+    middle = [table[table["percentile"] >= 50].set_index(["bin", "percentile"])["observed"] for table in seen]
+    np.testing.assert_allclose(np.log(middle[0]), np.log(middle[1]), atol=0.35)
+
+
+@pytest.mark.slow
+def test_corrected_percentiles_lie_inside_as_often_as_they_say_and_outside_where_the_model_is_wrong(
+    around, monkeypatch
+):
+    model = load_model("stein2019")
+    narrow = {"cmax": 0.3, "alpha": 0.3, "fb": 0.2, "beta": 0.2}
+
+    def shares(omega):
+        checks = []
+        for seed in range(16):
+            data = simulate(model, WIDE, n=60, seed=seed, on_log_dose=SLOPE, omega=omega)
+            fit = around(model, data, on_log_dose=SLOPE, noise=0.0)
+            checks.append(_shares(vpc(fit, n_sim=200, corrected=True))[0])
+        return np.mean(checks)
+
+    # 16 × 24 percentiles, correlated within a study: the standard error of a share is about 2 %.
+    assert shares({}) == pytest.approx(0.9, abs=0.06)
+    wrong = shares(narrow)
+    assert wrong < 0.75
+    monkeypatch.setattr(module, "censored_quantile", _ranked)
+    assert shares({}) > 0.9  # "below" is inside "below": it cannot be otherwise
+    assert shares(narrow) > wrong + 0.05
+
+
+def test_the_statement_counts(made_fit):
+    check = vpc(made_fit, n_sim=20)
+    inside, of = re.findall(r"(\d+) of (\d+) times", check.statement)[0]
+    assert int(of) == len(check.percentiles)
+    assert int(inside) == round(_shares(check)[0] * len(check.percentiles))
 
 
 def test_every_row_is_censored_at_its_own_lloq(dose_fit):

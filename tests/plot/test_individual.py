@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from carkinetics.dataset.table import EVENT_COLUMNS, is_censored
+from carkinetics.diagnostics.residuals import misfit
 from carkinetics.errors import ConfigError
 from carkinetics.model import load_model, simulate
 from carkinetics.plot import individual_fits
@@ -83,3 +84,34 @@ def test_thin_data_are_drawn_without_a_warning(around, times, lloq, n, rendered)
     model = load_model("stein2019")
     fit = around(model, simulate(model, {"times": times, "lloq": lloq}, n=n, seed=2))
     assert rendered(individual_fits(fit))
+
+
+def test_the_worst_fitted_come_first_on_every_page(dose_fit):
+    worst = misfit(dose_fit)
+    pages = [individual_fits(dose_fit, order="worst", per_page=25, page=p) for p in (1, 2, 3)]
+    titles = [ax.get_title() for page in pages for ax in page]
+    assert [title.split()[0] for title in titles] == worst.index.tolist()
+    assert titles[0] == f"{worst.index[0]} ({worst.iloc[0]:.1f})"
+    words = [text.get_text() for text in pages[0][0].figure.legends[0].get_texts()]
+    assert "(1.0): mean squared IWRES" in words
+    with pytest.raises(ConfigError, match="did you mean 'worst'"):
+        individual_fits(dose_fit, order="wort")
+
+
+def test_the_order_holds_among_the_subjects_asked_for_and_failed_ones_are_first(made_fit, alone):
+    asked = ["S003", "S001", "S002"]
+    expected = [subject for subject in misfit(made_fit).index if subject in asked]
+    axes = individual_fits(made_fit, subjects=asked, order="worst")
+    assert [ax.get_title().split()[0] for ax in axes] == expected
+    failed = individual_fits(alone(made_fit, failed="S002"), order="worst")
+    assert failed[0].get_title() == "S002"
+
+
+@pytest.mark.slow
+def test_120_subjects_fill_six_pages(around, rendered):
+    model = load_model("stein2019")
+    fit = around(model, simulate(model, {"times": (3, 7, 10, 14, 28, 60), "lloq": 200}, n=120, seed=1))
+    pages = [individual_fits(fit, order="worst", page=p) for p in range(1, 7)]
+    assert [len(page) for page in pages] == [20] * 6
+    assert len({ax.get_title() for page in pages for ax in page}) == 120
+    assert all(rendered(page) for page in pages)

@@ -21,7 +21,7 @@ from carkinetics.report import write_report
 from carkinetics.report.blocks import number, span
 
 SECTIONS = [
-    "verdict", "data", "model", "priors", "convergence", "parameters", "contraction", "individual", "vpc", "gof",
+    "verdict", "data", "model", "priors", "convergence", "parameters", "contraction", "effects", "individual", "vpc", "gof",
     "calibration", "exposure", "dose", "response", "methods", "warnings", "session",
 ]  # fmt: skip
 BANNER = "not converged: do not use these numbers"
@@ -177,6 +177,7 @@ def test_a_fit_that_did_not_converge_marks_everything_that_rests_on_it(
         "verdict",
         "parameters",
         "contraction",
+        "effects",
         "individual",
         "vpc",
         "gof",

@@ -1,0 +1,340 @@
+"""Sections on what was learnt: random effects, sensitivity to the priors, models side by side, covariates, exploration.
+
+Sensitivities, comparisons, screens and searches are parts of the report like any other result: they take from seconds to
+minutes and are made by their own verbs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from carkinetics import plot
+from carkinetics.diagnostics.exploration import e_bfmi, ess_growth, funnels
+from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends, subject_covariates
+from carkinetics.errors import FitError
+from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
+from carkinetics.fit.pareto import GOOD_K
+from carkinetics.fit.variability import SHRINKAGE_WARNING, shrinkage_table
+from carkinetics.report.blocks import MISSING, Block, Picture, Section, Table, Text, listing, number, span
+from carkinetics.report.images import picture
+from carkinetics.report.parts import Parts
+
+CLEAR = 0.01
+MOST_COVARIATES = 6  # columns of one figure
+
+
+def _drawn(axes: Any, alt: str, caption: str, warning: str = "") -> Picture:
+    first: Axes = axes if isinstance(axes, Axes) else axes.flat[0]
+    return picture(cast(Figure, first.get_figure(root=True)), alt, caption, warning=warning)
+
+
+def exploration_blocks(fit: Fit) -> tuple[Block, ...]:
+    """Growth of the effective sample size, energy, and funnels.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    tuple of Block
+        Those pictures that the fit's draws allow.
+    """
+    if "pareto_k" in fit.settings:  # draws of an approximation are no chain that explores
+        return ()
+    found: list[Block] = []
+    try:
+        found.append(_growth(fit))
+    except FitError as error:
+        found.append(Text(f"No picture of the effective sample size: {error}."))
+    stats = fit.tree["sample_stats"]
+    if "energy" in stats and stats["energy"].sizes["draw"] > 3:
+        least = float(e_bfmi(stats["energy"].transpose("chain", "draw").to_numpy()).min())
+        alt = f"Energy of the draws and its change from draw to draw; the smallest E-BFMI of a chain is {least:.2f}, above 0.3 is wanted."
+        caption = "Energy of NUTS. The two densities are alike in width where the tails are explored."
+        found.append(_drawn(plot.energy(fit), alt, caption))
+    if fit.settings.get("random"):
+        found.append(_funnels(fit))
+    return tuple(found)
+
+
+def _growth(fit: Fit) -> Picture:
+    table = ess_growth(fit)
+    last = table[table["draws"] == table["draws"].max()].set_index("parameter")[["bulk", "tail"]].min(axis=1)
+    alt = (
+        f"Effective sample size against the number of draws. After {table['draws'].max()} draws the smallest is "
+        f"{last.min():.0f}, of {last.idxmin()}, and the median over quantities {last.median():.0f}."
+    )
+    caption = (
+        "Effective sample size as draws came in. Lines parallel to the dotted one belong to chains that mix; one that "
+        "levels off, to chains that still find something new."
+    )
+    return _drawn(plot.ess(fit), alt, caption)
+
+
+def _funnels(fit: Fit) -> Picture:
+    table = funnels(fit)
+    deep, diverged = table.index[table["funnel"]].tolist(), int(table["divergences"].iloc[0])
+    said = (
+        f"{listing(deep)}: ω and the effects shrink together" if deep else "no random effect shows a funnel"
+    )
+    where = ""
+    if diverged:
+        low = table["divergent_at"].idxmin()
+        where = (
+            f" The {diverged} divergent draws have the lowest ω for {low}: their mean rank among all draws is "
+            f"{table.loc[low, 'divergent_at']:.2f}, from 0 in the neck to 1."
+        )
+    alt = f"Draws of each ω against the effect that the data tell least: {said}.{where}"
+    caption = (
+        "Where a funnel is. r: correlation of log ω with the log SD of the effects over draws; widening: how much wider the "
+        "effect is at large than at small ω. A funnel (r above 0.8 and widening above 3) is a matter of data that say little of "
+        "single subjects; crosses are divergent draws."
+    )
+    return _drawn(plot.funnel(fit), alt, caption)
+
+
+def effect_section(parts: Parts) -> Section | None:
+    """Shrinkage, distribution of random effects, their trends and correlations."""
+    fit = parts.fit
+    if fit is None or not fit.settings.get("random"):
+        return None
+    shrunk = shrinkage_table(fit)
+    blocks: list[Block] = [_shrinkage(shrunk, parts.warning)]
+    if len(fit.data.subjects) > 1:
+        said = ", ".join(f"{row.parameter} {row.sd_percent:.0f} %" for row in shrunk.itertuples())
+        alt = f"Density of the random effects of {len(fit.data.subjects)} subjects against N(0, ω²). Shrinkage (SD type): {said}."
+        caption = (
+            "Random effects against the model's distribution. Draws of all subjects follow it where the model is right; their "
+            "posterior means (ticks) are narrower by the shrinkage even then."
+        )
+        blocks.append(_drawn(plot.random_effects(fit), alt, caption, parts.warning))
+        blocks += _trends(fit, parts.warning) + _correlations(fit, parts.warning)
+    return Section("effects", "Random effects", tuple(blocks))
+
+
+def _shrinkage(shrunk: pd.DataFrame, warning: str) -> Table:
+    rows = tuple(
+        (
+            row.parameter, number(row.omega), f"{row.sd_percent:.0f}", f"{row.variance_percent:.0f}",
+            f"over {SHRINKAGE_WARNING:.0f} %" if row.warning else "",
+        )
+        for row in shrunk.itertuples()
+    )  # fmt: skip
+    note = (
+        "SD type: 100 × (1 − SD(η) / ω); variance type: 100 × (1 − Var(η) / ω²); η the posterior mean of each subject's random "
+        "effect, ω the posterior median. Over 30 % (SD type) nothing should be read off these means: neither a distribution, "
+        "nor a correlation, nor a covariate's effect. The trends and correlations below are computed in draws instead."
+    )
+    heads = ("Parameter", "ω", "Shrinkage %, SD type", "Shrinkage %, variance type", "Remark")
+    return Table("Shrinkage", heads, rows, note, warning, align="lrrrl")
+
+
+def _p(value: float) -> str:
+    return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _trends(fit: Fit, warning: str) -> list[Block]:
+    names = subject_covariates(fit).columns.tolist()
+    if not names:
+        return []
+    table = effect_trends(fit)
+    clear = table[table["p"] < CLEAR].sort_values("p")
+    said = [f"{row.parameter} with {row.covariate} (r {row.strength:.2f})" for row in clear.itertuples()]
+    alt = (
+        f"Random effects against {listing(names, MOST_COVARIATES)}; with p below {CLEAR}: "
+        f"{', '.join(said) or 'none'} of {len(table)} pairs."
+    )
+    caption = (
+        "Random effects against covariates: what the model's own covariates leave unexplained. r: correlation, ratio: correlation ratio "
+        f"(groups), over draws. A trend that is left is a reason to fit that covariate, and weaker here than it is. {len(table)} "
+        "pairs were looked at, so that one in a hundred has p below 0.01 by chance."
+    )
+    shown = names[:MOST_COVARIATES]
+    blocks: list[Block] = [_drawn(plot.effects_by_covariate(fit, shown), alt, caption, warning)]
+    rows = tuple(
+        (row.parameter, row.covariate, row.kind, str(row.n), f"{row.strength:.2f}", span(row.lower, row.upper), _p(row.p))
+        for row in table.sort_values("p").itertuples()
+    )  # fmt: skip
+    heads = ("Random effect", "Covariate", "Kind", "Subjects", "Strength", "90 % interval", "p")
+    blocks.append(
+        Table("Random effects against covariates", heads, rows, warning=warning, align="lllrrrr", folded=True)
+    )
+    return blocks
+
+
+def _correlations(fit: Fit, warning: str) -> list[Block]:
+    table = effect_correlations(fit)
+    if table.empty:
+        return []
+    strongest = table.loc[table["correlation"].abs().idxmax()]
+    alt = (
+        f"Random effects against each other, {len(table)} pairs. The strongest correlation over draws is {strongest['correlation']:.2f}, of "
+        f"{strongest['first']} with {strongest['second']} (p {_p(strongest['p'])})."
+    )
+    caption = "Posterior means of the random effects; the correlation and its p-value are over draws, which shrinkage does not distort."
+    rows = tuple(
+        (f"{row.first} with {row.second}", f"{row.correlation:.2f}", span(row.lower, row.upper), _p(row.p), f"{row.of_means:.2f}")
+        for row in table.itertuples()
+    )  # fmt: skip
+    note = "Where the last column is far from the first, the data tell a combination of the two parameters better than either."
+    heads = ("Pair", "Correlation over draws", "90 % interval", "p", "Of posterior means")
+    return [
+        _drawn(plot.effect_pairs(fit), alt, caption, warning),
+        Table(
+            "Correlations of random effects", heads, rows, note, warning, align="lrrrr", folded=len(table) > 6
+        ),
+    ]
+
+
+def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
+    """Tables and pictures of `carkinetics.prior_sensitivity`, beside the contraction.
+
+    Parameters
+    ----------
+    parts : Parts
+        What the report shows.
+
+    Returns
+    -------
+    tuple of Block
+        Two per table.
+    """
+    found: list[Block] = []
+    for table in parts.sensitivities:
+        told = table.attrs
+        rows = tuple(
+            (
+                str(name), f"{row['prior']:.3f}", f"{row['likelihood']:.3f}",
+                f"{row['strongest_prior']} ({row['by_it']:.3f})", str(row["words"]),
+            )
+            for name, row in table.iterrows()
+        )  # fmt: skip
+        note = (
+            "How far each posterior moves (cumulative Jensen-Shannon distance per doubling) when all priors, or the likelihood of "
+            f"all subjects ({told['likelihood']}), are raised to a power near 1; Kallioinen et al. 2024. Sensitive from "
+            f"{told['threshold']:g} on, and above the noise of {told['n_draws']} draws: {told['noise_prior']:.3f} and "
+            f"{told['noise_likelihood']:.3f}."
+        )
+        heads = ("Quantity", "To the priors", "To the data", "Prior that moves it most", "In words")
+        lost = table.index[table["words"] == "not informed by the data"].tolist()
+        torn = table.index[table["words"] == "possible prior-data conflict"].tolist()
+        alt = (
+            f"Sensitivity of {len(table)} quantities to priors and data. Not informed by the data: {listing(lost) or 'none'}; "
+            f"possible prior-data conflict: {listing(torn) or 'none'}."
+        )
+        caption = "Sensitivity of each quantity to its priors (filled) and to the data (open), the most prior-bound on top."
+        found += [
+            Table("Sensitivity to priors and data", heads, rows, note, parts.warning, align="lrrll"),
+            _drawn(plot.sensitivity(table), alt, caption, parts.warning),
+        ]
+    return tuple(found)
+
+
+def comparison_section(parts: Parts) -> Section | None:
+    """Models side by side, by leaving subjects out."""
+    blocks: list[Block] = []
+    for table in parts.comparisons:
+        blocks += _comparison(table, parts.warning)
+    if len(parts.fits) > 1 and not parts.comparisons:
+        names = [fit.name for fit, _ in parts.fits]
+        blocks.append(
+            Text(
+                f"{len(names)} fits are shown ({listing(names)}) and not ranked: give the table of compare() to this report to rank them.",
+                "caution",
+            )
+        )
+    return Section("comparison", "Models compared", tuple(blocks)) if blocks else None
+
+
+def _comparison(table: pd.DataFrame, warning: str) -> list[Block]:
+    extra = [name for name in ("elpd_waic", "p_waic", "bic") if name in table]
+    rows = tuple(
+        (
+            str(name), f"{row['elpd']:.1f} ({row['se']:.1f})", f"{row['difference']:.1f} ({row['difference_se']:.1f})",
+            str(row["verdict"]), MISSING if np.isnan(row["weight"]) else f"{row['weight']:.2f}",
+            f"{row['bad_k']}; {row['largest_k']:.2f}", *(f"{row[one]:.1f}" for one in extra),
+        )
+        for name, row in table.iterrows()
+    )  # fmt: skip
+    note = (
+        "elpd: sum over subjects of the log predictive density of each when it is left out, averaged over its random effects; "
+        "PSIS-LOO by subject. A difference below 2 standard errors is not separated. Weight: in the mixture of the models' "
+        f"predictions that predicts best (stacking), not the probability that a model is true. k > {GOOD_K}: subjects "
+        "whose Pareto k makes their weights unreliable and that were not refitted. WAIC and BIC, where shown, are secondary; n of the BIC is the number of subjects."
+    )
+    words = {"elpd_waic": "elpd (WAIC)", "p_waic": "p (WAIC)", "bic": "BIC"}
+    heads = (
+        "Model", "elpd (SE)", "Difference (SE)", "Verdict", "Weight", f"k > {GOOD_K}; largest",
+        *(words[one] for one in extra),
+    )  # fmt: skip
+    best, rest = str(table.index[0]), table.iloc[1:]
+    said = "; ".join(
+        f"{name} {row['difference']:.1f} (SE {row['difference_se']:.1f}, {row['verdict']}, weight {row['weight']:.2f})"
+        for name, row in rest.iterrows()
+    )
+    each = table.attrs["subjects"]
+    second = str(rest.index[0])
+    prefer = int((each[best, "elpd"] >= each[second, "elpd"]).sum())
+    by_subject = f"{prefer} of {len(each)} subjects are predicted better by {best}, the others by {second}."
+    return [
+        Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr"),
+        _drawn(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning),
+        _drawn(plot.comparison_by_subject(table), by_subject, f"{by_subject} A difference that rests on a few subjects is a question about them.", warning),
+    ]  # fmt: skip
+
+
+def covariate_section(parts: Parts) -> Section | None:
+    """Screens and stepwise searches for covariates."""
+    blocks: list[Block] = []
+    for screen in parts.screens:
+        blocks += _screen(screen)
+    for search in parts.searches:
+        blocks += _search(search)
+    return Section("covariates", "Search for covariates", tuple(blocks)) if blocks else None
+
+
+def _screen(screen: CovariateScreen) -> list[Block]:
+    settings = screen.settings
+    rows = tuple(
+        (
+            f"{row.parameter} on {row.covariate}", span(row.low, row.high), number(row.ratio), span(row.lower, row.upper),
+            f"{row.probability:.2f}", f"{row.kappa:.2f}", "named" if row.named else "",
+        )
+        for row in screen.table.itertuples()
+    )  # fmt: skip
+    note = (
+        f"Regularised horseshoe on Gaussian summaries of {settings['subjects']} subjects' likelihoods. Ratio of the parameter (odds of a "
+        f"fraction) between the ends of the covariate; named where the probability of a factor above {settings['factor']:g} exceeds "
+        f"{settings['limit']:g}. κ: 1 for a slope that is shrunk to nothing, 0 for one that is left alone."
+    )
+    heads = ("Pair", "From, to", "Ratio", "90 % interval", "Probability", "κ", "")
+    warning = "" if screen.converged else "not converged: draw longer"
+    return [
+        Text(screen.statement, "" if screen.converged else "bad"),
+        Table("Screen of covariates", heads, rows, note, warning, align="lrrrrrl"),
+    ]
+
+
+def _search(search: StepwiseSearch) -> list[Block]:
+    rows = tuple(
+        (
+            str(row.step), row.direction, f"{row.parameter} on {row.covariate}" if row.parameter else MISSING,
+            f"{row.minus_two_ll:.2f}", f"{row.change:+.2f}",
+            "taken" if row.taken else "" if row.converged else "not converged",
+        )
+        for row in search.steps.itertuples()
+    )  # fmt: skip
+    settings = search.settings
+    note = f"In where −2LL falls by more than {settings['forward']:g}, out where it rises by less than {settings['backward']:g}."
+    heads = ("Step", "Direction", "Pair", "−2LL", "Change", "")
+    return [
+        Text(f"{search.warning}.", "caution"),
+        Table("Stepwise search", heads, rows, note, align="lllrrl", folded=len(rows) > 12),
+    ]

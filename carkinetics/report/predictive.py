@@ -1,0 +1,182 @@
+"""Predictive checks in the report: what the fit, and its priors before it, expect of levels, exposure and residuals."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from carkinetics import plot
+from carkinetics.diagnostics import ExposureCheck, Npde, check_exposure, npde, prior_check
+from carkinetics.diagnostics.vpc import vpc
+from carkinetics.fit import Fit
+from carkinetics.fit.measured import measured_outputs
+from carkinetics.plot.style import metric_label
+from carkinetics.report.blocks import MISSING, Block, Table, Text, number, span
+from carkinetics.report.images import picture
+
+# Below, a prediction-corrected check is the plain one again.
+FACTOR_THAT_MATTERS = 1.2
+REPLICATES = 200  # of exposure: every one is a non-compartmental analysis
+TEST_WORDS = {
+    "mean": "Mean is 0",
+    "variance": "Variance is 1",
+    "normality": "Normal distribution",
+    "combined": "All three together",
+    "trend with time": "No trend with time",
+    "trend with PRED": "No trend with the population prediction",
+    "spread with time": "Spread does not change with time",
+}
+
+
+def predictive_checks(fit: Fit, warning: str) -> tuple[Block, ...]:
+    """Prediction-corrected check where it differs from the plain one, prior predictive check, exposure.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    warning : str
+        Stands above every picture and table.
+
+    Returns
+    -------
+    tuple of Block
+        In this order.
+    """
+    return (*_corrected(fit, warning), *_prior(fit), *_exposure(fit, warning))
+
+
+def prediction_errors(fit: Fit, warning: str) -> tuple[Block, ...]:
+    """NPDE of every output, with their tests.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    warning : str
+        Stands above every picture and table.
+
+    Returns
+    -------
+    tuple of Block
+        A sentence, a picture and a table per output.
+    """
+    found: list[Block] = []
+    for output, name in _names(fit).items():
+        errors = npde(fit, output=output)
+        caption = (
+            f"{name}Normalised prediction distribution errors: every observation in standard normal units of {errors.settings['n_sim']} "
+            f"replicates with new subjects, samples of a subject decorrelated on the {errors.settings['scale']} scale. BLQ samples "
+            "(open triangles) are drawn from the predicted values below their limit."
+        )
+        found += [
+            Text(f"{name}{errors.statement}"),
+            picture(_figure(plot.npde(errors)), f"{name}{errors.statement}", caption, warning=warning),
+            _tests(errors, name, warning),
+        ]
+    return tuple(found)
+
+
+def _figure(axes: Any) -> Figure:
+    first: Axes = axes if isinstance(axes, Axes) else axes.flat[0]
+    return cast(Figure, first.get_figure(root=True))
+
+
+def _names(fit: Fit) -> dict[str, str]:
+    """Fitted outputs, and how a caption names each: not at all if there is one."""
+    names = [one.output for one in measured_outputs(fit)]
+    return {name: f"{name.replace('_', ' ').capitalize()}: " if len(names) > 1 else "" for name in names}
+
+
+def _corrected(fit: Fit, warning: str) -> list[Block]:
+    found: list[Block] = []
+    for output, name in _names(fit).items():
+        check = vpc(fit, corrected=True, output=output)
+        low, high = check.settings["factors"]
+        if high / low < FACTOR_THAT_MATTERS:
+            continue
+        alt = f"{name}Prediction-corrected visual predictive check. {check.statement}"
+        caption = (
+            f"{name}Prediction-corrected: observed and simulated levels and each sample's LLOQ are multiplied to the typical prediction of "
+            f"their bin (by {number(low)} to {number(high)}), so that dose and covariates do not blur the comparison; then censored at the "
+            f"corrected limit (open triangles). {check.statement}"
+        )
+        found.append(picture(_figure(plot.vpc(check)), alt, caption, warning=warning))
+    return found
+
+
+def _prior(fit: Fit) -> list[Block]:
+    """Not marked where the fit did not converge: it does not rest on it."""
+    check = prior_check(fit)
+    failed = check.settings["n_failed"]
+    lost = f" {failed} replicates left the range of numbers and are not shown." if failed else ""
+    caption = (
+        f"Prior predictive check: the observed percentiles over those of {check.settings['n_sim']} studies whose populations were drawn "
+        f"from the priors, before any data. {check.statement}{lost}"
+    )
+    alt = f"Prior predictive check. {check.statement}"
+    return [picture(_figure(plot.vpc(check)), alt, caption)]
+
+
+def _exposure(fit: Fit, warning: str) -> list[Block]:
+    check = check_exposure(fit, n_sim=REPLICATES)
+    caption = (
+        "Observed exposure of every subject (NCA) over its interval in replicated samples that were censored and analysed like the observed "
+        "ones; above: posterior predictive p of the population's centre and spread. New subjects have new random effects, fitted ones "
+        "their own."
+    )
+    return [
+        Text(check.statement),
+        picture(_figure(plot.exposure_check(check)), check.statement, caption, warning=warning),
+        _exposure_table(check, warning),
+    ]
+
+
+def _exposure_table(check: ExposureCheck, warning: str) -> Table:
+    rows: list[tuple[str, ...]] = []
+    for kind, block in check.population.groupby("subjects", sort=False):
+        rows.append((f"{kind} subjects".capitalize(),))
+        rows += [
+            (
+                metric_label(row.metric, check.units[row.metric]), str(row.statistic), number(row.observed),
+                number(row.median), span(row.lower, row.upper), _p(row.p),
+            )
+            for row in block.itertuples()
+        ]  # fmt: skip
+    settings = check.settings
+    note = (
+        f"{settings['n_sim']} replicates; interval {settings['interval']}; NCA by {settings['method']}, BLQ values {settings['blq']}. p is twice "
+        "the smaller tail, ties by half; the data helped to find what predicts them, most of all for fitted subjects, so that a small p "
+        "counts and a large one proves little."
+    )
+    heads = ("Metric", "Statistic", "Observed", "Predicted", "Interval", "p")
+    return Table(
+        "Observed and predicted exposure", heads, tuple(rows), note, warning, align="llr", folded=True
+    )
+
+
+def _tests(errors: Npde, name: str, warning: str) -> Table:
+    rows = tuple(
+        (TEST_WORDS[str(row.Index)], str(row.what), _value(row.estimate), _value(row.expected), _p(row.p))
+        for row in errors.tests.itertuples()
+    )
+    lost = sum(errors.settings["left_out"].values())
+    note = (
+        "All three together: three times the smallest p (Bonferroni). Decorrelated samples of a subject are independent only if the "
+        f"predictive distribution is normal, so that p is a little too small at times.{f' {lost} samples have no NPDE.' if lost else ''}"
+    )
+    heads = ("Expected of the right model", "Test", "Estimate", "Expected", "p")
+    return Table(f"{name}Tests of NPDE", heads, rows, note, warning, align="llr")
+
+
+def _value(value: float) -> str:
+    return MISSING if np.isnan(value) else f"{value:.2f}"
+
+
+def _p(value: float) -> str:
+    if np.isnan(value):
+        return MISSING
+    return "< 0.001" if value < 0.001 else f"{value:.2g}"

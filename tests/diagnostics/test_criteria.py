@@ -1,0 +1,103 @@
+"""Predictive criteria from a matrix: exact where a conjugate model says what they are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from carkinetics.diagnostics.criteria import psis, stacking_weights, waic
+from carkinetics.errors import ConfigError
+
+# Acceptance G2: y ~ N(mu, 1), mu ~ N(0, variance 4).
+Y = np.array([1.2, -0.4, 0.8, 2.1, 0.3])
+MEAN, SD = 0.7619047619047619, 0.43643578047198484
+
+
+def log_likelihood(mu):
+    return -0.5 * np.log(2 * np.pi) - 0.5 * (Y - np.asarray(mu)[:, None]) ** 2
+
+
+def test_the_posterior_is_that_of_the_acceptance_case():
+    precision = len(Y) + 1 / 4
+    assert Y.sum() / precision == pytest.approx(MEAN)
+    assert precision**-0.5 == pytest.approx(SD)
+
+
+def test_waic_is_exact_at_quadrature_nodes():
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    found = waic(log_likelihood(MEAN + SD * nodes), weights).sum()
+    assert found["lppd"] == pytest.approx(-6.52042375, abs=5e-9)
+    assert found["p_waic"] == pytest.approx(0.76637080, abs=5e-9)
+    assert found["elpd_waic"] == pytest.approx(-7.28679456, abs=1e-8)
+
+
+def test_exact_leave_one_out_by_the_closed_form_and_by_psis(rng):
+    exact = 0.0
+    for i in range(5):
+        others = np.delete(Y, i)
+        precision = len(others) + 1 / 4
+        exact += stats.norm.logpdf(Y[i], others.sum() / precision, np.sqrt(1 + 1 / precision))
+    assert exact == pytest.approx(-7.31391778, abs=5e-9)
+    matrix = log_likelihood(MEAN + SD * rng.standard_normal(40_000))
+    found = [psis(matrix[:, i], matrix[:, i]) for i in range(5)]
+    assert sum(elpd for elpd, _ in found) == pytest.approx(exact, abs=0.05)
+    assert max(k for _, k in found) < 0.5
+
+
+def test_waic_of_draws_is_arvizs_formula():
+    matrix = log_likelihood(np.random.default_rng(1).normal(MEAN, SD, 500))
+    found = waic(matrix)
+    np.testing.assert_allclose(found["lppd"], np.log(np.exp(matrix).mean(axis=0)))
+    np.testing.assert_allclose(found["p_waic"], matrix.var(axis=0, ddof=1))
+    with pytest.raises(ConfigError, match="1 of them not finite"):
+        waic(np.where(np.arange(10).reshape(5, 2) == 3, np.nan, 0.0))
+
+
+def test_too_few_usable_draws_are_no_answer():
+    assert psis(np.full(30, np.nan), np.zeros(30)) == (-np.inf, np.inf)
+
+
+def arviz_weights(elpd):
+    """Stacking as arviz-stats does it, from its own objects."""
+    import arviz_base
+    from arviz_stats import compare
+    from arviz_stats.utils import ELPDDataLOO
+
+    rows = {}
+    for name in elpd:
+        data = arviz_base.convert_to_dataset({"y": elpd[name].to_numpy()}, sample_dims=[])["y"]
+        rows[name] = ELPDDataLOO(
+            elpd=float(data.sum()), se=1.0, p=1.0, n_samples=100, n_data_points=len(elpd), scale="log",
+            warning=False, good_k=0.7, elpd_i=data, pareto_k=data * 0 + 0.1,
+        )  # fmt: skip
+    return compare(rows, method="stacking", round_to="none")["weight"].reindex(elpd.columns)
+
+
+def test_stacking_weights_are_arvizs(rng):
+    truth = rng.normal(size=60)
+    elpd = pd.DataFrame(
+        {f"m{k}": stats.norm.logpdf(truth, centre, 0.8) for k, centre in enumerate((-0.6, 0.7, 2.5))}
+    )
+    found = stacking_weights(elpd)
+    np.testing.assert_allclose(found, arviz_weights(elpd), atol=2e-4)
+    assert found["m2"] == pytest.approx(0, abs=1e-6)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(*[st.floats(-6, 0)] * 3), min_size=3, max_size=12), st.integers(0, 2**31))
+def test_no_other_weights_predict_better(rows, seed):
+    elpd = pd.DataFrame(rows, columns=["a", "b", "c"])
+    weight = stacking_weights(elpd)
+    assert weight.sum() == pytest.approx(1)
+    assert (weight >= 0).all()
+    score = np.log(np.exp(elpd) @ weight).sum()
+    others = np.random.default_rng(seed).dirichlet(np.ones(3), 50)
+    assert np.log(np.exp(elpd.to_numpy()) @ others.T).sum(axis=0).max() <= score + 1e-5
+
+
+def test_an_impossible_unit_has_no_weights():
+    elpd = pd.DataFrame({"a": [-1.0, -np.inf], "b": [-1.0, -2.0]}, index=["S1", "S2"])
+    with pytest.raises(ConfigError, match="no finite density for S2"):
+        stacking_weights(elpd)

@@ -1,0 +1,153 @@
+"""Exposure of replicates: computed as `nca` computes it, where it should be under the true model, elsewhere under others."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from carkinetics.diagnostics import check_exposure
+from carkinetics.diagnostics.exposure_check import VALUES, replicate_metrics
+from carkinetics.diagnostics.replicate import ceiling_of, limit_of, replicates
+from carkinetics.errors import ConfigError, DataError, FitError
+from carkinetics.exposure import nca
+from carkinetics.exposure.table import METRICS as ALL_METRICS
+from carkinetics.model import load_model, simulate
+
+DESIGN = {"times": (3, 7, 10, 14, 21, 28, 60, 90), "lloq": 300, "lod": 80}
+
+
+def _as_data(fit, rows, values):
+    """A replicate as a laboratory would have reported it."""
+    limit, ceiling = limit_of(rows), ceiling_of(rows, fit.data)
+    blq, above = values < limit, values > ceiling
+    reported = rows.assign(
+        value=np.where(blq | above, np.nan, values),
+        status=np.select([blq, above], ["below_lloq", "above_uloq"], "quantified"),
+        lower=np.where(above, ceiling, 0.0),
+        upper=np.where(blq, limit, np.inf),
+    )
+    return replace(fit.data, observations=reported)
+
+
+@pytest.mark.parametrize("uloq", [np.inf, 2e4])
+@pytest.mark.parametrize("convention", ["zero-before-then-drop", "half-lloq"])
+def test_two_roads_to_the_metrics_of_a_replicate(dose_fit, uloq, convention):
+    fit = replace(dose_fit, data=replace(dose_fit.data, assays=dose_fit.data.assays.assign(uloq=uloq)))
+    made = replicates(fit, n_draws=2, seed=3)
+    names = list(ALL_METRICS)
+    found = replicate_metrics(made.observations, made.value, fit, names, "linear-up/log-down", convention)
+    for values, each in zip(made.value, found, strict=True):
+        table = nca(_as_data(fit, made.observations, values), blq=convention, metrics=names).table
+        other = table.set_index(["metric", "subject"])["value"]
+        for k, name in enumerate(names):
+            np.testing.assert_allclose(each[:, k], other[name][fit.data.subject_ids], rtol=1e-12)
+
+
+def test_observed_values_are_those_of_nca(dose_fit):
+    check = check_exposure(dose_fit, n_sim=3)
+    table = nca(dose_fit.data, metrics=list(check.units)).table.set_index(["metric", "subject"])
+    for kind in ("new", "fitted"):
+        rows = check.individual[check.individual["subjects"] == kind].set_index(["metric", "subject"])
+        np.testing.assert_array_equal(rows["observed"], table.loc[rows.index, "value"])
+    assert check.units["auc_0_28"] == "copies*day/ug"
+    cmax = table.loc["cmax", "value"]
+    mean = check.population.query("metric == 'cmax' and statistic == 'geometric mean'")["observed"]
+    assert mean.to_numpy() == pytest.approx(np.exp(np.log(cmax).mean()))
+
+
+def test_fitted_subjects_are_predicted_closer_than_new_ones(dose_fit):
+    check = check_exposure(dose_fit, metrics=["cmax"], n_sim=60)
+    width = np.log(check.individual["upper"] / check.individual["lower"])
+    by_kind = width.groupby(check.individual["subjects"]).median()
+    assert by_kind["fitted"] < 0.6 * by_kind["new"]
+    assert set(check.population["subjects"]) == {"new", "fitted"}
+
+
+def test_under_the_true_model_small_p_are_rare_and_single_values_covered(around):
+    model = load_model("stein2019")
+    p, inside = [], []
+    for seed in range(6):
+        fit = around(model, simulate(model, DESIGN, n=20, seed=seed), noise=0.0)
+        check = check_exposure(fit, metrics=["cmax", "tlast"], subjects=["new"], n_sim=60, seed=seed)
+        p.append(check.population["p"])
+        each = check.individual.query("metric == 'cmax'").dropna(subset="observed")
+        inside.append((each["lower"] <= each["observed"]) & (each["observed"] <= each["upper"]))
+    assert (pd.concat(p) < 0.05).mean() < 0.2
+    # 120 values, interpolated quantiles of 60 replicates: the standard error is 3 %.
+    assert pd.concat(inside).mean() == pytest.approx(0.88, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "metric", "statistic"),
+    [
+        ({"typical": {"cmax": 80_000.0}}, "cmax", "geometric mean"),
+        ({"omega": {"cmax": 2.0}}, "cmax", "geometric CV %"),
+        ({"typical": {"alpha": 0.6, "fb": 1e-4}}, "tlast", "median"),
+    ],
+)
+def test_a_wrong_model_is_seen_where_it_is_wrong(around, wrong, metric, statistic):
+    model = load_model("stein2019")
+    fit = around(model, simulate(model, DESIGN, n=60, seed=2, **wrong), noise=0.0)
+    check = check_exposure(fit, metrics=["cmax", "tlast"], subjects=["new"], n_sim=100)
+    row = check.population.query("metric == @metric and statistic == @statistic").iloc[0]
+    assert row["p"] < 0.02
+    assert not row["lower"] <= row["observed"] <= row["upper"]
+    assert f"{statistic} of {metric}" in check.statement
+
+
+def test_what_has_no_value_is_counted_with_its_reason(around):
+    model = load_model("stein2019")
+    fit = around(model, simulate(model, {"times": (7, 14, 28), "lloq": 20_000}, n=12, seed=1))
+    check = check_exposure(fit, subjects=["new"], n_sim=40)
+    lost = check.individual.query("metric == 'cmax'")["observed"].isna()
+    assert lost.any()
+    assert (check.individual.loc[check.individual["observed"].isna(), "excluded"] != "").all()
+    counted = check.population.query("metric == 'cmax' and statistic == @VALUES").iloc[0]
+    assert counted["observed"] == (~lost).sum()
+    assert counted["upper"] < 12
+    assert check.individual["with_value"].between(0, 1).all()
+    assert VALUES in check.population["statistic"].tolist()
+
+
+def test_all_blq_is_an_answer(around):
+    model = load_model("stein2019")
+    fit = around(model, simulate(model, {"times": (7, 14), "lloq": 1e12}, n=3, seed=1))
+    check = check_exposure(fit, n_sim=5)
+    assert check.individual["observed"].isna().all()
+    assert "none of" in check.statement
+
+
+def test_rows_that_no_replicate_can_have_are_counted(made_fit):
+    rows = made_fit.data.observations.copy()
+    rows.loc[0, ["status", "value", "upper", "lloq"]] = ["below_lloq", np.nan, np.nan, np.nan]
+    rows.loc[1, "time"] = -1.0
+    check = check_exposure(replace(made_fit, data=replace(made_fit.data, observations=rows)), n_sim=3)
+    left_out = check.settings["left_out"]
+    assert left_out["BLQ without a known limit"] == 1
+    assert left_out["before the infusion, or without a time"] == 1
+
+
+def test_two_values_on_a_day_are_refused_for_replicates_too(made_fit):
+    rows = made_fit.data.observations.copy()
+    rows.loc[1, "time"] = rows.loc[0, "time"]
+    fit = replace(made_fit, data=replace(made_fit.data, observations=rows))
+    first = check_exposure(fit, metrics=["cmax"], n_sim=3).individual.iloc[0]
+    assert "more than one value" in first["excluded"]
+    assert np.isnan(first["median"])
+
+
+def test_requests_that_make_no_sense_are_refused(made_fit, alone):
+    with pytest.raises(ConfigError, match="did you mean 'cmax'"):
+        check_exposure(made_fit, ["cmx"])
+    with pytest.raises(ConfigError, match="did you mean 'fitted'"):
+        check_exposure(made_fit, subjects=["fited"])
+    with pytest.raises(ConfigError, match="at least one metric"):
+        check_exposure(made_fit, [])
+    with pytest.raises(ConfigError, match="blq is 'zer'"):
+        check_exposure(made_fit, blq="zer")
+    with pytest.raises(FitError, match="no posterior"):
+        check_exposure(alone(made_fit))
+    empty = replace(made_fit.data, observations=made_fit.data.observations.iloc[:0])
+    with pytest.raises(DataError, match="no sample after the infusion"):
+        check_exposure(replace(made_fit, data=empty))

@@ -1,0 +1,198 @@
+"""The sections on what was learnt carry the numbers of their results, in tables and in the words beside the pictures."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from carkinetics.diagnostics import effect_trends
+from carkinetics.diagnostics.compare import rank
+from carkinetics.fit import CovariateScreen, stepwise_covariates
+from carkinetics.fit.variability import shrinkage_table
+from carkinetics.model import load_model, simulate
+from carkinetics.report import learning
+from carkinetics.report.blocks import Table, Text
+from carkinetics.report.learning import (
+    comparison_section,
+    covariate_section,
+    effect_section,
+    exploration_blocks,
+    sensitivity_blocks,
+)
+from carkinetics.report.parts import NOT_CONVERGED, sort_parts
+
+
+@dataclass(frozen=True)
+class Said:
+    """A picture that is not rendered, which takes a second each; test_build renders them all."""
+
+    figure: Figure
+    alt: str
+    caption: str
+    warning: str = ""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unrendered():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "picture", Said)
+        yield
+
+
+def parts_of(*results):
+    return sort_parts(results, None)
+
+
+def of_kind(blocks, kind):
+    return [block for block in blocks if isinstance(block, kind)]
+
+
+def sensitivities():
+    words = ["informed by the data", "not informed by the data"]
+    columns = {
+        "prior": [0.01, 0.2], "likelihood": [0.12, 0.02], "strongest_prior": ["sigma", "foldx_omega"], "by_it": [0.01, 0.3],
+        "contraction": [0.9, 0.02], "words": words,
+    }  # fmt: skip
+    table = pd.DataFrame(columns, index=["cmax_typical", "foldx_typical"])
+    table.attrs = {
+        "likelihood": "marginal", "threshold": 0.05, "n_draws": 1000, "noise_prior": 0.004, "noise_likelihood": 0.03,
+    }  # fmt: skip
+    return table
+
+
+def compared():
+    rng = np.random.default_rng(1)
+    index = pd.Index([f"S{i}" for i in range(12)], name="subject")
+    base = rng.normal(-20, 3, 12)
+    tables = {
+        name: pd.DataFrame({"elpd": base + shift, "k": 0.2, "n_obs": 8, "how": "psis"}, index=index)
+        for name, shift in {"one phase": rng.normal(-2, 1, 12), "two phases": 0.0}.items()
+    }
+    return rank(tables)
+
+
+@pytest.fixture(scope="module")
+def aged(good_fit):
+    """Subjects with an age that goes up with their number."""
+    data = good_fit.data
+    age = 60 + 10 * np.log(data.subjects.index + 1.0)
+    return replace(good_fit, data=replace(data, subjects=data.subjects.assign(age=age)))
+
+
+@pytest.fixture(scope="module")
+def effects(aged):
+    return effect_section(parts_of(aged))
+
+
+def test_both_types_of_shrinkage_are_named(aged, effects):
+    (table, *_) = of_kind(effects.blocks, Table)
+    assert [head for head in table.columns if "Shrinkage" in head] == [
+        "Shrinkage %, SD type", "Shrinkage %, variance type",
+    ]  # fmt: skip
+    shrunk = shrinkage_table(aged).set_index("parameter")
+    row = next(row for row in table.rows if row[0] == "cmax")
+    assert row[2:4] == tuple(f"{shrunk.loc['cmax', name]:.0f}" for name in ("sd_percent", "variance_percent"))
+    pictures = of_kind(effects.blocks, Said)
+    assert len(pictures) == 3
+    assert f"cmax {shrunk.loc['cmax', 'sd_percent']:.0f} %" in pictures[0].alt
+
+
+def test_a_trend_is_said_to_who_cannot_see_it(aged, effects):
+    alt = of_kind(effects.blocks, Said)[1].alt
+    table = effect_trends(aged)
+    assert set(table["covariate"]) == {"age", "crs_grade", "log10(dose)"}
+    assert f"of {len(table)} pairs" in alt
+    clear = table.query("p < 0.01")
+    for row in table.itertuples():
+        assert (f"{row.parameter} with {row.covariate}" in alt) == (row.Index in clear.index)
+
+
+def test_what_rests_on_a_fit_that_did_not_converge_is_marked(bad_fit):
+    section = effect_section(parts_of(bad_fit))
+    marked = of_kind(section.blocks, Table) + of_kind(section.blocks, Said)
+    assert marked
+    assert all(block.warning == NOT_CONVERGED for block in marked)
+
+
+def test_sensitivity_stands_beside_the_contraction_and_names_what_is_lost(good_fit):
+    table, picture = sensitivity_blocks(parts_of(good_fit, sensitivities()))
+    assert table.rows[1] == (
+        "foldx_typical", "0.200", "0.020", "foldx_omega (0.300)", "not informed by the data",
+    )  # fmt: skip
+    assert "Not informed by the data: foldx_typical" in picture.alt
+    assert sensitivity_blocks(parts_of(good_fit)) == ()
+
+
+def test_the_comparison_says_who_is_best_and_by_how_much(good_fit):
+    table = compared()
+    section = comparison_section(parts_of(good_fit, table))
+    (shown,) = of_kind(section.blocks, Table)
+    assert [row[0] for row in shown.rows] == ["two phases", "one phase"]
+    first, second = of_kind(section.blocks, Said)
+    assert first.alt.startswith("two phases predicts best")
+    assert f"one phase {table.loc['one phase', 'difference']:.1f} (SE" in first.alt
+    each = table.attrs["subjects"]
+    prefer = int((each["two phases", "elpd"] >= each["one phase", "elpd"]).sum())
+    assert second.alt.startswith(f"{prefer} of 12 subjects")
+
+
+def test_several_fits_without_a_comparison_are_said_not_to_be_ranked(good_fit, bad_fit):
+    section = comparison_section(parts_of(good_fit, bad_fit))
+    assert "not ranked" in section.blocks[0].text
+    assert comparison_section(parts_of(good_fit)) is None
+
+
+def test_divergences_are_placed_in_words(bad_fit):
+    _, energy, funnel = of_kind(exploration_blocks(bad_fit), Said)
+    assert "The 3 divergent draws have the lowest ω for" in funnel.alt
+    assert "smallest E-BFMI" in energy.alt
+
+
+def test_short_chains_have_words_instead_of_a_picture(good_fit):
+    tree = good_fit.tree.copy()
+    for group in ("posterior", "sample_stats"):
+        tree[group] = xr.DataTree(good_fit.tree[group].to_dataset().isel(draw=slice(30)))
+    first = exploration_blocks(replace(good_fit, tree=tree))[0]
+    assert isinstance(first, Text)
+    assert "chains have 30 draws" in first.text
+
+
+@pytest.fixture(scope="module")
+def search():
+    fixed = {name: p.typical for name, p in load_model("stein2019").parameters.items() if name != "cmax"}
+    model = load_model("stein2019").fix(**fixed)
+    data = simulate(
+        model, {"times": (3, 7, 10), "lloq": 0.001, "doses": (1e5, 2e6)}, 12, 4, on_log_dose={"cmax": 0.8}
+    )
+    return stepwise_covariates(model, data, ["log(dose)"])
+
+
+def test_searches_carry_their_warning_and_screens_their_statement(good_fit, search):
+    row = ("cmax", "log(dose)", 11.5, 14.5, 4.8, 3.0, 7.6, 1.0, 0.1, True)
+    columns = [
+        "parameter",
+        "covariate",
+        "low",
+        "high",
+        "ratio",
+        "lower",
+        "upper",
+        "probability",
+        "kappa",
+        "named",
+    ]
+    screen = CovariateScreen(
+        pd.DataFrame([row], columns=columns), {"cmax": ["log(dose)"]}, "1 of 1 pairs are named. This is a screen.", False,
+        {"subjects": 50, "factor": 1.2, "limit": 0.5},
+    )  # fmt: skip
+    section = covariate_section(parts_of(good_fit, screen, search))
+    texts, tables = of_kind(section.blocks, Text), of_kind(section.blocks, Table)
+    assert texts[0].text == screen.statement
+    assert "too optimistic" in texts[1].text
+    assert tables[0].rows[0][0] == "cmax on log(dose)"
+    assert tables[0].warning.startswith("not converged")
+    taken = [row[2] for row in tables[1].rows if row[-1] == "taken"]
+    assert taken == ["–", "cmax on log(dose)"]
