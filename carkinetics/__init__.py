@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import prior_check as prior_check
     from carkinetics.diagnostics import prior_sensitivity as prior_sensitivity
     from carkinetics.diagnostics import read_calibration as read_calibration
+    from carkinetics.diagnostics import review as review
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -199,6 +200,7 @@ _HOME = {
     "Fit": "fit",
     "load_fit": "fit",
     "diagnose": "diagnostics",
+    "review": "diagnostics",
     "cross_check": "diagnostics",
     "loo": "diagnostics",
     "compare": "diagnostics",

@@ -11,6 +11,7 @@ from carkinetics.diagnostics.npde import Npde, npde
 from carkinetics.diagnostics.pit import LooPit, loo_pit
 from carkinetics.diagnostics.prior_check import prior_check
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends
+from carkinetics.diagnostics.review import review
 from carkinetics.diagnostics.sensitivity import prior_sensitivity
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "prior_check",
     "prior_sensitivity",
     "read_calibration",
+    "review",
 ]

@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from carkinetics.dataset.table import Dataset, is_censored
 from carkinetics.diagnostics.binning import censored_quantile, ranked_quantile, stratum_order, time_bins
+from carkinetics.diagnostics.omnibus import omnibus_p
 from carkinetics.diagnostics.replicate import Replicates, ceiling_of, limit_of, measured_level, replicates
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
 from carkinetics.fit.covariate import covariate_frame
@@ -66,8 +67,9 @@ class Vpc:
         Unit of the levels.
     settings : dict
         Binning, number of replicates, interval, treatment of BLQ, strata, ``factors`` of the correction (smallest and
-        largest), seed, rows left out, and ``output``: the
-        name of the output, empty for the CAR-T level.
+        largest), seed, rows left out, ``output``: the
+        name of the output, empty for the CAR-T level, and ``p``: of all percentiles and of all fractions BLQ together, see
+        `carkinetics.diagnostics.omnibus`.
     """
 
     percentiles: pd.DataFrame
@@ -88,7 +90,8 @@ class Vpc:
         fractions = (blq["lower"] <= blq["observed"]) & (blq["observed"] <= blq["upper"])
         return (
             f"Observed percentiles lie inside their simulated intervals {int(inside.sum())} of {len(inside)} times, "
-            f"observed fractions BLQ {int(fractions.sum())} of {len(fractions)} times."
+            f"observed fractions BLQ {int(fractions.sum())} of {len(fractions)} times; all together p = "
+            f"{self.settings['p']['percentiles']:.2g} and {self.settings['p']['blq']:.2g}."
         )
 
     @property
@@ -255,7 +258,7 @@ def check_replicates(
             "lloq": limit * factor,
         }
     )
-    percentiles, fractions = _tables(points, observed, simulated, factor)
+    percentiles, fractions, p = _tables(points, observed, simulated, factor)
     left_out = {
         "BLQ without a known limit": int((unlimited & ~before).sum()),
         "before the infusion" if other else "day 0 or before": int(before.sum()),
@@ -266,7 +269,7 @@ def check_replicates(
         "n_bins": int(points["bin"].nunique()), "by": by, "by_unit": _unit_of(data, by), "corrected": corrected,
         "factors": (float(factor.min()), float(factor.max())),
         "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates", "blq": BLQ_WORDS[corrected],
-        "left_out": left_out, "seed": seed, "output": other,
+        "left_out": left_out, "seed": seed, "output": other, "p": p,
     }  # fmt: skip
     return Vpc(percentiles, fractions, points, shown.unit, settings)
 
@@ -304,9 +307,10 @@ def _correction(typical: Floats, number: NDArray[np.intp], stratum: NDArray[np.o
 
 def _tables(
     points: pd.DataFrame, observed: Floats, simulated: Floats, factor: Floats
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
     tails = {"lower": (1 - INTERVAL) / 2, "median": 0.5, "upper": (1 + INTERVAL) / 2}
     percentiles, blq = [], []
+    seen: dict[str, list[tuple[float, Floats]]] = {"percentiles": [], "blq": []}
     for stratum in stratum_order(points["stratum"].tolist()):
         of_stratum = points["stratum"] == stratum
         for number in np.unique(points.loc[of_stratum, "bin"]):
@@ -316,6 +320,7 @@ def _tables(
             fractions = np.isneginf(simulated[:, at]).mean(axis=1)
             over = {name: float(np.quantile(fractions, p)) for name, p in tails.items()}
             blq.append({**head, "observed": float(block["blq"].mean()), **over})
+            seen["blq"].append((blq[-1]["observed"], fractions))
             lloq = block["lloq"].median()
             if len(np.unique(factor[at])) > 1:
                 lloq = np.nan  # every row has a corrected limit of its own
@@ -324,7 +329,12 @@ def _tables(
             for percentile in PERCENTILES:
                 each = censored_quantile(simulated[:, at], limits, percentile / 100)
                 found = {"observed": censored_quantile(observed[at], limits, percentile / 100)}
+                seen["percentiles"].append((float(found["observed"]), each))
                 found |= {name: ranked_quantile(each, p) for name, p in tails.items()}
                 numbers = {name: float(v) if np.isfinite(v) else np.nan for name, v in found.items()}
                 percentiles.append({**head, "percentile": percentile, **numbers, "lloq": lloq})
-    return pd.DataFrame(percentiles), pd.DataFrame(blq)
+    together = {
+        name: omnibus_p([one for one, _ in pairs], np.column_stack([each for _, each in pairs]))
+        for name, pairs in seen.items()
+    }
+    return pd.DataFrame(percentiles), pd.DataFrame(blq), together

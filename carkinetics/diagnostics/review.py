@@ -1,0 +1,288 @@
+"""Does the fit describe the data it was made from? Convergence, then everything that speaks against the model.
+
+A fit can converge perfectly to the wrong model. The rules here look for what a wrong one leaves behind: percentiles and BLQ shares
+outside what new studies would show, prediction errors that are not standard normal, samples far from their subject's curve,
+neighbours whose residuals are alike, subjects far from all others, random effects that still follow a covariate. Each is a
+warning, since none proves which part of the model is wrong; thresholds are such that a right model is rarely spoken against
+(tests/FAULTS.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from carkinetics.diagnostics.compare import loo
+from carkinetics.diagnostics.diagnose import diagnose
+from carkinetics.diagnostics.npde import Npde, npde
+from carkinetics.diagnostics.random_effects import effect_trends
+from carkinetics.diagnostics.residuals import residuals
+from carkinetics.diagnostics.sensitivity import prior_sensitivity
+from carkinetics.diagnostics.vpc import Vpc, vpc
+from carkinetics.errors import FitError
+from carkinetics.findings import Finding, findings_table
+from carkinetics.fit.measured import measured_output, measured_outputs
+from carkinetics.fit.pareto import GOOD_K
+from carkinetics.fit.result import Fit
+from carkinetics.fit.variability import effect_draws
+from carkinetics.model.observe import STUDENT_DF
+
+# p-values of single rules; each is a few among many, so that 5 % would speak against every second right model.
+LEVEL = 0.01
+STRICT = 0.001
+REPLICATES = 500
+FAR_SAMPLE, FAR_SUBJECT = 4.5, 4.0  # standard deviations
+FEWEST = 20  # residuals, for their distribution
+MOST_NAMED = 4
+CONFLICT = "prior-conflict"
+
+
+class _Case:
+    """What the rules look at, each computed once."""
+
+    def __init__(self, fit: Fit, seed: int) -> None:
+        self.fit, self.seed = fit, seed
+        self.outputs = [one.output for one in measured_outputs(fit)]
+
+    @cached_property
+    def checks(self) -> dict[str, Vpc]:
+        return {
+            output: vpc(self.fit, n_sim=REPLICATES, corrected=True, seed=self.seed, output=output)
+            for output in self.outputs
+        }
+
+    @cached_property
+    def errors(self) -> dict[str, Npde]:
+        return {output: npde(self.fit, seed=self.seed, output=output) for output in self.outputs}
+
+    @cached_property
+    def residuals(self) -> dict[str, pd.DataFrame]:
+        """IWRES as standard normal scores, robustly centred and scaled: an outlier would hide in the spread that it makes."""
+        found = {}
+        for output in self.outputs:
+            table = residuals(self.fit, seed=self.seed, output=output)
+            known = table[~table["imputed"] & table["iwres"].notna()].copy()
+            z = known["iwres"].to_numpy(float)
+            if measured_output(self.fit, output).error.student:
+                z = stats.norm.ppf(stats.t.cdf(z, STUDENT_DF))
+            spread = stats.median_abs_deviation(z, scale="normal") if len(z) else 1.0
+            known["z"] = (z - np.median(z)) / spread if len(z) and spread > 0 else z
+            found[output] = known
+        return found
+
+
+def review(fit: Fit, *, thorough: bool = False, seed: int = 1) -> pd.DataFrame:
+    """Whether a fit converged, and whether it describes the data.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    thorough : bool
+        Also leave each subject out and scale the priors, which takes half a minute or more.
+    seed : int
+        Of the simulations.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Findings of `diagnose` and of the rules here, worst first: ``severity, rule, where, message``. ``.attrs``: ``converged``;
+        ``adequate``, whether it converged and no rule speaks against model or priors; ``verdict``, in a sentence.
+
+    Raises
+    ------
+    FitError
+        If the fit is not a hierarchical one.
+    """
+    if fit.method != "hierarchical":
+        raise FitError(
+            f"review needs a hierarchical fit, found a fit of method {fit.method!r}; use fit_hierarchical"
+        )
+    first, case = diagnose(fit), _Case(fit, seed)
+    found = [Finding(**row) for row in first.to_dict("records")]
+    against = [finding for rule in (*RULES, *(THOROUGH if thorough else ())) for finding in rule(case)]
+    speaking = [
+        one
+        for one in (*found, *against)
+        if one.severity == "warning" and (one in against or one.rule == CONFLICT)
+    ]
+    table = findings_table([*found, *against])
+    converged = bool(first.attrs["converged"])
+    verdict = str(first.attrs["verdict"])
+    if speaking:
+        words = list(dict.fromkeys(_WORDS[one.rule] for one in speaking))
+        verdict += f"; but {', '.join(words)}: see the warnings" if converged else f"; and {', '.join(words)}"
+    elif converged:
+        verdict += "; nothing speaks against the model"
+    table.attrs = {"converged": converged, "adequate": converged and not speaking, "verdict": verdict}
+    return table
+
+
+_WORDS = {
+    "percentiles": "new studies would show other levels",
+    "blq-share": "other shares of BLQ samples are expected",
+    "prediction-errors": "prediction errors are not as they should be",
+    "outlying-samples": "some samples are far from their curves",
+    "heavy-tails": "residuals have heavy tails",
+    "neighbours": "curves have another shape than the samples",
+    "outlying-subjects": "some subjects are far from all others",
+    "covariate-left": "random effects follow a covariate",
+    "influential-subjects": "single subjects decide",
+    "prior-pull": "prior and data pull in different directions",
+    CONFLICT: "a prior is at odds with the data",
+}
+
+
+def _place(case: _Case, output: str) -> str:
+    return output if len(case.outputs) > 1 else "all samples"
+
+
+def _percentiles(case: _Case) -> Iterator[Finding]:
+    for output, check in case.checks.items():
+        p = check.settings["p"]["percentiles"]
+        if p < LEVEL:
+            rows = check.percentiles.fillna(
+                {"observed": 0.0, "lower": 0.0, "upper": 0.0}
+            )  # NaN: below the LLOQ
+            yield Finding(
+                "warning", "percentiles", _place(case, output),
+                f"the observed percentiles are not those of simulated studies (all together p {p:.2g}); {_outside(rows)}",
+            )  # fmt: skip
+
+
+def _blq(case: _Case) -> Iterator[Finding]:
+    for output, check in case.checks.items():
+        p, rows = check.settings["p"]["blq"], check.blq
+        if p < LEVEL:
+            more = (rows["observed"] > rows["median"]).mean() > 0.5
+            yield Finding(
+                "warning", "blq-share", _place(case, output),
+                f"the shares of BLQ samples are not those of simulated studies (all together p {p:.2g}), mostly {'more' if more else 'fewer'} "
+                f"than predicted; {_outside(rows)}",
+            )  # fmt: skip
+
+
+def _outside(rows: pd.DataFrame) -> str:
+    """How many are outside their bands, and when."""
+    outside = rows[(rows["observed"] < rows["lower"]) | (rows["observed"] > rows["upper"])]
+    days = [f"{day:g}" for day in sorted(outside["time"].unique())]
+    when = (
+        f", on day {', '.join(days[:MOST_NAMED])}{' and others' if len(days) > MOST_NAMED else ''}"
+        if days
+        else ""
+    )
+    return f"{len(outside)} of {len(rows)} are outside their 90 % bands{when}"
+
+
+def _prediction_errors(case: _Case) -> Iterator[Finding]:
+    for output, errors in case.errors.items():
+        p = errors.tests["p"]
+        trends = [name for name in p.index if "with" in str(name) and p[name] < STRICT]
+        if p["combined"] < LEVEL or trends:
+            yield Finding("warning", "prediction-errors", _place(case, output), errors.statement)
+
+
+def _outlying_samples(case: _Case) -> Iterator[Finding]:
+    for output, table in case.residuals.items():
+        far = table[table["z"].abs() > FAR_SAMPLE].sort_values("z", key=np.abs, ascending=False)
+        if len(far):
+            named = [
+                f"subject {row.subject} day {row.time:g} ({row.z:+.1f} SD)"
+                for row in far.head(MOST_NAMED).itertuples()
+            ]
+            more = f" and {len(far) - MOST_NAMED} more" if len(far) > MOST_NAMED else ""
+            yield Finding(
+                "warning", "outlying-samples", _place(case, output),
+                f"{len(far)} of {len(table)} quantified samples lie more than {FAR_SAMPLE:g} SD from their subject's curve: "
+                f"{', '.join(named)}{more}; look at the samples, or let errors be Student-t",
+            )  # fmt: skip
+
+
+def _tails(case: _Case) -> Iterator[Finding]:
+    for output, table in case.residuals.items():
+        z = table["z"].to_numpy(float)
+        if len(z) < FEWEST:
+            continue
+        found = stats.kurtosistest(z)
+        if found.statistic > 0 and found.pvalue < STRICT:
+            yield Finding(
+                "warning", "heavy-tails", _place(case, output),
+                f"residuals have an excess kurtosis of {stats.kurtosis(z):.1f} (p {found.pvalue:.1g}): errors of another shape or of "
+                "different sizes, or samples that do not belong",
+            )  # fmt: skip
+
+
+def _neighbours(case: _Case) -> Iterator[Finding]:
+    for output, table in case.residuals.items():
+        ordered = table.sort_values(["subject", "time"], kind="stable")
+        before = ordered.groupby("subject")["z"].shift(1)
+        known = before.notna()
+        if known.sum() < FEWEST:
+            continue
+        r, p = stats.pearsonr(
+            before[known].clip(-3, 3), ordered.loc[known, "z"].clip(-3, 3), alternative="greater"
+        )
+        if p < STRICT:
+            yield Finding(
+                "warning", "neighbours", _place(case, output),
+                f"residuals of samples that follow each other are alike (correlation {r:.2f}, p {p:.1g}): the curves have another shape "
+                "than the samples",
+            )  # fmt: skip
+
+
+def _outlying_subjects(case: _Case) -> Iterator[Finding]:
+    posterior = case.fit.tree["posterior"].to_dataset()
+    for name, eta in effect_draws(case.fit).items():
+        omega = float(posterior[f"{name}_omega"].median())
+        z = pd.Series(eta.mean(axis=0) / omega, index=case.fit.data.subject_ids)
+        far = z[z.abs() > FAR_SUBJECT].sort_values(key=np.abs, ascending=False)
+        if len(far):
+            named = ", ".join(
+                f"{subject} ({value:+.1f} ω)" for subject, value in far.head(MOST_NAMED).items()
+            )
+            yield Finding(
+                "warning", "outlying-subjects", name,
+                f"{name} of {len(far)} subjects lies more than {FAR_SUBJECT:g} ω from the typical one: {named}",
+            )  # fmt: skip
+
+
+def _covariate_left(case: _Case) -> Iterator[Finding]:
+    if not case.fit.settings.get("random"):
+        return
+    table = effect_trends(case.fit)
+    for row in table[table["p"] * len(table) < LEVEL].sort_values("p").itertuples():
+        yield Finding(
+            "warning", "covariate-left", str(row.parameter),
+            f"the random effects of {row.parameter} still follow {row.covariate} (strength {row.strength:.2f}, n {row.n}, p {row.p:.1g} among "
+            f"{len(table)} pairs): try it as a covariate",
+        )  # fmt: skip
+
+
+def _influence(case: _Case) -> Iterator[Finding]:
+    table = loo(case.fit, seed=case.seed)
+    bad = table[table["k"] > GOOD_K]
+    if len(bad):
+        named = ", ".join(map(str, bad.sort_values("k", ascending=False).index[:MOST_NAMED]))
+        yield Finding(
+            "warning" if len(bad) > 0.1 * len(table) else "note", "influential-subjects", f"{len(bad)} subjects",
+            f"leaving out one of {len(bad)} subjects moves the posterior by more than weights can follow (Pareto k above {GOOD_K}): {named}",
+        )  # fmt: skip
+
+
+def _pull(case: _Case) -> Iterator[Finding]:
+    table = prior_sensitivity(case.fit, seed=case.seed)
+    for row in table[table["words"] == "possible prior-data conflict"].itertuples():
+        yield Finding(
+            "warning", "prior-pull", str(row.Index),
+            f"{row.Index} moves with the priors (sensitivity {row.prior:.2f}, most with that of {row.strongest_prior}) and with the data ({row.likelihood:.2f})",
+        )  # fmt: skip
+
+
+RULES = (
+    _percentiles, _blq, _prediction_errors, _outlying_samples, _tails, _neighbours, _outlying_subjects, _covariate_left,
+)  # fmt: skip
+THOROUGH = (_influence, _pull)
