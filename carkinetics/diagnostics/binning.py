@@ -192,8 +192,10 @@ def censored_quantile(values: Floats, limits: Floats, probability: float) -> Flo
 
 def _at_place(key: Floats, at: Floats, place: float, unknown: NDArray[np.bool_]) -> Floats:
     """Interpolate between the neighbours of a place; −inf below the first one where there is mass that nobody knows."""
-    slack, last = 1e-9, key.shape[-1] - 1
-    lower, upper = at <= place + slack, at >= place - slack
+    last = key.shape[-1] - 1
+    lower, upper = at <= place, at >= place
+    # The place of the first value itself is not below it, whatever rounding makes of the two.
+    missing = unknown & ~(at <= place + 1e-9).any(-1)
     low = np.where(lower.any(-1), last - np.argmax(lower[..., ::-1], axis=-1), -1)
     high = np.where(upper.any(-1), np.argmax(upper, axis=-1), -1)
     first, second = np.where(low < 0, high, low), np.where(high < 0, low, high)
@@ -202,7 +204,7 @@ def _at_place(key: Floats, at: Floats, place: float, unknown: NDArray[np.bool_])
     share = np.where(p1 > p0, (place - p0) / np.where(p1 > p0, p1 - p0, 1.0), 0.0)
     with np.errstate(invalid="ignore"):
         found = x0 + np.clip(share, 0.0, 1.0) * (x1 - x0)
-    return np.asarray(np.where((low < 0) & (unknown | (high < 0)), -np.inf, found))
+    return np.asarray(np.where(missing | ((low < 0) & (high < 0)), -np.inf, found))
 
 
 def stratum_order(names: Sequence[str]) -> list[str]:

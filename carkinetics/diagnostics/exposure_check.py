@@ -82,7 +82,8 @@ class ExposureCheck:
         each = self.individual[(self.individual["subjects"] == kind) & self.individual["observed"].notna()]
         inside = ((each["lower"] <= each["observed"]) & (each["observed"] <= each["upper"])).mean()
         share = f" {inside:.0%} of single values lie in their {INTERVAL:.0%} intervals." if len(each) else ""
-        many = f"{len(found) or 'none'} of {len(judged)} statistics {'is' if len(found) < 2 else 'are'} unlike the predicted"
+        differ = "differs" if len(found) < 2 else "differ"
+        many = f"{len(found) or 'none'} of {len(judged)} statistics {differ} from what was predicted"
         which = f" (p < {NOTABLE:g}): {'; '.join(found)}." if found else f" (p < {NOTABLE:g})."
         return f"{kind.capitalize()} subjects: {many}{which}{share}"
 

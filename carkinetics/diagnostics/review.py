@@ -16,10 +16,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from carkinetics.dataset.table import PREDOSE, is_censored
+from carkinetics.diagnostics.binning import time_bins
 from carkinetics.diagnostics.compare import loo
 from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.npde import Npde, npde
+from carkinetics.diagnostics.omnibus import omnibus_p
 from carkinetics.diagnostics.random_effects import effect_trends
+from carkinetics.diagnostics.replicate import limit_of, replicates
 from carkinetics.diagnostics.residuals import residuals
 from carkinetics.diagnostics.sensitivity import prior_sensitivity
 from carkinetics.diagnostics.vpc import Vpc, vpc
@@ -38,6 +42,7 @@ REPLICATES = 500
 FAR_SAMPLE, FAR_SUBJECT = 4.5, 4.0  # standard deviations
 FEWEST = 20  # residuals, for their distribution
 MOST_NAMED = 4
+CENSORING, FEW_BLQ = ("M3", "M4"), 0.05
 CONFLICT = "prior-conflict"
 
 
@@ -124,6 +129,8 @@ def review(fit: Fit, *, thorough: bool = False, seed: int = 1) -> pd.DataFrame:
 
 _WORDS = {
     "percentiles": "new studies would show other levels",
+    "blq-own": "curves and BLQ samples disagree",
+    "blq-method": "BLQ samples are not censored",
     "blq-share": "other shares of BLQ samples are expected",
     "prediction-errors": "prediction errors are not as they should be",
     "outlying-samples": "some samples are far from their curves",
@@ -164,6 +171,40 @@ def _blq(case: _Case) -> Iterator[Finding]:
                 f"the shares of BLQ samples are not those of simulated studies (all together p {p:.2g}), mostly {'more' if more else 'fewer'} "
                 f"than predicted; {_outside(rows)}",
             )  # fmt: skip
+
+
+def _own_blq(case: _Case) -> Iterator[Finding]:
+    """BLQ samples among new samples of the very subjects: of a likelihood that leaves such samples out, the sharpest test."""
+    for output in case.outputs:
+        made = replicates(case.fit, same_subjects=True, n_draws=REPLICATES, seed=case.seed, output=output)
+        rows, limit = made.observations, limit_of(made.observations)
+        known = np.isfinite(limit) & (rows["time"].to_numpy(float) > 0)
+        value = made.value[np.isfinite(made.value).all(axis=1)][:, known]
+        if not known.any() or not len(value):
+            continue
+        number = time_bins(rows.loc[known, "time"].to_numpy(float), "nominal")
+        below = pd.DataFrame((value < limit[known]).T).groupby(number).sum().to_numpy().T
+        seen = pd.Series(is_censored(rows[known])).groupby(number).sum().to_numpy()
+        p = omnibus_p(seen, below)
+        if p < LEVEL:
+            yield Finding(
+                "warning", "blq-own", _place(case, output),
+                f"{int(seen.sum())} samples are BLQ where the fitted curves of the same subjects expect {below.sum(axis=1).mean():.0f} (all time "
+                f"bins together p {p:.2g})",
+            )  # fmt: skip
+
+
+def _blq_method(case: _Case) -> Iterator[Finding]:
+    method, first = case.fit.settings["blq"], measured_output(case.fit)
+    rows = case.fit.data.observations
+    rows = rows[(rows["assay"] == first.assay) & (rows["status"] != PREDOSE)]
+    share = is_censored(rows).mean()
+    if method not in CENSORING and share > FEW_BLQ:
+        yield Finding(
+            "warning", "blq-method", method,
+            f"{share:.0%} of the samples are BLQ and are {'left out' if method in ('M1', 'M2') else 'replaced by a number'} ({method}); declines "
+            "and persistence are biased by that: use M3",
+        )  # fmt: skip
 
 
 def _outside(rows: pd.DataFrame) -> str:
@@ -283,6 +324,6 @@ def _pull(case: _Case) -> Iterator[Finding]:
 
 
 RULES = (
-    _percentiles, _blq, _prediction_errors, _outlying_samples, _tails, _neighbours, _outlying_subjects, _covariate_left,
+    _percentiles, _blq, _own_blq, _blq_method, _prediction_errors, _outlying_samples, _tails, _neighbours, _outlying_subjects, _covariate_left,
 )  # fmt: skip
 THOROUGH = (_influence, _pull)

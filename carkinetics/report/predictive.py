@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from carkinetics import plot
 from carkinetics.diagnostics import ExposureCheck, Npde, check_exposure, npde, prior_check
+from carkinetics.diagnostics.exposure_check import VALUES
 from carkinetics.diagnostics.vpc import vpc
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
@@ -141,8 +142,8 @@ def _exposure_table(check: ExposureCheck, warning: str) -> Table:
         rows.append((f"{kind} subjects".capitalize(),))
         rows += [
             (
-                metric_label(row.metric, check.units[row.metric]), str(row.statistic), number(row.observed),
-                number(row.median), span(row.lower, row.upper), _p(row.p),
+                metric_label(row.metric, check.units[row.metric]), str(row.statistic),
+                *_cells(row.statistic == VALUES, row.observed, row.median, row.lower, row.upper), _p(row.p),
             )
             for row in block.itertuples()
         ]  # fmt: skip
@@ -156,6 +157,12 @@ def _exposure_table(check: ExposureCheck, warning: str) -> Table:
     return Table(
         "Observed and predicted exposure", heads, tuple(rows), note, warning, align="llr", folded=True
     )
+
+
+def _cells(counted: bool, observed: float, median: float, lower: float, upper: float) -> tuple[str, str, str]:
+    if counted:
+        return f"{observed:.0f}", f"{median:.0f}", f"{lower:.0f} to {upper:.0f}"
+    return number(observed), number(median), span(lower, upper)
 
 
 def _tests(errors: Npde, name: str, warning: str) -> Table:

@@ -107,7 +107,7 @@ def test_wrong_models_are_found(around, wrong, words):
     model = load_model("stein2019")
     # With 40 subjects a threefold omega was found in two of three studies only: after decorrelation it is one in seven directions.
     data = simulate(model, DESIGN, n=120, seed=1, **wrong)
-    result = npde(around(model, data, sigma=0.56, noise=0.0), n_sim=200)
+    result = npde(around(model, data, sigma=0.56, noise=0.0), n_sim=100)
     assert words in result.statement
     assert result.tests.loc[["combined", "trend with time"], "p"].min() < 0.01
 
@@ -127,13 +127,13 @@ def test_type_1_error_over_many_studies(around, lloq):
 
 def test_tests_are_exact_for_standard_normal_errors(rng):
     p = []
-    for _ in range(300):
+    for _ in range(200):
         x, t = pd.Series(rng.standard_normal(80)), pd.Series(rng.uniform(size=80))
         p.append(npde_tests(x, t, t + 1)["p"])
     table = pd.DataFrame(p)
     for name in ("mean", "variance", "normality", "trend with time", "spread with time"):
         assert stats.kstest(table[name], "uniform").pvalue > 0.001, name
-    assert (table["combined"] < 0.05).mean() == pytest.approx(0.05, abs=0.04)
+    assert (table["combined"] < 0.05).mean() == pytest.approx(0.05, abs=0.05)
 
 
 def test_tests_by_hand():

@@ -77,7 +77,7 @@ def test_thin_data_are_drawn_without_a_warning(around, times, n, rendered):
     model = load_model("stein2019")
     fit = around(model, simulate(model, {"times": times, "lloq": 50}, n=n, seed=2))
     assert rendered(npde(fit, n_sim=20))
-    assert rendered(exposure_check(check_exposure(fit, n_sim=5)))
+    assert rendered(exposure_check(check_exposure(fit, ["auc_0_28"], n_sim=5)))
 
 
 def test_difference_from_uniform_over_the_band(made_fit, rendered):
