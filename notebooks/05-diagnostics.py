@@ -46,7 +46,7 @@ effects = ["foldx", "tmax", "cmax", "alpha", "fb"]
 # Before the fit: what do the priors expect of such a study? Bands that hold the data, and are wider than them, are what one wants.
 
 # %%
-ck.plot.vpc(ck.prior_check(model, data, random=effects, seed=1))
+ck.plot.vpc(ck.prior_check(model, data, random=effects, seed=1))[0, 0]
 
 # %%
 good = ck.fit_hierarchical(model, data, random=effects, seed=1)
@@ -58,17 +58,17 @@ found
 # Did the chains find the same distribution, and is the effective sample size still growing in proportion to the draws?
 
 # %%
-ck.plot.ranks(good, parameters=["cmax_typical", "alpha_typical", "beta_typical", "foldx_omega"])
+ck.plot.ranks(good, parameters=["cmax_typical", "alpha_typical", "beta_typical", "foldx_omega"])[0]
 
 # %%
-ck.plot.ess(good)
+ck.plot.ess(good)[0]
 
 # %% [markdown]
 # Would new studies of this model look like the observed one? Levels are corrected for dose, the LLOQ of each sample with them, and then
 # censored; the lower panel has the share of BLQ samples.
 
 # %%
-ck.plot.vpc(good, corrected=True)
+ck.plot.vpc(good, corrected=True)[0, 0]
 
 # %% [markdown]
 # Prediction errors in standard normal units, samples of a patient decorrelated, BLQ samples drawn from below their limit:
@@ -76,7 +76,7 @@ ck.plot.vpc(good, corrected=True)
 # %%
 errors = ck.npde(good)
 print(errors.statement)
-ck.plot.npde(errors)
+ck.plot.npde(errors)[0, 0]
 
 # %% [markdown]
 # And the numbers that people act on: peak, its day, area and last quantifiable sample, computed from simulated samples as from the observed ones.
@@ -84,7 +84,7 @@ ck.plot.npde(errors)
 # %%
 exposure = ck.check_exposure(good, n_sim=100)
 print(exposure.statement)
-ck.plot.exposure_check(exposure)
+ck.plot.exposure_check(exposure)[0, 0]
 
 # %% [markdown]
 # What did the data tell, and what did the priors? Shrinkage says how far patients' estimates are drawn to the typical one; prior sensitivity
@@ -98,7 +98,7 @@ sensitivity[["prior", "likelihood", "strongest_prior", "contraction", "words"]].
 ck.plot.sensitivity(sensitivity)
 
 # %%
-ck.plot.random_effects(good)
+ck.plot.random_effects(good)[0]
 
 # %% [markdown]
 # ## The wrong model
@@ -117,7 +117,7 @@ ck.review(wrong).query("severity == 'warning'")[["rule", "message"]]
 # curves have another shape than the samples.
 
 # %%
-ck.plot.vpc(wrong)
+ck.plot.vpc(wrong)[0, 0]
 
 # %%
 ck.plot.individual_fits(wrong, order="worst", per_page=8)[0]
@@ -137,7 +137,7 @@ ck.compare({"one phase": wrong, "two phases": better}, n_draws=100)
 
 # %%
 certain = model.with_priors(cmax={"dist": "lognormal", "median": 24000, "sigma": 0.35})
-ck.plot.vpc(ck.prior_check(certain, data, random=effects, seed=1))
+ck.plot.vpc(ck.prior_check(certain, data, random=effects, seed=1))[0, 0]
 
 # %%
 pulled = ck.fit_hierarchical(certain, data, random=effects, seed=1)
@@ -151,7 +151,7 @@ pd.DataFrame({"good": good.population()["median"], "bad prior": pulled.populatio
 # other tell.
 
 # %%
-ck.plot.prior_posterior(pulled, parameters=["cmax_typical", "cmax_omega"])
+ck.plot.prior_posterior(pulled, parameters=["cmax_typical", "cmax_omega"])[0]
 
 # %% [markdown]
 # ## Samples that do not belong
@@ -176,7 +176,7 @@ ck.review(misled).query("rule in ['outlying-samples', 'heavy-tails']")[["rule", 
 ck.plot.individual_fits(misled, order="worst", per_page=8)[0]
 
 # %%
-ck.plot.gof(misled)
+ck.plot.gof(misled)[0, 0]
 
 # %% [markdown]
 # Samples are looked into, not deleted. Where they have to stay, Student-t errors let a few of them be far off at a price that the others do not pay:

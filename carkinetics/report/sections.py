@@ -22,7 +22,7 @@ from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
-from carkinetics.report.exposures import group_table, subject_table
+from carkinetics.report.exposures import group_table, missing_table, subject_table
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
@@ -260,11 +260,10 @@ def exposure_section(parts: Parts) -> Section | None:
                 "sample was near the peak."
             )
         )
-    blocks += [subject_table(name, one) for name, one in observed]
-    blocks += [
-        subject_table(name, one, warning=parts.warning_if_drawn(one.draws is not None))
-        for name, one in modelled
-    ]
+    for name, one in observed + modelled:
+        blocks.append(subject_table(name, one, warning=parts.warning_if_drawn(one.draws is not None)))
+        missing = missing_table(name, one)
+        blocks += [missing] if missing else []
     return Section("exposure", "Exposure", tuple(blocks))
 
 
