@@ -113,8 +113,8 @@ print(ck.review(wrong).attrs["verdict"])
 ck.review(wrong).query("severity == 'warning'")[["rule", "message"]]
 
 # %% [markdown]
-# The predictive check shows when: late levels are higher than anything the model simulates. Residuals of neighbouring samples are alike, so the
-# curves have another shape than the samples.
+# The fit takes one slow decline for both phases. The predictive check shows when that goes wrong: peaks are simulated too low, the weeks after
+# them too high. Residuals of samples that follow each other are alike, because curves have another shape than the samples.
 
 # %%
 ck.plot.vpc(wrong)[0, 0]
@@ -196,7 +196,7 @@ pd.DataFrame(fits).loc[["tmax_typical", "cmax_typical", "alpha_typical", "fb_typ
 #
 # | | convergence | predictive check | NPDE | residuals | priors | leave-one-out |
 # |---|---|---|---|---|---|---|
-# | wrong model | content | late levels too low | trend | neighbours alike | – | prefers the other |
+# | wrong model | content | peaks too low, week 4 too high | content | neighbours alike | – | prefers the other |
 # | bad prior | content | content after, not before | content | content | conflict | – |
 # | outliers | content | – | not normal | heavy tails, named | – | – |
 #
