@@ -36,7 +36,7 @@ from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
-from carkinetics.report.predictive import prediction_errors, predictive_checks
+from carkinetics.report.predictive import left_out_places, prediction_errors, predictive_checks
 from carkinetics.report.remarks import warning_section
 from carkinetics.report.verdict import verdict_section
 from carkinetics.response import DoseExposure
@@ -238,7 +238,11 @@ def gof_section(parts: Parts) -> Section | None:
         else Section(
             "gof",
             "Goodness of fit",
-            (*figures.gof(parts.fit, parts.warning), *prediction_errors(parts.fit, parts.warning)),
+            (
+                *figures.gof(parts.fit, parts.warning),
+                *prediction_errors(parts.fit, parts.warning),
+                *left_out_places(parts.pits, parts.warning),
+            ),
         )
     )
 
