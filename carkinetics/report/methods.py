@@ -210,7 +210,7 @@ def methods_section(parts: Parts) -> Section | None:
         Text(methods_text(parts.fit, *parts.modelled)),
         Table(
             "References",
-            ("", "Work"),
+            ("No.", "Work"),
             references,
             align="l",
             note="BibTeX: carkinetics.citation(fit, bibtex=True).",
