@@ -123,7 +123,7 @@ def comparison_by_subject(
     if ax is None:
         ax = new_axes(max(5.4, min(0.16 * len(difference) + 1.5, 10.0)), 3.8)
     place, y = np.arange(len(difference)), difference.to_numpy(float)
-    for towards, colour in ((y >= 0, BLUE), (y < 0, ORANGE)):
+    for towards, colour in ((y > 0, BLUE), (y < 0, ORANGE), (y == 0, GREY)):
         ax.vlines(place[towards], 0, y[towards], color=colour, linewidth=1.0, alpha=0.7)
         for hollow in (True, False):
             at = towards & (open_ == hollow)
@@ -137,19 +137,21 @@ def comparison_by_subject(
     ax.set_xlabel("Subjects, in order of the difference")
     ax.set_ylabel(f"elpd of {safe(one)}\nless that of {safe(other)}")
     handles = [
-        Line2D(
-            [], [], color=BLUE, marker="o", linestyle="none", label=f"{(y >= 0).sum()} prefer {safe(one)}"
-        ),
+        Line2D([], [], color=BLUE, marker="o", linestyle="none", label=f"{(y > 0).sum()} prefer {safe(one)}"),
         Line2D(
             [], [], color=ORANGE, marker="o", linestyle="none", label=f"{(y < 0).sum()} prefer {safe(other)}"
         ),
     ]
+    if (y == 0).any():  # one without a sample of the output prefers none
+        handles.append(
+            Line2D([], [], color=GREY, marker="o", linestyle="none", label=f"{(y == 0).sum()} neither")
+        )
     if open_.any():
         label = f"k above {GOOD_K}: not to be relied on"
         handles.append(
             Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="none", label=label)
         )
-    legend_shared(ax, handles, columns=3)
+    legend_shared(ax, handles, columns=min(len(handles), 3))
     return ax
 
 

@@ -299,8 +299,8 @@ def _comparison(table: pd.DataFrame, warning: str) -> list[Block]:
     )
     each = table.attrs["subjects"]
     second = str(rest.index[0])
-    prefer = int((each[best, "elpd"] >= each[second, "elpd"]).sum())
-    by_subject = f"{prefer} of {len(each)} subjects are predicted better by {best}, the others by {second}."
+    ahead = each[best, "elpd"] - each[second, "elpd"]
+    by_subject = f"{(ahead > 0).sum()} of {len(each)} subjects are predicted better by {best}, {(ahead < 0).sum()} by {second}."
     return [
         Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr"),
         _drawn(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning),

@@ -151,8 +151,15 @@ def test_the_comparison_says_who_is_best_and_by_how_much(good_fit):
     assert first.alt.startswith("two phases predicts best")
     assert f"one phase {table.loc['one phase', 'difference']:.1f} (SE" in first.alt
     each = table.attrs["subjects"]
-    prefer = int((each["two phases", "elpd"] >= each["one phase", "elpd"]).sum())
-    assert second.alt.startswith(f"{prefer} of 12 subjects")
+    prefer = int((each["two phases", "elpd"] > each["one phase", "elpd"]).sum())
+    assert second.alt.startswith(
+        f"{prefer} of 12 subjects are predicted better by two phases, {12 - prefer} by one phase."
+    )
+    same = rank(dict.fromkeys(("a", "b"), each["two phases"]))
+    *_, none = of_kind(comparison_section(parts_of(good_fit, same)).blocks, Said)
+    assert none.alt.startswith("0 of 12 subjects are predicted better by a, 0 by b.")
+    labels = [text.get_text() for text in none.figure.legends[0].get_texts()]
+    assert labels == ["0 prefer a", "0 prefer b", "12 neither"]
 
 
 def test_what_was_made_of_fits_that_did_not_converge_is_marked_without_them(good_fit):
