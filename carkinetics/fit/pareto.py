@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 # Above it, weights do not correct an approximation at any size that can be afforded (Vehtari A et al. JMLR 2024;25:72).
 GOOD_K = 0.7
+SAME = 1e-9  # log weights that differ by less do so by rounding
 FEWEST = 30  # draws with a weight: a fifth is the tail, whose first quartile has to lie above its smallest
 
 
@@ -68,7 +69,7 @@ def smooth(log_weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]
         return weight, np.inf
     known = np.sort(log_weight[finite])
     n_tail = int(3 * len(known) ** 0.5) if len(known) > 225 else len(known) // 5
-    if known[-n_tail] == known[-1]:
+    if known[-1] - known[-n_tail] < SAME:
         smoothed, found = log_weight[finite], 0.0
     else:
         smoothed, found = array_stats.psislw(

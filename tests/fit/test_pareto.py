@@ -9,10 +9,14 @@ from carkinetics.fit.pareto import FEWEST, GOOD_K, choose, smooth
 @pytest.mark.parametrize(
     "log_weight", [np.zeros(100), np.repeat([-1.0, 0.0], 50), np.append(np.zeros(99), -5.0)]
 )
-def test_weights_whose_largest_are_equal_stay_as_they_are(log_weight):
+def test_weights_whose_largest_are_equal_stay_as_they_are(log_weight, rng):
     weight, k = smooth(log_weight)
     expected = np.exp(log_weight)
     np.testing.assert_allclose(weight, expected / expected.sum())
+    assert k == 0
+    # A subject without samples: an average of the same number, with what rounding makes of it.
+    again, k = smooth(log_weight + rng.normal(0, 1e-15, len(log_weight)))
+    np.testing.assert_allclose(again, weight)
     assert k == 0
 
 
