@@ -18,7 +18,7 @@ from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, number, span
+from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
@@ -282,7 +282,7 @@ def dose_section(parts: Parts) -> Section | None:
     for result in parts.doses:
         warning = parts.warning_if_drawn(result.settings["method"].endswith("per posterior draw"))
         blocks += [
-            Text(result.statement),
+            marked(result.statement, warning),
             *figures.dose_exposure(result, (*parts.modelled, *parts.observed), warning),
             _dose_numbers(result, warning),
         ]
