@@ -66,6 +66,7 @@ class Reference:
         return "\n".join([f"@{self.kind}{{{self.key},", *lines, "}"])
 
 
+_LATEX = str.maketrans({sign: f"\\{sign}" for sign in "&%$#_"})  # what LaTeX would run
 _NO_BRACES = str.maketrans("", "", "{}")
 _SOFTWARE = {
     "numpy": Reference(
@@ -169,7 +170,7 @@ def _note(model: Model) -> str:
     """An entry for a model whose file has a citation in words only."""
     key = re.sub(r"\W", "", model.name)
     doi = f"  doi = {{{model.doi}}},\n" if model.doi else ""
-    return f"@misc{{{key},\n  note = {{{model.citation}}},\n{doi}}}"
+    return f"@misc{{{key},\n  note = {{{model.citation.translate(_LATEX)}}},\n{doi}}}"
 
 
 def _models(parts: tuple[Any, ...]) -> list[Model]:

@@ -98,3 +98,10 @@ def test_bibtex_entries_are_whole_and_have_different_keys():
 def test_a_model_is_cited_once():
     model = ck.load_model("stein2019")
     assert ck.citation(model, model).count("10.1002/psp4.12388") == 1
+
+
+def test_a_citation_in_words_can_be_set_by_latex(made_fit):
+    model = replace(made_fit.model, citation="Smith & Sons 2020, 50 % of model_1", bibtex="", doi="10.1/a_b")
+    entry = ck.citation(model, bibtex=True).split("\n\n")[1]
+    assert r"note = {Smith \& Sons 2020, 50 \% of model\_1}" in entry
+    assert "doi = {10.1/a_b}" in entry, "a DOI is no text"
