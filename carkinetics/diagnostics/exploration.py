@@ -80,7 +80,7 @@ def ess_growth(fit: Fit, *, points: int = 12) -> pd.DataFrame:
     if points < 2:
         raise ConfigError(f"ess_growth: points is {points}; expected 2 or more")
     if "posterior" not in fit.tree:
-        raise FitError(f"a {fit.method} fit has no posterior; use fit_hierarchical")
+        raise FitError(f"an {fit.method} fit has no posterior; use fit_hierarchical")
     posterior = fit.tree["posterior"].to_dataset()
     chains, total = posterior.sizes["chain"], posterior.sizes["draw"]
     if total < 2 * FEWEST:

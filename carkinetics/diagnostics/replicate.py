@@ -253,7 +253,7 @@ def predictive_coverage(
         raise ConfigError(f"level is {level!r}; expected a probability between 0 and 1, such as 0.9")
     if data is None:
         if "posterior_predictive" not in fit.tree:
-            raise FitError(f"a {fit.method} fit has no posterior predictive draws; use fit_hierarchical")
+            raise FitError(f"an {fit.method} fit has no posterior predictive draws; use fit_hierarchical")
         predicted = fit.tree["posterior_predictive"]["level"].transpose("chain", "draw", "obs").to_numpy()
         rows = fitted_rows(fit, output)
         of_output = (fit.observations["assay"] == measured_output(fit, output).assay).to_numpy()

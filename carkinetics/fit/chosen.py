@@ -150,7 +150,7 @@ def stacked_posterior(fit: Fit) -> xr.Dataset:
         If there is none.
     """
     if "posterior" not in fit.tree:
-        raise FitError(f"a {fit.method} fit has no posterior; use fit_hierarchical")
+        raise FitError(f"an {fit.method} fit has no posterior; use fit_hierarchical")
     return fit.tree["posterior"].to_dataset().stack(sample=("chain", "draw"), create_index=False)
 
 

@@ -221,7 +221,7 @@ def _quantiles(ax: Axes, table: pd.DataFrame, student: bool) -> None:
 
 def _draws(fit: Fit, group: str = "posterior") -> xr.Dataset:
     if group not in fit.tree:
-        raise FitError(f"a {fit.method} fit has no {group} draws; use fit_hierarchical")
+        raise FitError(f"an {fit.method} fit has no {group} draws; use fit_hierarchical")
     return fit.tree[group].to_dataset()
 
 

@@ -229,7 +229,7 @@ def test_requests_that_make_no_sense_are_refused(made_fit, alone):
     more = simulate(made_fit.model, {"times": (7, 14), "lloq": 50}, n=9, seed=1)
     with pytest.raises(ConfigError, match="9 values; expected at most 8 strata"):
         vpc(replace(made_fit, data=more), by="true_cmax")
-    with pytest.raises(FitError, match="individual fit has no posterior"):
+    with pytest.raises(FitError, match="an individual fit has no posterior"):
         vpc(alone(made_fit))
     empty = replace(made_fit.data, observations=made_fit.data.observations.iloc[:0])
     with pytest.raises(DataError, match="no observation after the infusion"):

@@ -37,7 +37,7 @@ def test_individual_fit_has_one_draw_and_nan_where_it_failed(exact, alone):
     np.testing.assert_allclose(
         curves.sel(subject="S003"), individual_curves(exact, TIMES, 1).sel(subject="S003")
     )
-    with pytest.raises(FitError, match="individual fit has no posterior"):
+    with pytest.raises(FitError, match="an individual fit has no posterior"):
         typical_curve(fit, TIMES)
 
 

@@ -77,5 +77,5 @@ def test_shrinkage_table_compares_the_effects_with_omega(around):
 
 
 def test_individual_fit_has_no_shrinkage(made_fit, alone):
-    with pytest.raises(FitError, match="individual fit has no posterior"):
+    with pytest.raises(FitError, match="an individual fit has no posterior"):
         shrinkage_table(alone(made_fit))

@@ -56,7 +56,7 @@ def test_individual_fit_says_what_it_lacks(individual, rendered):
     assert "no population prediction" in axes[1, 2].texts[0].get_text()
     assert rendered(axes)
     for function in (prior_posterior, trace, ranks):
-        with pytest.raises(FitError, match="individual fit has no posterior"):
+        with pytest.raises(FitError, match="an individual fit has no posterior"):
             function(individual)
 
 
