@@ -6,7 +6,9 @@ import pandas as pd
 
 from carkinetics import plot
 from carkinetics.diagnostics import Calibration
-from carkinetics.report.blocks import Block, Section, Table, Text, span
+from carkinetics.fit import Fit
+from carkinetics.model import load_model
+from carkinetics.report.blocks import Block, Section, Table, Text, listing, span
 from carkinetics.report.figures import figure_of
 from carkinetics.report.images import picture
 from carkinetics.report.parts import Parts
@@ -83,7 +85,7 @@ def _family(parts: Parts) -> list[Block]:
     assert parts.fit is not None
     model = parts.fit.model
     found = shipped_calibration(model.name)
-    if found.empty:
+    if found.empty or load_model(model.name).text != model.text:  # a name is free to be taken again
         return [
             Text(
                 f"No calibration of {model.name} comes with this version; carkinetics.calibrate(model, data) runs one for this very "
@@ -97,14 +99,30 @@ def _family(parts: Parts) -> list[Block]:
         f"{100 * rows['cover_90'].mean():.0f} % of the true values of {len(rows)} quantities in {first['replicates']} data sets that were "
         "simulated with the priors of the model file."
     )
-    changed = sorted(model.priors_changed)
-    if changed or len(parts.fit.data.subjects) < first["subjects"] / 2:
-        text += " This analysis differs from it"
-        text += f" in the priors of {', '.join(changed)}" if changed else ""
-        few = len(parts.fit.data.subjects)
-        text += f"{' and' if changed else ''} in having {few} patients" if few < first["subjects"] / 2 else ""
-        text += "; carkinetics.calibrate(model, data) runs the test for this very design."
+    differs = _differences(parts.fit, int(first["subjects"]))
+    if differs:
+        text += f" This analysis differs from it in {listing(differs, 9)}; carkinetics.calibrate(model, data) runs the test for this very design."
     return [Text(text), _table(found, f"Calibration of {model.name}, from the test suite", folded=True)]
+
+
+def _differences(fit: Fit, subjects: int) -> list[str]:
+    """In what an analysis is another one than that of the model file with its defaults, which was calibrated."""
+    library, settings = load_model(fit.model.name), fit.settings
+    priors = sorted(fit.model.priors_changed)
+    fixed = [name for name in library.free_parameters if fit.model.parameters[name].fixed]
+    random = {name for name in library.free_parameters if library.parameters[name].omega}
+    few = len(fit.data.subjects)
+    said = {
+        f"the priors of {', '.join(priors)}": bool(priors),
+        f"fixing {', '.join(fixed)}": bool(fixed),
+        "which parameters differ between patients": set(settings["random"]) != random - set(fixed),
+        "having covariates": bool(settings.get("covariates")),
+        "correlated random effects": bool(settings.get("correlated")),
+        f"the residual error ({settings['error']})": settings["error"] != library.error,
+        f"the treatment of BLQ values ({settings['blq']})": settings["blq"] != "M3",
+        f"having {few} patients": few < subjects / 2,
+    }
+    return [words for words, there in said.items() if there]
 
 
 def _table(found: pd.DataFrame, caption: str, *, folded: bool = False) -> Table:

@@ -8,7 +8,7 @@ import pytest
 
 import carkinetics as ck
 from carkinetics.report.calibrations import calibration_section, shipped_calibration
-from carkinetics.report.parts import sort_parts
+from carkinetics.report.parts import Parts, sort_parts
 
 
 def texts(section):
@@ -27,6 +27,37 @@ def test_a_model_without_calibration_is_told_how_to_get_one(good_fit):
     mine = replace(good_fit, model=replace(good_fit.model, name="mine"))
     section = calibration_section(sort_parts([mine], None))
     assert "No calibration of mine comes with this version" in texts(section)
+
+
+def test_another_model_of_the_same_name_has_no_calibration(good_fit):
+    mine = replace(good_fit.model, text=good_fit.model.text + "\n# mine\n")
+    section = calibration_section(sort_parts([replace(good_fit, model=mine)], None))
+    assert "No calibration of stein2019 comes with this version" in texts(section)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("blq", "M1", "the treatment of BLQ values (M1)"),
+        ("random", ["cmax"], "which parameters differ between patients"),
+        ("correlated", ["cmax", "tmax"], "correlated random effects"),
+    ],
+)
+def test_an_analysis_that_was_not_what_was_calibrated_is_said_to_differ(good_fit, setting, value, words):
+    """90 % intervals of M3 say nothing of those of M1."""
+    other = replace(good_fit, settings=good_fit.settings | {setting: value})
+    parts = Parts(fits=((other, pd.DataFrame()),), data=other.data)
+    assert words in texts(calibration_section(parts))
+    same = Parts(fits=((good_fit, pd.DataFrame()),), data=good_fit.data)
+    assert words not in texts(calibration_section(same))
+
+
+def test_fixed_parameters_are_said_to_differ(good_fit):
+    model = good_fit.model.fix(fb=0.01, beta=0.003)
+    random = [name for name in good_fit.settings["random"] if name not in ("fb", "beta")]
+    other = replace(good_fit, model=model, settings=good_fit.settings | {"random": random})
+    found = texts(calibration_section(Parts(fits=((other, pd.DataFrame()),), data=other.data)))
+    assert "differs from it in fixing fb, beta, having 8 patients;" in found
 
 
 @pytest.mark.parametrize("name", ["effector_memory_tumour", "stein2019"])
