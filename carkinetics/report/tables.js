@@ -60,7 +60,7 @@
     const lines = [[...(blocks ? ["Block"] : []), ...heads, ...(warning ? ["Warning"] : [])]];
     let block = "";
     for (const row of table.tBodies[0].rows) {
-      const cells = [...row.cells].map((one) => one.textContent.trim());
+      const cells = [...row.cells].map((one) => one.querySelector("a")?.getAttribute("href") ?? one.textContent.trim());
       if (row.classList.contains("block")) {
         block = cells[0];
         continue;

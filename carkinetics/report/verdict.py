@@ -186,7 +186,7 @@ def _counted(found: pd.DataFrame) -> tuple[Text, ...]:
     return (Text(f"Remarks: {', '.join(said)}; all are listed worst first under Warnings."),)
 
 
-def facts(parts: Parts) -> Block:
+def facts(parts: Parts) -> Facts:
     """A few numbers on what the report is about.
 
     Parameters
