@@ -118,7 +118,9 @@ def verdict_section(compared: Compared) -> Section:
         blocks.append(
             Text("The fits saw different data: differences between them are also those of the data.", "bad")
         )
-    blocks += [*worst_warnings(compared.parts), Facts(tuple(pairs))]
+    # What speaks against a fit stands in its own box: here errors in the data, and how many remarks there are.
+    remarks = [box for box in worst_warnings(compared.parts) if box.tone != "caution"]
+    blocks += [*remarks, Facts(tuple(pairs))]
     return Section("verdict", "Verdict", tuple(blocks))
 
 
@@ -134,7 +136,8 @@ def _best(compared: Compared) -> Text:
     if unsure:
         text += f" For {unsure} subjects the weights cannot be relied on (Pareto k)."
     if compared.unusable:
-        return Text(f"{text} The ranking rests on fits that did not converge.", "bad")
+        names = ", ".join(name for name in compared.fits if name in compared.unusable)
+        return Text(f"{text} The place of {names} cannot be relied on: not converged.", "bad")
     separated = bool((table["verdict"].iloc[1:] == "worse").all())
     return Text(text, "good" if separated and not unsure and _adequate(compared, best) else "caution")
 

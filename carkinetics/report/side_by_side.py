@@ -24,7 +24,7 @@ ENGINE = ("sampler", "chains", "draws", "tune", "warm_up", "sweeps", "every", "t
 TOO_MANY = ("Accepted", "Log posterior")  # rows of the convergence table that no reader compares
 
 
-def aligned(caption: str, compared: Compared, blocks_of: Callable[[Fit], Blocks], note: str = "") -> Table:
+def aligned(caption: str, compared: Compared, blocks_of: Callable[[Fit], Blocks], note: str) -> Table:
     """Put what every fit says of the same thing into one row.
 
     Parameters
@@ -44,26 +44,36 @@ def aligned(caption: str, compared: Compared, blocks_of: Callable[[Fit], Blocks]
         One column per fit, a dash where a fit has no such row; columns of fits that did not converge are marked.
     """
     each = {name: blocks_of(fit) for name, fit in compared.fits.items()}
-    return _table(caption, compared, each, list(_merged(each.values())), note)
+    return _table(caption, compared, each, list(_merged(each.values())), "Quantity", note)
 
 
 def _merged(each: Iterable[Blocks]) -> Iterator[tuple[str, str]]:
-    """Block and label of every row that some fit has; a new row stands after the one that it follows in its own fit."""
-    order: dict[str, list[str]] = {}
-    for blocks in each:
-        for block, rows in blocks.items():
-            known, at = order.setdefault(block, []), 0
-            for label in rows:
-                if label not in known:
-                    known.insert(at, label)
-                at = known.index(label) + 1
-    for block, labels in order.items():
-        for label in labels:
+    """Block and label of every row that some fit has, in the order of the fits."""
+    fits = list(each)
+    for block in _in_order(fits):
+        for label in _in_order(blocks[block] for blocks in fits if block in blocks):
             yield block, label
 
 
+def _in_order(each: Iterable[Iterable[str]]) -> list[str]:
+    """Names of all lists, each once; a new one stands after the one that it follows in its own list."""
+    known: list[str] = []
+    for names in each:
+        at = 0
+        for name in names:
+            if name not in known:
+                known.insert(at, name)
+            at = known.index(name) + 1
+    return known
+
+
 def _table(
-    caption: str, compared: Compared, each: dict[str, Blocks], shown: list[tuple[str, str]], note: str = ""
+    caption: str,
+    compared: Compared,
+    each: dict[str, Blocks],
+    shown: list[tuple[str, str]],
+    first: str,
+    note: str = "",
 ) -> Table:
     rows: list[tuple[str, ...]] = []
     block = ""
@@ -72,7 +82,7 @@ def _table(
             block = title
             rows.append((title,))
         rows.append((label, *(blocks.get(title, {}).get(label) or MISSING for blocks in each.values())))
-    heads = ("", *(compared.head(name) for name in compared.fits))
+    heads = (first, *(compared.head(name) for name in compared.fits))
     marked = frozenset(i for i, name in enumerate(compared.fits, 1) if name in compared.unusable)
     return Table(caption, heads, tuple(rows), note, compared.warning, align="l", warned_columns=marked)
 
@@ -97,10 +107,10 @@ def settings_tables(compared: Compared) -> tuple[Table | None, Table]:
         for block, label in every
         if label not in INCIDENTAL and len({blocks.get(block, {}).get(label) for blocks in each.values()}) > 1
     ]
-    full = _table("All settings", compared, each, every)
+    full = _table("All settings", compared, each, every, "Setting")
     if not differing:
         return None, _asked(full, folded=True)
-    return _asked(_table("What differs between the fits", compared, each, differing)), _asked(
+    return _asked(_table("What differs between the fits", compared, each, differing, "Setting")), _asked(
         full, folded=True
     )
 

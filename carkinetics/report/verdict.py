@@ -28,7 +28,12 @@ QUARTILE = 0.25
 def verdict_section(parts: Parts) -> Section:
     """Verdict, numbers, worst warnings and what the report is about, before everything else."""
     table = typical_numbers(parts) or observed_numbers(parts)
-    blocks = [*convergence(parts), *([table] if table else []), *worst_warnings(parts), facts(parts)]
+    blocks: list[Block] = [
+        *convergence(parts),
+        *([table] if table else []),
+        *worst_warnings(parts),
+        facts(parts),
+    ]
     return Section("verdict", "Verdict", tuple(blocks))
 
 
