@@ -105,7 +105,7 @@ def index(
         say(str(target))
     counts = runs["state"].value_counts(sort=False)
     note(f"{len(runs)} runs: {', '.join(f'{n} {state}' for state, n in counts.items())}")
-    if set(runs["state"]) & {"unreadable", "not as it was made", "steps failed", "did not finish"}:
+    if set(runs["state"]) & {"unreadable", "not as it was made", "with failed steps", "not finished"}:
         raise typer.Exit(FAILED)
     if "not converged" in set(runs["state"]):
         raise typer.Exit(NOT_CONVERGED)

@@ -27,10 +27,14 @@ from carkinetics.report.blocks import MISSING, Block, Facts, Section, Table, Tex
 from carkinetics.report.build import document_writer
 
 INDEX = "index.html"
+FILE_WORDS = "open"
 TITLE = "Runs"
 DOUBTFUL = frozenset((UNREADABLE, CHANGED, FAILED, UNFINISHED, NOT_CONVERGED))
-WARNING = "red: a run that cannot be read, is not as it was made, did not finish, has failed steps or did not converge"
-FILES = {"report.html": "Page", "report.docx": "Word", "report.pdf": "PDF", "compare.html": "Fits compared"}
+WARNING = (
+    "to be looked at (in red): unreadable, not as made, not finished, with failed steps, or not converged"
+)
+PAGE = "report.html"
+FILES = {"report.docx": "Word", "report.pdf": "PDF", "compare.html": "Fits"}
 
 
 def write_index(
@@ -105,7 +109,7 @@ def _verdict(runs: pd.DataFrame) -> Iterator[Block]:
         (
             ("Runs", str(len(runs))),
             ("Converged and adequate", str(int(counts.get(GOOD, 0)))),
-            ("Speaks against its model", str(int(counts.get(INADEQUATE, 0)))),
+            ("Model doubtful", str(int(counts.get(INADEQUATE, 0)))),
             ("Without a population fit", str(int(counts.get(NO_FIT, 0)))),
             ("To be looked at", str(int(sum(counts.get(state, 0) for state in DOUBTFUL)))),
             *((("From, to", " to ".join(dict.fromkeys(dates))),) if dates else ()),
@@ -115,25 +119,27 @@ def _verdict(runs: pd.DataFrame) -> Iterator[Block]:
 
 def _runs_table(runs: pd.DataFrame, to: dict[str, str]) -> Table:
     """One row per run; files of no run have no column."""
-    files = [name for name in FILES if runs["reports"].map(lambda found, name=name: name in found).any()]
-    heads = ("Run", "State", "Verdict", "Started (UTC)", "Seed", "Models", "Subjects", "As made", "Versions")
-    rows, links = [], {}
+    files = [name for name in FILES if any(name in found for found in runs["reports"])]
+    heads = ("Run", "State", "Verdict", "Started (UTC)", "Seed", "Models", "Subjects", "As made")
+    rows: list[tuple[str, ...]] = []
+    links: dict[tuple[int, int], str] = {}
     for i, row in enumerate(runs.itertuples()):
         cells = (
             row.title if row.title == row.run else f"{row.title} ({row.run})", row.state, row.verdict or MISSING,
             row.started[:16].replace("T", " ") or MISSING, row.seed or MISSING, row.models or MISSING,
-            MISSING if pd.isna(row.subjects) else f"{row.subjects:.0f}", "yes" if row.intact else "no",
-            f"other {row.differs}" if row.differs else "as most" if row.state != UNREADABLE else MISSING,
+            MISSING if pd.isna(row.subjects) else f"{row.subjects:.0f}",
+            f"{'yes' if row.intact else 'no'}{f', other {row.differs}' if row.differs else ''}",
         )  # fmt: skip
-        for k, name in enumerate(files):
-            if name in row.reports and to[row.run]:
-                links[i, len(cells) + k] = f"{to[row.run]}/{name}"
-        rows.append((*cells, *(name if name in row.reports else MISSING for name in files)))
+        places = {name: len(cells) + k for k, name in enumerate(files)} | {
+            PAGE: 0
+        }  # the name of a run leads to its page
+        links |= {(i, places[name]): f"{to[row.run]}/{name}" for name in row.reports if to[row.run]}
+        rows.append((*cells, *(FILE_WORDS if name in row.reports else MISSING for name in files)))
     marked = frozenset(i for i, state in enumerate(runs["state"]) if state in DOUBTFUL)
     return Table(
         "What was run, and what came out", (*heads, *(FILES[name] for name in files)), tuple(rows), align="llllrlrl",
         warning=WARNING if marked else "", warned=marked, warned_columns=frozenset((1, 2)), links=links,
-        note="State: the worst that can be said of a run. As made: whether the hashes of its files, its log and the inputs that were found are those that it wrote down.",
+        note="State: the worst that can be said of a run. As made: whether the hashes of its files, its log and the inputs that were found are those that it wrote down, and which packages have not the version of most runs.",
     )  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from carkinetics.errors import ConfigError
 
 # Worst first.
 STATES = (
-    "unreadable", "not as it was made", "steps failed", "did not finish", "not converged", "speaks against its model",
-    "no population fit", "converged and adequate",
+    "unreadable", "not as it was made", "with failed steps", "not finished", "not converged", "model doubtful",
+    "without a population fit", "converged and adequate",
 )  # fmt: skip
 UNREADABLE, CHANGED, FAILED, UNFINISHED, NOT_CONVERGED, INADEQUATE, NO_FIT, GOOD = STATES
 RUN_COLUMNS = (
@@ -69,7 +69,7 @@ def list_runs(folder: str | Path, *, worst_first: bool = False) -> pd.DataFrame:
         try:
             manifest, checked = read_manifest(run), verify_run(run)
         except ConfigError as error:
-            rows.append(_unreadable(name, str(error)))
+            rows.append(_unreadable(name, str(error).replace(str(run), name)))
             continue
         rows.append(_row(run, name, manifest, checked))
         versions[name] = dict(manifest.get("versions", {}))

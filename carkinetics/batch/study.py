@@ -67,10 +67,8 @@ class Study:
                 return judged(table, fit.settings["sampler"], other_engine(fit))
             case "compare":
                 told = {"fit": str, "subject": str}
-                table = pd.read_csv(
-                    self.folder / COMPARED_SUBJECTS, dtype=told, keep_default_na=False, na_values=[""],
-                    float_precision="round_trip",
-                )  # fmt: skip
+                file = self.folder / COMPARED_SUBJECTS
+                table = pd.read_csv(file, dtype=told, keep_default_na=False, na_values=[""])
                 groups = table.groupby("fit", sort=False)
                 return rank({str(fit): rows.drop(columns="fit").set_index("subject") for fit, rows in groups})
             case "exposure":

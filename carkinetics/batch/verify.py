@@ -92,24 +92,32 @@ def read_manifest(place: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{place} is no run folder: it has no {MANIFEST}; expected a folder that `carkinetics run` made"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is damaged ({type(error).__name__}: {error})") from None
+    except KeyError as error:
+        raise ConfigError(f"{file} is damaged (it has no {error})") from None
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{file} is damaged ({error})") from None
     return dict(found)
 
 
 def _expect_shape(manifest: Mapping[str, Any]) -> None:
     """Whatever is read of a manifest is where it is looked for; a failure is told by the reader."""
-    for record in manifest["steps"].values():
-        _expect_texts(record["files"])
-    for entry in manifest.get("inputs", {}).values():
-        _expect_texts({key: entry[key] for key in ("place", "sha256")})
-    _expect_texts(manifest.get("versions", {}))
+    for name, record in _table("steps", _table("the manifest", manifest)["steps"]).items():
+        _texts(f"files of {name}", _table(name, record).get("files"))
+    for name, entry in _table("inputs", manifest.get("inputs", {})).items():
+        _texts(name, {key: _table(name, entry).get(key) for key in ("place", "sha256")})
+    _texts("versions", manifest.get("versions", {}))
 
 
-def _expect_texts(table: Mapping[str, Any]) -> None:
-    for key, value in table.items():
-        if not isinstance(value, str):
-            raise TypeError(f"{key} is {value!r}; expected text")
+def _table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is {value!r}; expected a table")
+    return value
+
+
+def _texts(name: str, value: Any) -> None:
+    for key, one in _table(name, value).items():
+        if not isinstance(one, str):
+            raise TypeError(f"{key} of {name} is {one!r}; expected text")
 
 
 def _outputs(place: Path, manifest: Mapping[str, Any]) -> Iterator[Row]:

@@ -59,7 +59,7 @@ class Table:
     warned_columns : frozenset of int or None
         Columns that the warning is about, counted from 0; None for those of numbers.
     links : mapping of (int, int) to str
-        Where a cell leads, by row and column: a relative address. A saved CSV has the address instead of the words.
+        Where a cell leads, by row and column: a relative address, which a saved CSV has too.
     """
 
     caption: str
