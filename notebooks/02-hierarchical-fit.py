@@ -90,7 +90,7 @@ table.round(4)
 # patients have them.
 
 # %%
-ck.plot.prior_posterior(fit, parameters=["cmax_typical", "foldx_typical", "alpha_typical", "beta_typical"])
+ck.plot.prior_posterior(fit, parameters=["cmax_typical", "foldx_typical", "alpha_typical", "beta_typical"])[0]
 
 # %%
 ck.plot.individual_fits(fit, per_page=8)[0]

@@ -22,6 +22,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+# As a command it is there already; where tests import it, it is not.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 import recovery
 
 from carkinetics.dataset import Dataset

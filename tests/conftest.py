@@ -5,6 +5,7 @@ A made fit has the simulated truth with a little noise as its posterior, so no s
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import xarray as xr
 from hypothesis import settings
 
 from carkinetics.dataset.table import PREDOSE, Dataset
+from carkinetics.fit.hierarchical import problem_of
 from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
+from carkinetics.fit.summary import summarise
 from carkinetics.model import Model, load_model, simulate
 from carkinetics.model.observe import draw_values
 from carkinetics.model.residual import residual_error
@@ -136,6 +139,49 @@ def fit_around(
     return Fit(model, data, used, table, tree, settings)
 
 
+def complete(fit: Fit, *, diverging: int = 0) -> Fit:
+    """The fit with a parameter table, sampler statistics and settings, as the sampler leaves them."""
+    rng = np.random.default_rng(3)
+    tree = fit.tree.copy()
+    shape = (4, 250)  # independent draws in four chains: they agree, and 1000 are effective
+    posterior = tree["posterior"].to_dataset()
+    short = posterior.isel(chain=rng.integers(0, posterior.sizes["chain"], shape[0]))
+    long = short.isel(draw=rng.integers(0, posterior.sizes["draw"], shape[1]))
+    noise: dict[str, Any] = {
+        name: long[name] * np.exp(0.03 * rng.standard_normal(long[name].shape)) for name in long.data_vars
+    }
+    tree["posterior"] = xr.DataTree(long.assign(noise).assign_coords(chain=range(4), draw=range(250)))
+    for group in ("prior", "posterior"):
+        draws = tree[group].to_dataset()
+        tree[group] = xr.DataTree(draws.assign(half_life_typical=np.log(2) / draws["beta_typical"]))
+    flags = np.zeros(shape, dtype=bool)
+    flags.flat[:diverging] = True
+    tree["sample_stats"] = xr.DataTree(
+        xr.Dataset(
+            {
+                "diverging": (("chain", "draw"), flags),
+                "energy": (("chain", "draw"), rng.standard_normal(shape)),
+                "lp": (("chain", "draw"), rng.standard_normal(shape)),
+            }
+        )
+    )
+    settings = fit.settings | {
+        "requested_covariates": {},
+        "chains": 4,
+        "draws": 250,
+        "tune": 250,
+        "centred": [],
+        "versions": {"pymc": "6.0"},
+        "made": "2026-01-01T00:00:00+00:00",
+    }
+    settings["covariates"] = [
+        {**covariate, "prior": {"dist": "normal", "mean": 0.0, "sd": 1.0, "source": "default"}}
+        for covariate in settings["covariates"]
+    ]
+    found = replace(fit, tree=tree, settings=settings)
+    return replace(found, parameters=summarise(problem_of(found), tree))
+
+
 def fit_alone(fit: Fit, failed: str = "") -> Fit:
     """Individual fit of the same data that found the truth for everyone but one subject."""
     truth = fit.data.subjects.melt("subject", [f"true_{name}" for name in fit.model.parameters])
@@ -154,6 +200,11 @@ def fit_alone(fit: Fit, failed: str = "") -> Fit:
 @pytest.fixture(scope="session")
 def alone() -> Callable[..., Fit]:
     return fit_alone
+
+
+@pytest.fixture(scope="session")
+def completed() -> Callable[..., Fit]:
+    return complete
 
 
 @pytest.fixture(scope="session")

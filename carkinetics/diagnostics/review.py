@@ -299,7 +299,7 @@ def _covariate_left(case: _Case) -> Iterator[Finding]:
         yield Finding(
             "warning", "covariate-left", str(row.parameter),
             f"the random effects of {row.parameter} still follow {row.covariate} (strength {row.strength:.2f}, n {row.n}, p {row.p:.1g} among "
-            f"{len(table)} pairs): try it as a covariate",
+            f"{len(table)} pairs): a covariate, if it was known before the infusion; a consequence, if it is an outcome",
         )  # fmt: skip
 
 

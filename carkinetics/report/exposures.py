@@ -138,36 +138,55 @@ def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
     Returns
     -------
     Table
-        Values, with their interval where the metric has draws; the reason where there is no value, in the last column.
+        Values, with their interval where the metric has draws; `missing_table` has the reasons where there is none.
     """
-    metrics = list(_metrics([exposure]))
-    quality = [
-        metric
-        for metric in ("lambda_z_n", "lambda_z_r2_adjusted", "auc_extrapolated_percent")
-        if metric in exposure.metrics
-    ]
-    heads = [label for _, label in metrics] + [_QUALITY[metric] for metric in quality]
-    columns = [exposure.rows(metric) for metric in (*[m for m, _ in metrics], *quality)]
-    rows = [
+    heads = _heads(exposure)
+    columns = [exposure.rows(metric) for metric in heads]
+    rows = tuple(
         (str(subject), *(_value(column.loc[subject], exposure.draws is not None) for column in columns))
         for subject in exposure.subject_ids
-    ]
-    why = [_reasons(heads, columns, subject) for subject in exposure.subject_ids]
-    if any(why):
-        rows = [(*row, reasons) for row, reasons in zip(rows, why, strict=True)]
+    )
     note = "" if exposure.draws is None else "Posterior median, and 90 % equal-tailed interval."
     return Table(
-        f"{name}: each subject",
-        ("Subject", *heads, *([WHY] if any(why) else [])),
-        tuple(rows),
-        note=note,
-        warning=warning,
-        align=f"l{'r' * len(heads)}l",
-        folded=True,
+        f"{name}: each subject", ("Subject", *heads.values()), rows, note=note, warning=warning, folded=True
     )
 
 
-WHY = "Why a value is missing"
+def missing_table(name: str, exposure: Exposure) -> Table | None:
+    """Why values of `subject_table` are missing.
+
+    Parameters
+    ----------
+    name : str
+        Name of the method.
+    exposure : Exposure
+        Its metrics.
+
+    Returns
+    -------
+    Table or None
+        A row for every subject and reason, with all metrics that share it; None if nothing is missing.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    heads = _heads(exposure)
+    columns = {head.partition(" (")[0]: exposure.rows(metric) for metric, head in heads.items()}
+    for subject in exposure.subject_ids:
+        for head, column in columns.items():
+            row = column.loc[subject]
+            if np.isnan(row["value"]):
+                found.setdefault((str(subject), str(row["excluded"]) or MISSING), []).append(head)
+    rows = tuple((subject, ", ".join(names), reason) for (subject, reason), names in found.items())
+    title = f"{name}: why {sum(map(len, found.values()))} values are missing"
+    return Table(title, ("Subject", "Metrics", "Reason"), rows, align="l", folded=True) if rows else None
+
+
+def _heads(exposure: Exposure) -> dict[str, str]:
+    """Metrics of the table of subjects, and their heads."""
+    return dict(_metrics([exposure])) | {
+        metric: head for metric, head in _QUALITY.items() if metric in exposure.metrics
+    }
+
+
 _QUALITY = {
     "lambda_z_n": "Points in the terminal slope",
     "lambda_z_r2_adjusted": "Its adjusted R²",
@@ -180,13 +199,3 @@ def _value(row: pd.Series, drawn: bool) -> str:
         return MISSING
     interval = f" ({span(row['lower'], row['upper'])})" if drawn and not np.isnan(row["lower"]) else ""
     return f"{number(row['value'])}{interval}"
-
-
-def _reasons(heads: list[str], columns: list[pd.DataFrame], subject: str) -> str:
-    """Why a subject's values are missing; a reason that several metrics share is said once."""
-    found: dict[str, list[str]] = {}
-    for head, column in zip(heads, columns, strict=True):
-        row = column.loc[subject]
-        if np.isnan(row["value"]) and row["excluded"]:
-            found.setdefault(str(row["excluded"]), []).append(head.partition(" (")[0])
-    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in found.items())

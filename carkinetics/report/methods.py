@@ -215,4 +215,4 @@ def reference_table(*parts: Any) -> Table:
     """
     rows = tuple((str(i), line) for i, line in enumerate(citation(*parts).splitlines(), 1))
     note = "BibTeX: carkinetics.citation(fit, bibtex=True)."
-    return Table("References", ("", "Work"), rows, align="l", note=note)
+    return Table("References", ("No.", "Work"), rows, align="l", note=note)

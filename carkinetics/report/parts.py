@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from carkinetics.dataset import Dataset
-from carkinetics.diagnostics import Calibration, review
+from carkinetics.diagnostics import Calibration, LooPit, review
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
@@ -46,6 +46,7 @@ KINDS = (
     CovariateScreen,
     StepwiseSearch,
     Calibration,
+    LooPit,
 )
 # Verbs that return tables leave their sign in the attributes.
 TABLES = {"checks": "other_sampler", "sensitivities": "noise_prior", "comparisons": "subjects"}
@@ -91,6 +92,8 @@ class Parts:
         From `carkinetics.prior_sensitivity`.
     comparisons : tuple of pandas.DataFrame
         From `carkinetics.compare`.
+    pits : tuple of LooPit
+        Places of observations in what a fit without their subject predicts.
     screens : tuple of CovariateScreen
         Covariates screened.
     searches : tuple of StepwiseSearch
@@ -116,6 +119,7 @@ class Parts:
     checks: tuple[pd.DataFrame, ...] = ()
     sensitivities: tuple[pd.DataFrame, ...] = ()
     comparisons: tuple[pd.DataFrame, ...] = ()
+    pits: tuple[LooPit, ...] = ()
     screens: tuple[CovariateScreen, ...] = ()
     searches: tuple[StepwiseSearch, ...] = ()
     findings: pd.DataFrame | None = field(default=None)
@@ -202,6 +206,7 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         antibodies=tuple(part for part in given if isinstance(part, AntibodyEffect)),
         escalations=tuple(part for part in given if isinstance(part, (SimulatedTrial, EscalationPath))),
         simulations=tuple(part for part in given if isinstance(part, TrialCharacteristics)),
+        pits=tuple(part for part in given if isinstance(part, LooPit)),
         screens=tuple(part for part in given if isinstance(part, CovariateScreen)),
         searches=tuple(part for part in given if isinstance(part, StepwiseSearch)),
         **tables,

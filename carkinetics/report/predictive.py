@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from carkinetics import plot
-from carkinetics.diagnostics import ExposureCheck, Npde, check_exposure, npde, prior_check
+from carkinetics.diagnostics import ExposureCheck, LooPit, Npde, check_exposure, npde, prior_check
 from carkinetics.diagnostics.exposure_check import VALUES
 from carkinetics.diagnostics.vpc import vpc
 from carkinetics.fit import Fit
@@ -79,6 +79,31 @@ def prediction_errors(fit: Fit, warning: str) -> tuple[Block, ...]:
             _tests(errors, name, warning),
         ]
     return tuple(found)
+
+
+def left_out_places(pits: tuple[LooPit, ...], warning: str) -> tuple[Block, ...]:
+    """Places of observations in what a fit without their subject predicts.
+
+    Parameters
+    ----------
+    pits : tuple of LooPit
+        From `carkinetics.loo_pit`.
+    warning : str
+        Stands above every picture.
+
+    Returns
+    -------
+    tuple of Block
+        One picture each.
+    """
+    caption = (
+        "Distribution of the place of every observation in its predictive distribution, less a uniform one: with its own subject in the fit "
+        "(PIT, dashed) and without it (LOO-PIT). "
+    )
+    return tuple(
+        picture(_figure(plot.pit(one)), one.statement, caption + one.statement, warning=warning)
+        for one in pits
+    )
 
 
 def _figure(axes: Any) -> Figure:

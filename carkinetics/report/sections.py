@@ -22,7 +22,7 @@ from carkinetics.report.blocks import Block, Section, Table, Text, number, span
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
-from carkinetics.report.exposures import group_table, subject_table
+from carkinetics.report.exposures import group_table, missing_table, subject_table
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
@@ -36,7 +36,7 @@ from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import description_table, parameter_table, prior_table
 from carkinetics.report.parts import Parts
-from carkinetics.report.predictive import prediction_errors, predictive_checks
+from carkinetics.report.predictive import left_out_places, prediction_errors, predictive_checks
 from carkinetics.report.remarks import warning_section
 from carkinetics.report.verdict import verdict_section
 from carkinetics.response import DoseExposure
@@ -256,7 +256,11 @@ def gof_section(parts: Parts) -> Section | None:
         else Section(
             "gof",
             "Goodness of fit",
-            (*figures.gof(parts.fit, parts.warning), *prediction_errors(parts.fit, parts.warning)),
+            (
+                *figures.gof(parts.fit, parts.warning),
+                *prediction_errors(parts.fit, parts.warning),
+                *left_out_places(parts.pits, parts.warning),
+            ),
         )
     )
 
@@ -278,11 +282,10 @@ def exposure_section(parts: Parts) -> Section | None:
                 "sample was near the peak."
             )
         )
-    blocks += [subject_table(name, one) for name, one in observed]
-    blocks += [
-        subject_table(name, one, warning=parts.warning_if_drawn(one.draws is not None))
-        for name, one in modelled
-    ]
+    for name, one in observed + modelled:
+        blocks.append(subject_table(name, one, warning=parts.warning_if_drawn(one.draws is not None)))
+        missing = missing_table(name, one)
+        blocks += [missing] if missing else []
     return Section("exposure", "Exposure", tuple(blocks))
 
 

@@ -93,6 +93,7 @@
     const warning = table.dataset.warning || "";
     if (table.tBodies[0].rows.length > 1) {
       [...table.tHead.rows[0].cells].forEach((head, column) => {
+        if (!head.textContent.trim()) return; // a button needs a name
         const button = document.createElement("button");
         button.type = "button";
         button.className = "sort";

@@ -23,6 +23,7 @@ MOST_NUMBERS, MOST_WARNINGS = 5, 3
 PLACE_WIDTH = 70  # characters; the whole place stands under Warnings
 TONES = {"error": "bad", "warning": "caution"}
 QUARTILE = 0.25
+FIXED = 1e-9  # relative width of an interval that is only rounding
 
 
 def verdict_section(parts: Parts) -> Section:
@@ -92,7 +93,7 @@ def typical_numbers(parts: Parts) -> Table | None:
         return None
     found = typical_exposure(parts.fit, MOST_NUMBERS)
     rows = tuple(
-        (metric_label(row.metric, row.unit), number(row.value), span(row.lower, row.upper))
+        (metric_label(row.metric, row.unit), number(row.value), _interval(row.lower, row.upper))
         for row in found.itertuples()
     )
     warning = "" if parts.fits[0][1].attrs["converged"] else parts.warning
@@ -102,6 +103,11 @@ def typical_numbers(parts: Parts) -> Table | None:
     )
     heads = ("Typical subject", "Estimate", f"{INTERVAL:.0%} interval")
     return Table("The numbers that matter", heads, rows, note, warning) if rows else None
+
+
+def _interval(lower: float, upper: float) -> str:
+    """One that has no width is that of a parameter that was fixed, and no finding."""
+    return "fixed" if upper - lower <= FIXED * abs(upper) else span(lower, upper)
 
 
 def observed_numbers(parts: Parts) -> Table | None:

@@ -8,57 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.exposure import Exposure, exposure_from, nca
-from carkinetics.fit.hierarchical import problem_of
 from carkinetics.fit.result import Fit
-from carkinetics.fit.summary import summarise
 from carkinetics.response import DoseExposure, GradeModel, dose_exposure, fit_grade
-
-
-def complete(fit: Fit, *, diverging: int = 0) -> Fit:
-    """The fit with a parameter table, sampler statistics and settings, as the sampler leaves them."""
-    rng = np.random.default_rng(3)
-    tree = fit.tree.copy()
-    shape = (4, 250)  # independent draws in four chains: they agree, and 1000 are effective
-    posterior = tree["posterior"].to_dataset()
-    short = posterior.isel(chain=rng.integers(0, posterior.sizes["chain"], shape[0]))
-    long = short.isel(draw=rng.integers(0, posterior.sizes["draw"], shape[1]))
-    noise: dict[str, Any] = {
-        name: long[name] * np.exp(0.03 * rng.standard_normal(long[name].shape)) for name in long.data_vars
-    }
-    tree["posterior"] = xr.DataTree(long.assign(noise).assign_coords(chain=range(4), draw=range(250)))
-    for group in ("prior", "posterior"):
-        draws = tree[group].to_dataset()
-        tree[group] = xr.DataTree(draws.assign(half_life_typical=np.log(2) / draws["beta_typical"]))
-    flags = np.zeros(shape, dtype=bool)
-    flags.flat[:diverging] = True
-    tree["sample_stats"] = xr.DataTree(
-        xr.Dataset(
-            {
-                "diverging": (("chain", "draw"), flags),
-                "energy": (("chain", "draw"), rng.standard_normal(shape)),
-                "lp": (("chain", "draw"), rng.standard_normal(shape)),
-            }
-        )
-    )
-    settings = fit.settings | {
-        "requested_covariates": {},
-        "chains": 4,
-        "draws": 250,
-        "tune": 250,
-        "centred": [],
-        "versions": {"pymc": "6.0"},
-        "made": "2026-01-01T00:00:00+00:00",
-    }
-    settings["covariates"] = [
-        {**covariate, "prior": {"dist": "normal", "mean": 0.0, "sd": 1.0, "source": "default"}}
-        for covariate in settings["covariates"]
-    ]
-    found = replace(fit, tree=tree, settings=settings)
-    return replace(found, parameters=summarise(problem_of(found), tree))
 
 
 def with_grades(data: Dataset) -> Dataset:
@@ -68,21 +22,16 @@ def with_grades(data: Dataset) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def completed() -> Callable[..., Fit]:
-    return complete
-
-
-@pytest.fixture(scope="session")
-def good_fit(made_fit: Fit) -> Fit:
+def good_fit(made_fit: Fit, completed: Callable[..., Fit]) -> Fit:
     """Converged."""
-    found = complete(made_fit)
+    found = completed(made_fit)
     return replace(found, data=with_grades(found.data))
 
 
 @pytest.fixture(scope="session")
-def bad_fit(made_fit: Fit) -> Fit:
+def bad_fit(made_fit: Fit, completed: Callable[..., Fit]) -> Fit:
     """Three draws diverged."""
-    found = complete(made_fit, diverging=3)
+    found = completed(made_fit, diverging=3)
     return replace(found, data=with_grades(found.data))
 
 

@@ -1,8 +1,11 @@
 import base64
+from io import BytesIO
 
+import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
-from carkinetics.report.images import LARGEST_SVG, MOST_PANELS, data_uri, picture, png
+from carkinetics.report.images import COLOURS, LARGEST_SVG, MOST_PANELS, SEEN, data_uri, picture, png
 
 
 def drawn(points: int, panels: int = 1) -> str:
@@ -38,3 +41,23 @@ def test_a_figure_can_be_drawn_in_both_formats():
     figure.add_subplot().plot([1, 2])
     assert data_uri(figure).startswith("data:image/svg+xml")
     assert png(figure).startswith(b"\x89PNG")
+
+
+def test_a_rare_colour_stays_beside_a_thousand_others():
+    figure = Figure(figsize=(6, 4))
+    ax = figure.add_subplot()
+    ax.imshow(np.arange(10_000).reshape(100, 100), cmap="viridis")
+    ax.plot(50, 50, "o", color="#D55E00", markersize=4)
+    colours = np.asarray(Image.open(BytesIO(png(figure))).convert("RGB"), dtype=int).reshape(-1, 3)
+    assert np.abs(colours - (0xD5, 0x5E, 0x00)).max(axis=1).min() <= SEEN
+
+
+def test_a_picture_with_few_colours_has_a_palette_and_one_with_all_of_them_is_left_alone():
+    figure = Figure(figsize=(3, 3))
+    figure.add_subplot().plot([1, 2])
+    assert Image.open(BytesIO(png(figure))).mode == "P"
+    rng = np.random.default_rng(1)
+    figure = Figure(figsize=(3, 3))
+    figure.add_subplot().imshow(rng.random((90, 90, 3)))
+    found = Image.open(BytesIO(png(figure))).convert("RGB")
+    assert len(found.getcolors(1_000_000)) > COLOURS

@@ -289,12 +289,14 @@ def test_on_paper_there_are_pictures_and_no_controls(window):
             "dispatchEvent(new Event('beforeprint'));"
             "const visible = q => [...document.querySelectorAll(q)].filter(e => e.offsetHeight > 0).length;"
             "const found = [visible('.chart'), visible('button.save'), visible('details.still img'),"
-            " document.querySelectorAll('details.still img').length]; dispatchEvent(new Event('afterprint')); return found"
+            " document.querySelectorAll('details.still img').length,"
+            " getComputedStyle(document.querySelector('button.sort')).display]; dispatchEvent(new Event('afterprint')); return found"
         )
     finally:
         window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert seen[:2] == [0, 0]
     assert seen[2] == seen[3] > 1
+    assert seen[4] == "contents"  # as boxes they are left out of heads that are repeated on the next page
     assert not window.execute_script("return document.querySelector('#individual details.still').open")
 
 
@@ -324,8 +326,8 @@ def test_a_library_that_cannot_be_unpacked_leaves_the_pictures(browser, page, tm
     assert any("its pictures are shown instead" in message for message in messages)
 
 
-def test_ninety_subjects_are_light_and_open_at_once(browser, around, completed, tmp_path, record_property):
-    """Size is held; times are this machine's, and recorded (`pytest -rA --junitxml`)."""
+def test_ninety_subjects_are_light_and_all_can_be_chosen(browser, around, completed, tmp_path):
+    """How fast they open is measured by tests/benchmarks/page.py: no test depends on the machine's load."""
     times = (1, 3, 7, 10, 14, 21, 28, 60, 90, 180, 365)
     model = load_model("stein2019")
     data = simulate(model, {"times": times, "lloq": 50, "doses": (1e5, 1e6, 2e6)}, n=90, seed=4)
@@ -333,12 +335,6 @@ def test_ninety_subjects_are_light_and_open_at_once(browser, around, completed, 
     path = write_report(tmp_path / "r.html", fit, nca(fit.data), exposure_from(fit, metrics=["cmax"]))
     assert path.stat().st_size < 10e6
     browser.get(path.as_uri())
-    opened = browser.execute_script("return performance.getEntriesByType('navigation')[0].loadEventEnd")
-    start = time.perf_counter()
     chart = drawn(browser, "individual", "S001")
-    charted = time.perf_counter() - start
     assert len(chart.find_elements("css selector", "option")) == 90
     assert len(browser.find_elements("css selector", "#individual details.still img")) == 5
-    record_property("megabytes", round(path.stat().st_size / 1e6, 2))
-    record_property("open_seconds", round(opened / 1e3, 2))
-    record_property("chart_seconds", round(charted, 2))

@@ -1,9 +1,14 @@
 """Predictive checks in the report say in words what their pictures show."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from carkinetics.diagnostics import LooPit
 from carkinetics.report.blocks import Picture, Table, Text
+from carkinetics.report.parts import sort_parts
 from carkinetics.report.predictive import prediction_errors, predictive_checks
+from carkinetics.report.sections import gof_section
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +51,14 @@ def test_prediction_errors_come_with_their_tests_in_words(good_fit):
     assert [row[0] for row in table.rows][:4] == [
         "Mean is 0", "Variance is 1", "Normal distribution", "All three together",
     ]  # fmt: skip
+
+
+def test_places_of_left_out_subjects_are_a_part(good_fit):
+    table = pd.DataFrame(
+        {"subject": "a", "time": [1.0, 2.0], "imputed": False, "pit": [0.2, 0.7], "loo_pit": [0.1, 0.8]}
+    )
+    grid = np.linspace(0, 1, 101)
+    curve = pd.DataFrame({"x": grid, "pit": grid, "loo_pit": grid, "lower": grid - 0.1, "upper": grid + 0.1})
+    made = LooPit(table, pd.Series([0.2], index=["a"], name="k"), curve, {})
+    blocks = gof_section(sort_parts([good_fit, made], None)).blocks
+    assert "LOO-PIT of 2 observations stays within" in blocks[-1].alt
