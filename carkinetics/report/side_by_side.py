@@ -10,10 +10,11 @@ from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.result import INTERVAL
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import MISSING, Table, number, span
+from carkinetics.report.blocks import MISSING, Table, number
 from carkinetics.report.compared import Compared
 from carkinetics.report.parameters import MEMBERS, parameter_table, priors_of
 from carkinetics.report.sections import convergence_rows
+from carkinetics.report.verdict import interval
 
 # Blocks of rows; a row is what it is called and what it says of one fit.
 Blocks = dict[str, dict[str, str]]
@@ -200,7 +201,7 @@ def exposures(fit: Fit) -> Blocks:
     found = typical_exposure(fit, len(ASKED_FIRST))
     return {
         "Typical subject": {
-            metric_label(row.metric, row.unit): f"{number(row.value)} ({span(row.lower, row.upper)})"
+            metric_label(row.metric, row.unit): f"{number(row.value)} ({interval(row.lower, row.upper)})"
             for row in found.itertuples()
         }
     }

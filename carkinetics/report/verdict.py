@@ -93,7 +93,7 @@ def typical_numbers(parts: Parts) -> Table | None:
         return None
     found = typical_exposure(parts.fit, MOST_NUMBERS)
     rows = tuple(
-        (metric_label(row.metric, row.unit), number(row.value), _interval(row.lower, row.upper))
+        (metric_label(row.metric, row.unit), number(row.value), interval(row.lower, row.upper))
         for row in found.itertuples()
     )
     warning = "" if parts.fits[0][1].attrs["converged"] else parts.warning
@@ -105,8 +105,19 @@ def typical_numbers(parts: Parts) -> Table | None:
     return Table("The numbers that matter", heads, rows, note, warning) if rows else None
 
 
-def _interval(lower: float, upper: float) -> str:
-    """One that has no width is that of a parameter that was fixed, and no finding."""
+def interval(lower: float, upper: float) -> str:
+    """An interval in words; one that has no width is that of a parameter that was fixed, and no finding.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Its ends.
+
+    Returns
+    -------
+    str
+        ``fixed``, or as `span` writes it.
+    """
     return "fixed" if upper - lower <= FIXED * abs(upper) else span(lower, upper)
 
 
