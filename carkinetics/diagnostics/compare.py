@@ -232,7 +232,8 @@ def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "weight": stacking_weights(elpd) if np.isfinite(elpd.to_numpy()).all() else np.nan,
         }
     ).sort_values("elpd", ascending=False)
-    close = found["difference"].abs() < SEPARATED * found["difference_se"]
+    # Not "<": the same fit twice has difference and error 0, and is not worse than itself.
+    close = found["difference"].abs() <= SEPARATED * found["difference_se"]
     found.insert(4, "verdict", np.where(close, "not separated", "worse"))
     found.loc[found["difference"].isna(), "verdict"] = "cannot be compared"
     found.loc[best, "verdict"] = "best"
