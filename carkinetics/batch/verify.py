@@ -53,7 +53,7 @@ def verify_run(folder: str | Path) -> pd.DataFrame:
     rows = [
         *_outputs(place, manifest),
         *_extra(place, manifest),
-        *_log(place),
+        *_log(place, manifest),
         *_inputs(place, manifest),
         *_versions(manifest),
     ]
@@ -145,7 +145,7 @@ def _extra(place: Path, manifest: Mapping[str, Any]) -> Iterator[Row]:
             yield "file", name, EXTRA, "no step of the run wrote it"
 
 
-def _log(place: Path) -> Iterator[Row]:
+def _log(place: Path, manifest: Mapping[str, Any]) -> Iterator[Row]:
     log = place / LOG
     if not log.is_file():
         yield "log", LOG, MISSING, "the log of the run"
@@ -158,11 +158,19 @@ def _log(place: Path) -> Iterator[Row]:
     shown = ", ".join(map(str, broken[:5])) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
     detail = f"line {shown} is not as it was written" if broken else f"{len(lines)} lines"
     yield "log", LOG, CHANGED if broken else SAME, detail
-    told = [line.split("\t") for line in lines if "\tmanifest SHA-256 " in line]
+    started = max((i for i, line in enumerate(lines) if "\trun\tstarted: " in line), default=0)
+    told = [line.split("\t") for line in lines[started:] if "\trun\tmanifest SHA-256 " in line]
     told = [fields for fields in told if len(fields) > 3]  # a line that was cut is told above
     if told:
         digest = told[-1][3].removeprefix("manifest SHA-256 ")
         yield ("manifest", MANIFEST, *_compared(place / MANIFEST, digest, MISSING, "as the log has it"))
+    elif manifest.get("finished") is not None:  # a run that was interrupted has sealed nothing yet
+        yield (
+            "log",
+            f"{LOG}, end",
+            MISSING,
+            "the run finished, and the line with the hash of its manifest is not there",
+        )
 
 
 def _inputs(place: Path, manifest: Mapping[str, Any]) -> Iterator[Row]:

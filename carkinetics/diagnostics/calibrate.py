@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from carkinetics.dataset.table import ABOVE_ULOQ, PREDOSE, Dataset
+from carkinetics.dataset.table import ABOVE_ULOQ, PREDOSE, Dataset, is_censored
 from carkinetics.diagnostics.calibration import ABOUT, BROKEN, DONE, N_RANKS, NO_TRUTH, SHORT, Calibration
 from carkinetics.diagnostics.replicate import ceiling_of
 from carkinetics.errors import CarkineticsError, ConfigError
@@ -243,7 +243,7 @@ def _replicate(task: _Task, number: int, *, cores: int) -> dict[str, Any]:
     except CarkineticsError as refused:
         return row | {"status": BROKEN, "message": str(refused)}
     ranks = _ranks(again, drawn, truth)
-    blq = float((again.observations["status"] != "quantified").mean())
+    blq = float(is_censored(again.observations).mean())
     return row | about | {"blq": round(blq, 3), "seconds": round(time.perf_counter() - began, 2)} | ranks
 
 
@@ -280,12 +280,12 @@ def _measured_anew(problem: Problem, values: np.ndarray) -> Dataset:
     data, rows = problem.data, problem.observations.reset_index(drop=True)
     kind = data.assays.set_index("assay")["kind"] if "kind" in data.assays else {}
     ceiling, parts = ceiling_of(rows, data), []
-    for (assay, lloq, lod, unit), group in rows.groupby(
-        ["assay", "lloq", "lod", "unit"], dropna=False, sort=False
+    for (assay, lloq, lod, unit, uloq), group in rows.assign(uloq=ceiling).groupby(
+        ["assay", "lloq", "lod", "unit", "uloq"], dropna=False, sort=False
     ):
         table = group[["subject", "assay", "time"]].assign(value=values[group.index])
         found = report_measurements(table, lloq, lod, unit, kind=kind.get(assay, "car"))
-        parts.append(_cut_above(found, ceiling[group.index[0]]))
+        parts.append(_cut_above(found, uloq))
     new = pd.concat(parts, ignore_index=True)
     fitted = data.observations["assay"].isin(rows["assay"].unique()) & (
         data.observations["status"] != PREDOSE

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.diagnostics.criteria import psis, stacking_weights, waic
+from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.diagnostics.refit import left_out_density
 from carkinetics.errors import ConfigError, FitError, did_you_mean
@@ -138,7 +139,8 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        As `rank` returns it, and the ``criteria``.
+        As `rank` returns it, with ``converged`` behind the verdict (whether the fit did; what is said of one that did not is
+        worth nothing), and the ``criteria``.
 
     Raises
     ------
@@ -164,6 +166,8 @@ def compare(
     }
     found = rank(each)
     told = found.attrs
+    done = {name: bool(diagnose(fit).attrs["converged"]) for name, fit in fits.items()}
+    found.insert(5, "converged", pd.Series(done))
     if "waic" in asked:
         found = found.assign(**_waic_columns(each))
     if "bic" in asked:
@@ -208,7 +212,7 @@ def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by name, best first: ``elpd, se, difference`` (to the best), ``difference_se``, ``verdict`` (``"best"``,
-        ``"not separated"`` below 2 standard errors, ``"worse"``, ``"cannot be compared"`` where both find a subject
+        ``"not separated"`` up to 2 standard errors, or where one subject has none, ``"worse"``, ``"cannot be compared"`` where both find a subject
         impossible), ``largest_k, bad_k`` (subjects with k above 0.7 that no
         converged refit replaced) and ``weight`` in the mixture that predicts best
         (`carkinetics.diagnostics.criteria.stacking_weights`; NaN where a model finds a subject impossible).
@@ -232,8 +236,9 @@ def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "weight": stacking_weights(elpd) if np.isfinite(elpd.to_numpy()).all() else np.nan,
         }
     ).sort_values("elpd", ascending=False)
-    # Not "<": the same fit twice has difference and error 0, and is not worse than itself.
-    close = found["difference"].abs() <= SEPARATED * found["difference_se"]
+    # Of one subject there is no standard error, and equal models have one of 0.
+    far = found["difference"].abs() > SEPARATED * found["difference_se"]
+    close = ~(far | np.isneginf(found["difference"]))
     found.insert(4, "verdict", np.where(close, "not separated", "worse"))
     found.loc[found["difference"].isna(), "verdict"] = "cannot be compared"
     found.loc[best, "verdict"] = "best"
@@ -242,11 +247,12 @@ def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _sd(each: pd.DataFrame) -> pd.Series:
-    """Standard deviation of every column; NaN where a subject is impossible."""
+    """Standard deviation of every column; NaN where a subject is impossible, or alone."""
     values = each.to_numpy(float)
-    known = np.isfinite(values).all(axis=0)
+    known = np.isfinite(values).all(axis=0) & (len(values) > 1)
     return pd.Series(
-        np.where(known, np.where(known, values, 0.0).std(axis=0, ddof=1), np.nan), index=each.columns
+        np.where(known, np.where(known, values, 0.0).std(axis=0, ddof=min(len(values) - 1, 1)), np.nan),
+        index=each.columns,
     )
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from carkinetics.errors import ConfigError
+from carkinetics.fit.pareto import FEWEST, smooth
 
 Floats = NDArray[np.float64]
-FEWEST_DRAWS = 20
 
 
 def psis(left_out: Floats, predicted: Floats) -> tuple[float, float]:
@@ -29,20 +30,17 @@ def psis(left_out: Floats, predicted: Floats) -> tuple[float, float]:
     Returns
     -------
     tuple of float
-        Log density and Pareto's k; minus infinity and infinity where fewer than 20 draws are usable.
+        Log density and Pareto's k; minus infinity and infinity where fewer than 30 draws are usable.
 
     References
     ----------
     .. [1] Vehtari A, Gelman A, Gabry J. Stat Comput 2017;27:1413-1432.
     """
-    from arviz_stats.base import array_stats  # takes two seconds to import
-
     usable = np.isfinite(left_out) & np.isfinite(predicted)
-    if usable.sum() < FEWEST_DRAWS:
+    if usable.sum() < FEWEST:
         return -np.inf, np.inf
-    log_weight, k = array_stats.psislw(left_out[usable])
-    log_weight = log_weight - np.logaddexp.reduce(log_weight)
-    return float(np.logaddexp.reduce(log_weight + predicted[usable])), float(k)
+    weight, k = smooth(-left_out[usable])
+    return float(logsumexp(predicted[usable], b=weight)), k
 
 
 def waic(log_likelihood: ArrayLike, weights: ArrayLike | None = None) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.errors import FitError
 from carkinetics.fit.hierarchical import MAX_MINUTES, fit_hierarchical
 from carkinetics.fit.result import Fit
@@ -40,7 +41,8 @@ def cross_check(
     pandas.DataFrame
         Indexed by population quantity: ``mean, other_mean, shift_sd`` (difference in posterior standard deviations) and
         ``z`` (difference over its Monte-Carlo error). ``.attrs`` holds both engines, the largest ``z``, and ``agree``,
-        whether it stays below 4.
+        whether it stays below 4, and ``converged``, whether both fits did: chains that did not mix differ by less than their
+        error seems to be, or by more.
 
     Raises
     ------
@@ -52,9 +54,8 @@ def cross_check(
     asked = fit.settings
     again = fit_hierarchical(
         fit.model, fit.data, random=asked["random"], covariates=asked["requested_covariates"],
-        correlated=asked["correlated"], error=asked["errors"], blq=asked["blq"], assay=asked["assays"],
-        sampler=other_engine(fit),
-        until=until, max_minutes=max_minutes, chains=asked["chains"], seed=asked["seed"] + 1, progress=progress,
+        correlated=asked["correlated"], mixture=asked.get("mixture") or False, error=asked["errors"], blq=asked["blq"],
+        assay=asked["assays"], sampler=other_engine(fit), until=until, max_minutes=max_minutes, chains=asked["chains"], seed=asked["seed"] + 1, progress=progress,
     )  # fmt: skip
     tables = [one.population() for one in (fit, again)]
     moving = tables[0].index[tables[0]["sd"] > 1e-12 * tables[0]["median"].abs()]
@@ -71,7 +72,9 @@ def cross_check(
         },
         index=moving,
     )  # fmt: skip
-    return judged(found, asked["sampler"], again.settings["sampler"])
+    table = judged(found, asked["sampler"], again.settings["sampler"])
+    table.attrs["converged"] = all(bool(diagnose(one).attrs["converged"]) for one in (fit, again))
+    return table
 
 
 def judged(table: pd.DataFrame, sampler: str, other: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from scipy.special import logit
 
 from carkinetics.diagnostics.exploration import e_bfmi, where_divergent
 from carkinetics.diagnostics.random_effects import shrinkage_findings
+from carkinetics.errors import FitError
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
@@ -253,6 +254,11 @@ def contraction(fit: Fit) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by parameter: ``prior_sd, posterior_sd, contraction`` (1 - variance ratio) and ``words``. A
         positive quantity is compared on the log scale, a typical fraction on the logit scale.
+
+    Raises
+    ------
+    FitError
+        If the fit is not a hierarchical one.
     """
     rows = {}
     for name, (before, after) in compared_draws(fit).items():
@@ -280,7 +286,16 @@ def compared_draws(fit: Fit) -> dict[str, tuple[NDArray[np.float64], NDArray[np.
     -------
     dict of str to tuple of ndarray, shapes (n_prior,) and (n_posterior,)
         By quantity; positive ones as logs, a typical fraction as a logit.
+
+    Raises
+    ------
+    FitError
+        If the fit is not a hierarchical one.
     """
+    if fit.method != "hierarchical":
+        raise FitError(
+            f"contraction compares a posterior with its prior; a fit of method {fit.method!r} has neither: use fit_hierarchical"
+        )
     prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
     found = {}
     for name in _estimated(fit).index:

@@ -7,7 +7,8 @@ its rows, and goes through the same non-compartmental analysis as the observed s
 effects: they check the population, its centre and its spread. ``fitted`` subjects keep their parameters: they check the
 curves, and are predicted too well, because their samples helped to find them.
 
-A tail probability counts ties by half, since days and BLQ values tie, and ``p`` is twice the smaller tail. The data
+A tail probability counts ties by half, since days and BLQ values tie, and ``p`` is twice the smaller tail, the observed study
+counted as one more replicate: of n replicates it is never below 1 / (n + 1). The data
 made the posterior that predicts them, so that ``p`` is nearer 1 than a uniform number, the more so for fitted subjects: a small one
 counts, a large one proves nothing.
 """
@@ -189,8 +190,10 @@ def _rows(fit: Fit, output: str) -> tuple[pd.DataFrame, dict[str, int]]:
     out = np.logical_or.reduce(list(reasons.values()))
     if out.all():
         raise DataError("check_exposure: no sample after the infusion is quantified or has a known LLOQ")
-    rows = table[~out].sort_values(["subject", "time"], kind="stable").reset_index(drop=True)
-    return rows, {reason: int(mask.sum()) for reason, mask in reasons.items()}
+    # In the order of the data's subjects, which is that of `nca`; by name P10 would come before P9.
+    order = pd.Categorical(table["subject"], fit.data.subject_ids)
+    rows = table.assign(order=order)[~out].sort_values(["order", "time"], kind="stable", ignore_index=True)
+    return rows.drop(columns="order"), {reason: int(mask.sum()) for reason, mask in reasons.items()}
 
 
 def _observed(
@@ -310,7 +313,8 @@ def _population(kind: str, metric: str, observed: Floats, simulated: Floats) -> 
         low, middle, high = (
             np.quantile(known, [(1 - INTERVAL) / 2, 0.5, (1 + INTERVAL) / 2]) if len(known) else (np.nan,) * 3
         )
-        p = min(2 * min(tail, 1 - tail), 1.0) if not np.isnan(tail) else np.nan
+        among = (len(known) * tail + 0.5) / (len(known) + 1)  # with itself, a tie
+        p = min(2 * min(among, 1 - among), 1.0)  # NaN if the tail is
         rows.append((kind, metric, name, seen, low, middle, high, p))
     columns = ["subjects", "metric", "statistic", "observed", "lower", "median", "upper", "p"]
     return pd.DataFrame(rows, columns=columns)

@@ -73,7 +73,9 @@ class _Case:
             known = table[~table["imputed"] & table["iwres"].notna()].copy()
             z = known["iwres"].to_numpy(float)
             if measured_output(self.fit, output).error.student:
-                z = stats.norm.ppf(stats.t.cdf(z, STUDENT_DF))
+                z = -np.sign(z) * stats.norm.ppf(
+                    stats.t.sf(np.abs(z), STUDENT_DF)
+                )  # by the tail: a cdf rounds to 1
             spread = stats.median_abs_deviation(z, scale="normal") if len(z) else 1.0
             known["z"] = (z - np.median(z)) / spread if len(z) and spread > 0 else z
             found[output] = known

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from carkinetics.diagnostics.diagnose import NOT_INFORMED, compared_draws, contraction
+from carkinetics.diagnostics.diagnose import NOT_INFORMED, compared_draws, contraction, diagnose
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.fit.chosen import choose_draws, take_draws
@@ -62,7 +62,8 @@ def prior_sensitivity(
         Indexed by population quantity, positive ones compared as logs: ``prior`` and ``likelihood`` (sensitivities), ``strongest_prior`` and ``by_it`` (the
         single prior that moves it most, and how much), ``contraction`` (see `carkinetics.diagnostics.contraction`) and
         ``words``. ``.attrs``: ``likelihood, threshold, n_draws`` and ``noise_prior, noise_likelihood``, below which nine in
-        ten sensitivities lie where there is none; ``words`` count what exceeds both the threshold and this.
+        ten sensitivities lie where there is none; ``words`` count what exceeds both the threshold and this; ``converged``,
+        whether the fit did.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def prior_sensitivity(
     ]
     found.attrs = {
         "likelihood": likelihood, "threshold": threshold, "n_draws": len(rows), "noise_prior": noise[0],
-        "noise_likelihood": noise[1],
+        "noise_likelihood": noise[1], "converged": bool(diagnose(fit).attrs["converged"]),
     }  # fmt: skip
     return found
 
@@ -148,9 +149,16 @@ def power_scaling(values: Floats, component: Floats) -> Floats:
     if not np.isfinite(component).all():
         bad = int((~np.isfinite(component)).sum())
         raise FitError(f"power scaling: the log density is not finite at {bad} of {len(component)} draws")
+    if not np.ptp(component) > 0:
+        return np.zeros(values.shape[1])
     weights = []
     for alpha in ALPHAS:
-        log_weight = array_stats.power_scale_lw(component[None], alpha=alpha, axis=(-2, -1))
+        try:
+            log_weight = array_stats.power_scale_lw(component[None], alpha=alpha, axis=(-2, -1))
+        except (
+            ValueError
+        ):  # the largest weights are all the same, as where nothing is quantified: there is no tail to smooth
+            log_weight = (alpha - 1) * component[None]
         weight = np.exp(log_weight - log_weight.max())
         weights.append(weight / weight.sum())
     # The distance does not change with scale, and its integrals lose digits on numbers of 1e4 beside some of 1e-3.

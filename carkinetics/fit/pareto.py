@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 # Above it, weights do not correct an approximation at any size that can be afforded (Vehtari A et al. JMLR 2024;25:72).
 GOOD_K = 0.7
-FEWEST = 20  # draws with a weight, of which a tail can be told
+SAME = 1e-9  # log weights that differ by less do so by rounding
+FEWEST = 30  # draws with a weight: a fifth is the tail, whose first quartile has to lie above its smallest
 
 
 def choose(
@@ -36,7 +37,8 @@ def choose(
     weight, k = smooth(log_weight[finite])
     if not k <= GOOD_K:
         return finite[:n], k
-    return rng.choice(finite, n, replace=False, p=weight), k
+    # Heavy ones are chosen early: in that order the first chain would be another than the last.
+    return rng.permutation(rng.choice(finite, n, replace=False, p=weight)), k
 
 
 def smooth(log_weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -50,7 +52,14 @@ def smooth(log_weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]
     Returns
     -------
     tuple of (ndarray, float)
-        Weights that sum to 1, and k; infinity where too few draws have a weight.
+        Weights that sum to 1, and k; infinity where too few draws have a weight or their tail is like no Pareto distribution.
+        Largest weights that are all the same have no tail: they stay as they are, and k is 0.
+
+    Examples
+    --------
+    >>> weight, k = smooth(np.zeros(50))
+    >>> float(weight.max()), k
+    (0.02, 0.0)
     """
     from arviz_stats.base import array_stats  # takes two seconds to import
 
@@ -58,6 +67,13 @@ def smooth(log_weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]
     if len(finite) < FEWEST:
         weight[finite] = 1 / max(len(finite), 1)
         return weight, np.inf
-    smoothed, found = array_stats.psislw(-log_weight[finite])  # arviz takes minus the log weights, as of LOO
+    known = np.sort(log_weight[finite])
+    n_tail = int(3 * len(known) ** 0.5) if len(known) > 225 else len(known) // 5
+    if known[-1] - known[-n_tail] < SAME:
+        smoothed, found = log_weight[finite], 0.0
+    else:
+        smoothed, found = array_stats.psislw(
+            -log_weight[finite]
+        )  # arviz takes minus the log weights, as of LOO
     weight[finite] = np.exp(smoothed - smoothed.max())
-    return weight / weight.sum(), float(found)
+    return weight / weight.sum(), float(found) if np.isfinite(found) else np.inf

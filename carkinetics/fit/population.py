@@ -271,7 +271,8 @@ def _estimates(state: Approximation) -> pd.DataFrame:
     rows = {}
     for name in problem.model.free_parameters:
         parameter, (value, error) = problem.model.parameters[name], of[name]
-        low, middle, high = (float(parameter.from_free(value + k * z * error)) for k in (-1, 0, 1))
+        with np.errstate(over="ignore"):  # infinite where the data do not tell it
+            low, middle, high = (float(parameter.from_free(value + k * z * error)) for k in (-1, 0, 1))
         # How far one standard error moves the natural value, relative to it.
         relative = {"log": error, "logit": error * (1 - middle)}.get(
             parameter.transform, error / abs(middle or 1.0)
@@ -294,8 +295,7 @@ def _estimates(state: Approximation) -> pd.DataFrame:
             omega,
             error,
             100 * error,
-            omega * math.exp(-z * error),
-            omega * math.exp(z * error),
+            *_ends(omega, z * error),
             unit,
         )
     for a, b in correlated_pairs(state):
@@ -318,8 +318,7 @@ def _estimates(state: Approximation) -> pd.DataFrame:
                 value,
                 error,
                 100 * error,
-                value * math.exp(-z * error),
-                value * math.exp(z * error),
+                *_ends(value, z * error),
                 unit,
             )
     table = pd.DataFrame.from_dict(
@@ -327,6 +326,12 @@ def _estimates(state: Approximation) -> pd.DataFrame:
     )
     table.attrs = {"interval": f"{INTERVAL:.0%}", "label": "approximate: Laplace-EM"}
     return table.rename_axis("parameter")
+
+
+def _ends(value: float, reach: float) -> tuple[float, float]:
+    """Interval of a positive number, symmetric on the log scale; infinite for one that the data do not tell, as ω at 0."""
+    with np.errstate(over="ignore"):
+        return float(value * np.exp(-reach)), float(value * np.exp(reach))
 
 
 def _individual(state: Approximation) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def comparison(table: pd.DataFrame, *, axes: AxesArray | None = None) -> AxesArr
             left.plot([row.difference - reach, row.difference + reach], [y, y], color=colour, linewidth=width)
         left.plot(row.difference, y, marker, color=colour, markersize=6, markerfacecolor="white", zorder=4)
     left.axvline(0, color=GREY, linewidth=0.9, linestyle="--", zorder=1)
-    left.set_yticks(place, [safe(str(name)) for name in table.index])
+    left.set_yticks(place, _names(table))
     left.set_ylim(len(table) - 0.5, -0.5)
     left.set_xlabel("Difference of elpd to the best (± 1 and 2 SE)")
     right.barh(place, table["weight"].fillna(0.0), color=BLUE, height=0.5)
@@ -75,6 +75,12 @@ def comparison(table: pd.DataFrame, *, axes: AxesArray | None = None) -> AxesArr
         )
     legend_shared(left, handles, columns=4)
     return axes
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    """Models, and which of them did not converge."""
+    done = table["converged"] if "converged" in table else pd.Series(True, table.index)
+    return [f"{safe(str(name))}{'' if good else '\nnot converged'}" for name, good in done.items()]
 
 
 @styled
@@ -117,7 +123,7 @@ def comparison_by_subject(
     if ax is None:
         ax = new_axes(max(5.4, min(0.16 * len(difference) + 1.5, 10.0)), 3.8)
     place, y = np.arange(len(difference)), difference.to_numpy(float)
-    for towards, colour in ((y >= 0, BLUE), (y < 0, ORANGE)):
+    for towards, colour in ((y > 0, BLUE), (y < 0, ORANGE), (y == 0, GREY)):
         ax.vlines(place[towards], 0, y[towards], color=colour, linewidth=1.0, alpha=0.7)
         for hollow in (True, False):
             at = towards & (open_ == hollow)
@@ -131,19 +137,21 @@ def comparison_by_subject(
     ax.set_xlabel("Subjects, in order of the difference")
     ax.set_ylabel(f"elpd of {safe(one)}\nless that of {safe(other)}")
     handles = [
-        Line2D(
-            [], [], color=BLUE, marker="o", linestyle="none", label=f"{(y >= 0).sum()} prefer {safe(one)}"
-        ),
+        Line2D([], [], color=BLUE, marker="o", linestyle="none", label=f"{(y > 0).sum()} prefer {safe(one)}"),
         Line2D(
             [], [], color=ORANGE, marker="o", linestyle="none", label=f"{(y < 0).sum()} prefer {safe(other)}"
         ),
     ]
+    if (y == 0).any():  # one without a sample of the output prefers none
+        handles.append(
+            Line2D([], [], color=GREY, marker="o", linestyle="none", label=f"{(y == 0).sum()} neither")
+        )
     if open_.any():
         label = f"k above {GOOD_K}: not to be relied on"
         handles.append(
             Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="none", label=label)
         )
-    legend_shared(ax, handles, columns=3)
+    legend_shared(ax, handles, columns=min(len(handles), 3))
     return ax
 
 

@@ -63,10 +63,9 @@ def random_effects(fit: Fit, *, columns: int = 3) -> AxesArray:
     for ax, (name, eta) in zip(panels, effects.items(), strict=True):
         omega = float(shrunk.at[name, "omega"])
         _distribution(ax, eta, omega)
-        ax.set_title(
-            f"{safe(name)}: ω {omega:.2f}, shrinkage {shrunk.at[name, 'sd_percent']:.0f} % (SD type)",
-            fontsize=9,
-        )
+        away = shrunk.at[name, "sd_percent"]
+        said = "" if np.isnan(away) else f", shrinkage {away:.0f} % (SD type)"  # one subject has none
+        ax.set_title(f"{safe(name)}: ω {omega:.2f}{said}", fontsize=9)
     handles = [
         Line2D([], [], color=BLACK, linestyle="--", label="model: N(0, ω²)"),
         Line2D([], [], color=BLUE, label="draws of all subjects, 90 % band"),

@@ -34,6 +34,29 @@ class Text:
     kind: str = "text"
 
 
+def marked(statement: str, warning: str) -> Text:
+    """A sentence that stands alone on the page: what it says of a fit that did not converge begins with that.
+
+    Parameters
+    ----------
+    statement : str
+        What a result says.
+    warning : str
+        What stands above its pictures and tables; nothing if empty.
+
+    Returns
+    -------
+    Text
+        In red with a warning.
+
+    Examples
+    --------
+    >>> marked("None differs.", "not converged").text
+    'Not converged. None differs.'
+    """
+    return Text(f"{warning[:1].upper()}{warning[1:]}. {statement}", "bad") if warning else Text(statement)
+
+
 @dataclass(frozen=True)
 class Table:
     """A table.

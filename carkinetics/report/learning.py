@@ -24,7 +24,7 @@ from carkinetics.report import figures
 from carkinetics.report.blocks import MISSING, Block, Picture, Section, Table, Text, listing, number, span
 from carkinetics.report.images import picture
 from carkinetics.report.parameters import contraction_table
-from carkinetics.report.parts import Parts
+from carkinetics.report.parts import NOT_CONVERGED, Parts
 
 CLEAR = 0.01
 MOST_COVARIATES = 6  # columns of one figure
@@ -121,10 +121,14 @@ def effect_section(parts: Parts) -> Section | None:
     return Section("effects", "Random effects", tuple(blocks))
 
 
+def _percent(value: float) -> str:
+    return MISSING if np.isnan(value) else f"{value:.0f}"
+
+
 def _shrinkage(shrunk: pd.DataFrame, warning: str) -> Table:
     rows = tuple(
         (
-            row.parameter, number(row.omega), f"{row.sd_percent:.0f}", f"{row.variance_percent:.0f}",
+            row.parameter, number(row.omega), _percent(row.sd_percent), _percent(row.variance_percent),
             f"over {SHRINKAGE_WARNING:.0f} %" if row.warning else "",
         )
         for row in shrunk.itertuples()
@@ -220,6 +224,7 @@ def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
     found: list[Block] = []
     for table in parts.sensitivities:
         told = table.attrs
+        warning = parts.warning or ("" if told.get("converged", True) else NOT_CONVERGED)
         rows = tuple(
             (
                 str(name), f"{row['prior']:.3f}", f"{row['likelihood']:.3f}",
@@ -242,8 +247,8 @@ def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
         )
         caption = "Sensitivity of each quantity to its priors (filled) and to the data (open), the most prior-bound on top."
         found += [
-            Table("Sensitivity to priors and data", heads, rows, note, parts.warning, align="lrrll"),
-            _drawn(plot.sensitivity(table), alt, caption, parts.warning),
+            Table("Sensitivity to priors and data", heads, rows, note, warning, align="lrrll"),
+            _drawn(plot.sensitivity(table), alt, caption, warning),
         ]
     return tuple(found)
 
@@ -282,9 +287,11 @@ def ranking_blocks(table: pd.DataFrame, warning: str, unusable: frozenset[str] |
         The table, differences and weights, differences by subject.
     """
     extra = [name for name in ("elpd_waic", "p_waic", "bic") if name in table]
+    lost = table.index[~table["converged"].astype(bool)].map(str).tolist() if "converged" in table else []
+    warning = warning or (f"{NOT_CONVERGED} ({listing(lost)})" if lost else "")
     rows = tuple(
         (
-            str(name), f"{row['elpd']:.1f} ({row['se']:.1f})", f"{row['difference']:.1f} ({row['difference_se']:.1f})",
+            f"{name}, not converged" if str(name) in lost else str(name), f"{row['elpd']:.1f} ({row['se']:.1f})", f"{row['difference']:.1f} ({row['difference_se']:.1f})",
             str(row["verdict"]), MISSING if np.isnan(row["weight"]) else f"{row['weight']:.2f}",
             f"{row['bad_k']}; {row['largest_k']:.2f}", *(f"{row[one]:.1f}" for one in extra),
         )
@@ -312,8 +319,8 @@ def ranking_blocks(table: pd.DataFrame, warning: str, unusable: frozenset[str] |
     )
     each = table.attrs["subjects"]
     second = str(rest.index[0])
-    prefer = int((each[best, "elpd"] >= each[second, "elpd"]).sum())
-    by_subject = f"{prefer} of {len(each)} subjects are predicted better by {best}, the others by {second}."
+    ahead = each[best, "elpd"] - each[second, "elpd"]
+    by_subject = f"{(ahead > 0).sum()} of {len(each)} subjects are predicted better by {best}, {(ahead < 0).sum()} by {second}."
     return [
         Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr", warned=warned),
         _drawn(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning),

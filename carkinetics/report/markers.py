@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, number, span
+from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
 from carkinetics.report.parts import Parts
 from carkinetics.response import AntibodyEffect, MarkerModel
 
@@ -15,7 +15,7 @@ def marker_section(parts: Parts) -> Section | None:
     blocks: list[Block] = []
     for model in parts.markers:
         blocks += [
-            Text(model.statement),
+            marked(model.statement, parts.warning),
             *figures.marker(model, parts.warning),
             _turnover(model, parts.warning),
         ]

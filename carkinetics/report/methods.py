@@ -7,13 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from carkinetics.dataset.table import is_censored
+from carkinetics.dataset.table import PREDOSE, is_censored
 from carkinetics.diagnostics import diagnose
 from carkinetics.diagnostics.diagnose import EBFMI, ESS, RHAT
+from carkinetics.diagnostics.exploration import e_bfmi
 from carkinetics.errors import FitError
 from carkinetics.exposure import Exposure
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
+from carkinetics.fit.pareto import GOOD_K
 from carkinetics.report.blocks import Block, Section, Table, Text, listing, percent
 from carkinetics.report.citations import citation
 from carkinetics.report.parameters import parameter_table as parameter_block
@@ -102,13 +104,15 @@ def parameter_table(fit: Fit) -> pd.DataFrame:
 
 def _data(fit: Fit) -> Iterator[str]:
     for one in measured_outputs(fit):
-        rows = fitted_rows(fit, one.output)
+        used, rows = fitted_rows(fit, one.output), fit.data.observations
+        # Below the limit are also those that M1, M2 and M6 leave out: of the used rows alone the share would be 0.
+        rows = rows[(rows["assay"] == one.assay) & (rows["status"] != PREDOSE) & (rows["time"] > 0)]
         limits = sorted({f"{value:g}" for value in rows["lloq"].dropna()}, key=float)
         unit = fit.model.outputs[one.output].unit
         limit = f" (LLOQ {listing(limits, 3)} {unit})" if limits else ""
         yield (
-            f"{len(rows)} samples ({one.assay}, {unit}) of {rows['subject'].nunique()} patients were analysed; "
-            f"{percent(is_censored(rows).mean())} were below the limit of quantification{limit}."
+            f"{len(used)} samples ({one.assay}, {unit}) of {used['subject'].nunique()} patients were analysed; of the {len(rows)} "
+            f"taken after the infusion {percent(is_censored(rows).mean())} were below the limit of quantification{limit}."
         )
 
 
@@ -157,17 +161,25 @@ def _sampling(fit: Fit) -> Iterator[str]:
         f"Posterior draws ({sizes['chain']} chains of {sizes['draw']}) were made by {engine} in carkinetics {versions.get('carkinetics', '')} "
         f"with PyMC {versions.get('pymc', '')}, seed {settings['seed']}."
     )
-    table = fit.population()
-    trajectories = (
-        f", no divergent transition and E-BFMI above {EBFMI}"
-        if "diverging" in fit.tree["sample_stats"]
-        else ""
-    )
-    yield (
+    yield _judged(fit)
+    yield "Estimates are posterior medians with 90 % equal-tailed credible intervals."
+
+
+def _judged(fit: Fit) -> str:
+    """By what, and with which result: a criterion alone would read as one that was met."""
+    if "pareto_k" in fit.settings:
+        return f"The approximation was judged by Pareto's k of its weights, at most {GOOD_K} (found {fit.settings['pareto_k']:.2f})."
+    table, stats = fit.population(), fit.tree["sample_stats"]
+    trajectories = ""
+    if "diverging" in stats:
+        trajectories = f", no divergent transition (found {int(stats['diverging'].sum())})"
+    if "energy" in stats:
+        least = float(e_bfmi(stats["energy"].transpose("chain", "draw").to_numpy()).min())
+        trajectories += f" and E-BFMI above {EBFMI} (smallest {least:.2f})"
+    return (
         f"Convergence was judged by rank-normalised split R-hat below {RHAT} (largest {table['rhat'].max():.3f}) and bulk and tail "
         f"effective sample sizes above {ESS} (smallest {table[['ess_bulk', 'ess_tail']].min().min():.0f}){trajectories}."
     )
-    yield "Estimates are posterior medians with 90 % equal-tailed credible intervals."
 
 
 def _derived(others: tuple[Any, ...]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, number, span
+from carkinetics.report.blocks import Block, Section, Table, marked, number, span
 from carkinetics.report.parts import NOT_CONVERGED, Parts
 from carkinetics.response import EventModel, ExposureResponse, GradeModel, JointModel
 
@@ -14,7 +14,7 @@ def response_section(parts: Parts) -> Section | None:
     """How outcomes go with exposure."""
     blocks: list[Block] = []
     for timing in parts.onsets:
-        blocks.append(Text(timing.statement))
+        blocks.append(marked(timing.statement, parts.warning))
         if parts.fit is not None and parts.data is not None:
             blocks += figures.onset(timing, parts.fit, parts.data, parts.warning)
     for part in parts.outcomes:
@@ -23,7 +23,9 @@ def response_section(parts: Parts) -> Section | None:
         warning = parts.warning_if_drawn(drawn)
         if isinstance(part, JointModel) and not part.converged:
             warning = NOT_CONVERGED
-        blocks.append(Text(f"{model.settings['outcome']} on {model.settings['on']}: {part.statement}"))
+        blocks.append(
+            marked(f"{model.settings['outcome']} on {model.settings['on']}: {part.statement}", warning)
+        )
         if isinstance(model, GradeModel) and model.settings["family"] == "binary":
             blocks += figures.exposure_response(model, parts.data, warning)
         if isinstance(model, EventModel) and not model.settings["changes_with_time"]:

@@ -94,7 +94,7 @@ def _structural(fit: Fit) -> Iterator[_Row]:
             omega = float(shrunk.at[name, "omega"])
             logs = parameter.transform == "log"
             cv = number(cv_percent(omega)) if logs else f"{number(omega)} (SD of {parameter.transform})"
-            shrinkage = f"{shrunk.at[name, 'sd_percent']:.0f}"
+            shrinkage = _count(shrunk.at[name, "sd_percent"])
         yield _estimate(label, population.loc[f"{name}_typical"], cv, shrinkage)
 
 

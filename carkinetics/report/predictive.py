@@ -15,7 +15,7 @@ from carkinetics.diagnostics.vpc import vpc
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import MISSING, Block, Table, Text, number, span
+from carkinetics.report.blocks import MISSING, Block, Table, marked, number, span
 from carkinetics.report.images import picture
 
 # Below, a prediction-corrected check is the plain one again.
@@ -74,7 +74,7 @@ def prediction_errors(fit: Fit, warning: str) -> tuple[Block, ...]:
             "(open triangles) are drawn from the predicted values below their limit."
         )
         found += [
-            Text(f"{name}{errors.statement}"),
+            marked(f"{name}{errors.statement}", warning),
             picture(_figure(plot.npde(errors)), f"{name}{errors.statement}", caption, warning=warning),
             _tests(errors, name, warning),
         ]
@@ -155,7 +155,7 @@ def _exposure(fit: Fit, warning: str) -> list[Block]:
         "their own."
     )
     return [
-        Text(check.statement),
+        marked(check.statement, warning),
         picture(_figure(plot.exposure_check(check)), check.statement, caption, warning=warning),
         _exposure_table(check, warning),
     ]

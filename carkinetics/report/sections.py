@@ -18,7 +18,7 @@ from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, number, span
+from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
@@ -155,11 +155,14 @@ def _compared(check: pd.DataFrame) -> Table:
         for row in check.itertuples()
     )
     verdict = "agree" if told["agree"] else "DISAGREE"
+    warning = "" if told["agree"] else "the engines disagree: at least one did not draw from the posterior"
+    if not told.get("converged", True):
+        warning = warning or "not converged: at least one engine did not reach its goal"
     return Table(
         f"Two engines on one posterior {verdict}: largest |z| {told['largest_z']:.1f} of {len(check)}, below "
         f"{SUSPICIOUS:g} wanted",
         ("Mean of", told["sampler"], told["other_sampler"], "Shift, SD", "z"), rows, align="lrrrr",
-        warning="" if told["agree"] else "the engines disagree: at least one did not draw from the posterior",
+        warning=warning,
     )  # fmt: skip
 
 
@@ -297,7 +300,7 @@ def dose_section(parts: Parts) -> Section | None:
     for result in parts.doses:
         warning = parts.warning_if_drawn(result.settings["method"].endswith("per posterior draw"))
         blocks += [
-            Text(result.statement),
+            marked(result.statement, warning),
             *figures.dose_exposure(result, (*parts.modelled, *parts.observed), warning),
             _dose_numbers(result, warning),
         ]

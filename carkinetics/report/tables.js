@@ -48,9 +48,11 @@
     }
   }
 
-  // A spreadsheet runs a cell that begins like a formula; an apostrophe makes it text. Numbers stay numbers.
+  // A spreadsheet runs a cell that begins like a formula; an apostrophe makes it text. Numbers stay numbers, with their intervals,
+  // but -2+cmd begins like one and is none.
+  const SIGNED = /^[+-](?:[-+−–\d.,()%∞×⁰¹²³⁴⁵⁶⁷⁸⁹ e]|to)*$/i;
   function csvField(text) {
-    const shown = /^[=+@\t\r]|^-(?![\d.∞])/.test(text) ? `'${text}` : text;
+    const shown = /^[=@\t\r]/.test(text) || (/^[+-]/.test(text) && !SIGNED.test(text)) ? `'${text}` : text;
     return /[",\n\r]/.test(shown) ? `"${shown.replace(/"/g, '""')}"` : shown;
   }
 

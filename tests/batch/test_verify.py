@@ -74,6 +74,30 @@ def test_a_manifest_that_was_made_to_fit_a_changed_file_shows_in_the_log(trial_f
     assert statuses(verify_run(run)) == {"manifest.json": "changed"}
 
 
+def test_a_log_that_was_cut_off_at_its_end_shows_by_the_hash_that_is_gone(trial_folder):
+    """Without its last line it is a log in order, and nothing would tell what the manifest was."""
+    log = trial_folder / "run" / "log.txt"
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-1]))
+    assert broken_lines(log) == []
+    found = verify_run(trial_folder / "run")
+    assert statuses(found) == {"log.txt, end": "missing"}
+    assert not found.attrs["intact"]
+
+
+def test_a_second_run_that_was_interrupted_is_unfinished_and_not_changed(trial_folder, monkeypatch):
+    from carkinetics.batch import run
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run._Run, "take", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(trial_folder / "study.toml")
+    found = verify_run(trial_folder / "run")
+    assert found.attrs["intact"], statuses(found)
+    assert found.attrs["verdict"].endswith("the run did not finish")
+
+
 def test_another_version_is_told_and_is_no_change_of_the_run(trial_folder):
     run = trial_folder / "run"
     text = (run / "manifest.json").read_text().replace('"numpy": "', '"numpy": "0.')

@@ -1,5 +1,7 @@
 """Calibration passes what is right and fails what is wrong: samplers, likelihoods, and files that do not belong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -141,6 +143,21 @@ def test_new_measurements_keep_the_design_and_its_limits():
     assert below.any()
     assert merged.loc[below, "value"].isna().all()
     np.testing.assert_array_equal(merged.loc[~below, "value"], merged.loc[~below, "drawn"])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_each_row_keeps_its_own_upper_limit_whichever_comes_first(first):
+    """The limit of the first of rows that are otherwise alike was that of all."""
+    model = ck.load_model("stein2019")
+    data = ck.simulate(model, {"times": (3, 7, 14, 28), "lloq": 5}, 3, 1)
+    table, at = data.observations, 0 if first else 5
+    above = table.index == table.index[at]
+    columns = {"status": "above_uloq", "value": np.nan, "lower": 100.0, "upper": np.inf}
+    changed = table.assign(**{name: table[name].mask(above, value) for name, value in columns.items()})
+    problem = make_problem(model, replace(data, observations=changed))
+    new = _measured_anew(problem, np.full(len(problem.observations), 1e6)).observations
+    assert (new["status"] == "above_uloq").sum() == 1
+    assert new.loc[new["status"] == "above_uloq", "lower"].tolist() == [100.0]
 
 
 @pytest.mark.slow

@@ -115,6 +115,14 @@ def test_differences_weights_and_unreliable_subjects_are_counted():
     assert "cannot be compared" in both["verdict"].tolist()
 
 
+def test_equal_models_and_a_single_subject_separate_nothing():
+    one = leave_out([-1.0, -2.0, -3.0], [0.1, 0.1, 0.1])
+    assert rank({"a": one, "b": one})["verdict"].tolist() == ["best", "not separated"]
+    alone = rank({"a": leave_out([-1.0], [0.1]), "b": leave_out([-2.0], [0.1])})
+    assert alone["verdict"].tolist() == ["best", "not separated"]
+    assert alone["difference_se"].isna().all()
+
+
 @pytest.mark.slow
 def test_secondary_criteria_are_columns_on_request(fits):
     table = compare(fits, n_draws=200, criteria=["waic", "bic"])

@@ -57,6 +57,11 @@ def test_waic_of_draws_is_arvizs_formula():
 
 def test_too_few_usable_draws_are_no_answer():
     assert psis(np.full(30, np.nan), np.zeros(30)) == (-np.inf, np.inf)
+    assert psis(np.zeros(22), np.zeros(22)) == (-np.inf, np.inf)
+
+
+def test_a_unit_without_data_is_left_out_for_nothing():
+    assert psis(np.zeros(100), np.zeros(100)) == pytest.approx((0.0, 0.0))
 
 
 def arviz_weights(elpd):

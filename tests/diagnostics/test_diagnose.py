@@ -9,6 +9,7 @@ import xarray as xr
 
 from carkinetics.diagnostics import contraction, diagnose
 from carkinetics.diagnostics.diagnose import contraction_words
+from carkinetics.errors import FitError
 from carkinetics.model import load_model, simulate
 
 DESIGN = {"times": (3, 7, 10, 14, 21, 28, 60, 120), "lloq": 50, "lod": 20}
@@ -155,3 +156,10 @@ def test_a_posterior_as_wide_as_its_prior_is_not_informed(good):
 def test_contraction_in_words(share, words):
     # 0.75: the posterior SD is half of the prior's.
     assert contraction_words(share) == words
+
+
+def test_a_fit_of_single_subjects_has_nothing_to_compare_with_a_prior(made_fit, alone):
+    with pytest.raises(
+        FitError, match="contraction compares a posterior with its prior; a fit of method 'individual'"
+    ):
+        contraction(alone(made_fit))

@@ -56,6 +56,23 @@ def test_observed_values_are_those_of_nca(dose_fit):
     assert mean.to_numpy() == pytest.approx(np.exp(np.log(cmax).mean()))
 
 
+def test_every_subject_has_its_own_interval_whatever_it_is_called(around):
+    """Sorted by name P10 comes before P9, and the intervals of one were shown beside the samples of the other."""
+    model = load_model("stein2019")
+    data = simulate(model, {"times": (5, 8, 11, 14, 28), "lloq": 1}, 12, 1, omega={"cmax": 2.0}, sigma=0.05)
+    names = {old: f"P{i}" for i, old in enumerate(data.subject_ids, 3)}
+    tables = {
+        name: (one := getattr(data, name)).assign(subject=one["subject"].map(names))
+        for name in ("subjects", "observations", "doses")
+    }
+    check = check_exposure(
+        around(model, replace(data, **tables), sigma=0.05), ["cmax"], subjects=["fitted"], n_sim=40
+    )
+    assert check.individual["subject"].tolist() == [*names.values()]
+    ratio = check.individual["observed"] / check.individual["median"]
+    np.testing.assert_allclose(ratio, 1, atol=0.25)
+
+
 def test_fitted_subjects_are_predicted_closer_than_new_ones(dose_fit):
     check = check_exposure(dose_fit, metrics=["cmax"], n_sim=60)
     width = np.log(check.individual["upper"] / check.individual["lower"])
@@ -135,6 +152,16 @@ def test_two_values_on_a_day_are_refused_for_replicates_too(made_fit):
     first = check_exposure(fit, metrics=["cmax"], n_sim=3).individual.iloc[0]
     assert "more than one value" in first["excluded"]
     assert np.isnan(first["median"])
+
+
+def test_p_counts_the_observed_study_and_is_never_zero(dose_fit):
+    """Twenty replicates cannot say that something happens less than once in twenty-one studies."""
+    far = dose_fit.data.observations.assign(
+        **{name: lambda t, name=name: t[name] * 1e4 for name in ("value", "lower", "upper")}
+    )
+    fit = replace(dose_fit, data=replace(dose_fit.data, observations=far))
+    found = check_exposure(fit, ["cmax"], n_sim=20).population.set_index(["subjects", "statistic"])["p"]
+    assert found["new", "geometric mean"] == found["fitted", "geometric mean"] == pytest.approx(1 / 21)
 
 
 def test_requests_that_make_no_sense_are_refused(made_fit, alone):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import carkinetics as ck
+from carkinetics.diagnostics.residuals import residuals
 from carkinetics.diagnostics.review import _blq_method, _Case
 from carkinetics.errors import FitError
 
@@ -64,6 +66,23 @@ def test_samples_far_from_their_curve_are_named(near, model, data):
     for row in table.loc[at].itertuples():
         assert f"subject {row.subject} day {row.time:g} (+" in message
     assert "some samples are far from their curves" in found.attrs["verdict"]
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_student_residual_far_out_is_a_number_on_either_side(near, model, data, side, monkeypatch):
+    """A distribution function rounds to 1 far above and not to 0 far below: outliers upwards were infinite."""
+    fit = near(model, data)
+    fit = replace(fit, settings=fit.settings | {"error": "student_t"})
+    table = residuals(fit).assign(imputed=False)
+    table["iwres"] = np.append(np.linspace(-2, 2, len(table) - 1), side * 1e5)
+    monkeypatch.setattr(sys.modules[_Case.__module__], "residuals", lambda *_, **__: table)
+    (found,) = _Case(fit, 1).residuals.values()
+    assert np.isfinite(found["z"]).all()
+    # Density of t with 4 degrees of freedom far out: 12 / t⁵, so that a tail has 3 / t⁴.
+    assert found["iwres"].iloc[-1] == side * 1e5
+    far = -side * stats.norm.ppf(3 / 1e5**4)
+    spread = stats.median_abs_deviation(stats.norm.ppf(stats.t.cdf(table["iwres"][:-1], 4)), scale="normal")
+    assert found["z"].iloc[-1] == pytest.approx(far / spread, rel=0.05)
 
 
 def test_curves_of_another_shape_leave_residuals_that_are_alike(near, model, data):

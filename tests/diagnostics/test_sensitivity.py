@@ -74,6 +74,15 @@ def test_the_sensitivity_does_not_depend_on_units(rng):
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+def test_what_says_the_same_at_most_draws_moves_them_little(rng):
+    draws, some = rng.normal(size=(400, 1)), rng.normal(size=400)
+    np.testing.assert_allclose(power_scaling(draws, np.zeros(400)), 0, atol=1e-6)
+    # Only BLQ samples: a likelihood of 1 wherever levels are low, which is the largest there is.
+    bounded = np.minimum(some, 0.0)
+    nudged = bounded + 1e-9 * some  # no two alike, so that the tail can be smoothed
+    assert power_scaling(draws, bounded) == pytest.approx(power_scaling(draws, nudged), rel=0.02)
+
+
 def test_a_density_that_is_not_finite_is_refused():
     with pytest.raises(FitError, match="not finite at 1 of 30 draws"):
         power_scaling(np.zeros((30, 1)), np.where(np.arange(30) == 3, -np.inf, 0.0))

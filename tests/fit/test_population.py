@@ -124,3 +124,15 @@ def test_population_values_of_a_simulated_trial_are_near_the_truth():
     assert fit.shrinkage.loc["cmax", "sd_percent"] < 20
     assert len(fit.individual) == 80 * 6
     assert fit.aic > fit.minus_two_ll
+
+
+def test_what_a_small_study_does_not_tell_has_an_interval_without_an_end():
+    """An omega that goes to 0 has no standard error on the log scale; the whole fit ended in an OverflowError."""
+    design = {"times": (3, 7, 10, 14, 21, 28, 60, 90), "lloq": 25}
+    data = simulate(load_model("stein2019"), design, 6, 1, omega={"cmax": 1.0, "tmax": 0.0}, sigma=0.4)
+    fit = fit_population(load_model("stein2019"), data, random=["tmax", "cmax", "alpha"])
+    table = fit.parameters
+    assert np.isinf(table["upper"]).any()
+    assert not table[["estimate", "lower", "upper"]].isna().any(axis=None)
+    assert (table["lower"] <= table["estimate"]).all()
+    assert (table["estimate"] <= table["upper"]).all()

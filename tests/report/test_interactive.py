@@ -271,14 +271,18 @@ def test_a_table_is_saved_as_it_stands_with_its_warning(window, downloads, page)
     assert [row[0] for row in plain[1:4]] == ["S001", "S002", "S003"]
 
 
+DANGEROUS = ("=1+1", "@x", "-cmd", "-2+3+cmd|' /C calc'!A0", "+1+cmd|' /C calc'!A0")
+HARMLESS = ("-2.5", "+0.013", "-0.5 to -0.1")
+
+
 def test_a_cell_that_a_spreadsheet_would_run_is_text(window, downloads):
     window.execute_script(
-        "[...arguments[0].tBodies[0].rows].slice(0, 4).forEach((r, i) =>"
-        " r.cells[0].textContent = ['=1+1', '@x', '-2.5', '-cmd'][i])",
+        "[...arguments[0].tBodies[0].rows].slice(0, 8).forEach((r, i) => r.cells[0].textContent = arguments[1][i])",
         table_of(window, "NCA: each subject"),
+        [*DANGEROUS, *HARMLESS],
     )
     rows = saved(window, downloads, "NCA: each subject")
-    assert [row[0] for row in rows[1:5]] == ["'=1+1", "'@x", "-2.5", "'-cmd"]
+    assert [row[0] for row in rows[1:9]] == [*(f"'{text}" for text in DANGEROUS), *HARMLESS]
 
 
 def test_on_paper_there_are_pictures_and_no_controls(window):

@@ -14,7 +14,7 @@ from carkinetics.fit import CovariateScreen, stepwise_covariates
 from carkinetics.fit.variability import shrinkage_table
 from carkinetics.model import load_model, simulate
 from carkinetics.report import learning
-from carkinetics.report.blocks import Table, Text
+from carkinetics.report.blocks import MISSING, Table, Text
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
@@ -23,6 +23,7 @@ from carkinetics.report.learning import (
     exploration_blocks,
     sensitivity_blocks,
 )
+from carkinetics.report.parameters import parameter_table
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
 
 
@@ -101,6 +102,18 @@ def test_both_types_of_shrinkage_are_named(aged, effects):
     assert f"cmax {shrunk.loc['cmax', 'sd_percent']:.0f} %" in pictures[0].alt
 
 
+def test_one_subject_has_no_shrinkage_and_no_number_for_it(good_fit):
+    (first,) = good_fit.data.subject_ids[:1]
+    tree = good_fit.tree.map_over_datasets(
+        lambda one: one.isel(subject=[0]) if "subject" in one.dims else one
+    )
+    alone = replace(good_fit, data=good_fit.data.select(subjects=[first]), tree=tree)
+    shown = learning._shrinkage(shrinkage_table(alone), "")
+    assert {row[2:4] for row in shown.rows} == {(MISSING, MISSING)}
+    cells = [cell for row in parameter_table(alone).rows for cell in row]
+    assert not [cell for cell in cells if "nan" in cell]
+
+
 def test_a_trend_is_said_to_who_cannot_see_it(aged, effects):
     alt = of_kind(effects.blocks, Said)[1].alt
     table = effect_trends(aged)
@@ -138,8 +151,29 @@ def test_the_comparison_says_who_is_best_and_by_how_much(good_fit):
     assert first.alt.startswith("two phases predicts best")
     assert f"one phase {table.loc['one phase', 'difference']:.1f} (SE" in first.alt
     each = table.attrs["subjects"]
-    prefer = int((each["two phases", "elpd"] >= each["one phase", "elpd"]).sum())
-    assert second.alt.startswith(f"{prefer} of 12 subjects")
+    prefer = int((each["two phases", "elpd"] > each["one phase", "elpd"]).sum())
+    assert second.alt.startswith(
+        f"{prefer} of 12 subjects are predicted better by two phases, {12 - prefer} by one phase."
+    )
+    same = rank(dict.fromkeys(("a", "b"), each["two phases"]))
+    *_, none = of_kind(comparison_section(parts_of(good_fit, same)).blocks, Said)
+    assert none.alt.startswith("0 of 12 subjects are predicted better by a, 0 by b.")
+    labels = [text.get_text() for text in none.figure.legends[0].get_texts()]
+    assert labels == ["0 prefer a", "0 prefer b", "12 neither"]
+
+
+def test_what_was_made_of_fits_that_did_not_converge_is_marked_without_them(good_fit):
+    """The tables travel alone: a report of them has no fit whose verdict could mark them."""
+    table = compared().assign(converged=[True, False])
+    section = comparison_section(parts_of(good_fit.data, table))
+    marked = of_kind(section.blocks, Table) + of_kind(section.blocks, Said)
+    assert all(block.warning == f"{NOT_CONVERGED} (one phase)" for block in marked)
+    assert [row[0] for row in marked[0].rows] == ["two phases", "one phase, not converged"]
+    labels = [text.get_text() for text in marked[1].figure.axes[0].get_yticklabels()]
+    assert labels == ["two phases", "one phase\nnot converged"]
+    loose = sensitivities()
+    loose.attrs["converged"] = False
+    assert all(block.warning == NOT_CONVERGED for block in sensitivity_blocks(parts_of(good_fit.data, loose)))
 
 
 def test_several_fits_without_a_comparison_are_said_not_to_be_ranked(good_fit, bad_fit):

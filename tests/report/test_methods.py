@@ -1,6 +1,7 @@
 """What a manuscript takes over: the paragraph, the table, the references."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,10 @@ def test_the_paragraph_says_data_model_priors_sampling_and_convergence(good_fit,
     n, subjects = len(good_fit.observations), len(good_fit.data.subjects)
     assert f"{n} samples (qpcr, copies/ug) of {subjects} patients" in text
     below = (good_fit.observations["status"] != "quantified").mean()
-    assert f"{100 * below:.1f} % were below the limit of quantification (LLOQ 50 copies/ug)" in text
+    assert (
+        f"of the {n} taken after the infusion {100 * below:.1f} % were below the limit of quantification (LLOQ 50 copies/ug)"
+        in text
+    )
     assert "(Stein AM et al., doi:10.1002/psp4.12388)" in text
     assert "censored observations (M3)" in text
     assert "R-hat below 1.01 (largest 1.0" in text
@@ -26,6 +30,24 @@ def test_the_paragraph_of_a_bad_fit_begins_with_saying_so(bad_fit, good_fit):
         "[Not converged: do not use these numbers: this fit is not to be published ("
     )
     assert not ck.methods_text(good_fit).startswith("[")
+
+
+def test_samples_that_a_method_leaves_out_are_counted_as_below_the_limit(good_fit):
+    used = good_fit.observations[good_fit.observations["status"] == "quantified"]
+    m1 = replace(good_fit, observations=used, settings=good_fit.settings | {"blq": "M1"})
+    said, all_said = (
+        re.search(r"(\d+) samples .* infusion ([\d.]+ %)", ck.methods_text(one)) for one in (m1, good_fit)
+    )
+    assert int(said[1]) == len(used) < int(all_said[1])
+    assert said[2] == all_said[2] != "0.0 %"
+
+
+def test_what_was_asked_for_stands_beside_what_was_found(bad_fit, good_fit):
+    assert "no divergent transition (found 3)" in ck.methods_text(bad_fit)
+    settings = good_fit.settings | {"sampler": "laplace", "pareto_k": 0.42}
+    text = ck.methods_text(replace(good_fit, settings=settings))
+    assert "Pareto's k of its weights, at most 0.7 (found 0.42)" in text
+    assert "R-hat" not in text, "draws of an approximation are no chains"
 
 
 def test_the_parameter_table_is_a_frame_that_carries_its_warning(good_fit, bad_fit):

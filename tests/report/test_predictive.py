@@ -6,7 +6,7 @@ import pytest
 
 from carkinetics.diagnostics import LooPit
 from carkinetics.report.blocks import Picture, Table, Text
-from carkinetics.report.parts import sort_parts
+from carkinetics.report.parts import NOT_CONVERGED, sort_parts
 from carkinetics.report.predictive import prediction_errors, predictive_checks
 from carkinetics.report.sections import gof_section
 
@@ -51,6 +51,14 @@ def test_prediction_errors_come_with_their_tests_in_words(good_fit):
     assert [row[0] for row in table.rows][:4] == [
         "Mean is 0", "Variance is 1", "Normal distribution", "All three together",
     ]  # fmt: skip
+
+
+def test_a_sentence_on_a_fit_that_did_not_converge_begins_with_that(bad_fit):
+    """No departure from the model was found, said the page of a fit whose draws are of nothing."""
+    text, image, table = prediction_errors(bad_fit, NOT_CONVERGED)
+    assert text.tone == "bad"
+    assert text.text == f"Not converged: do not use these numbers. {image.alt}"
+    assert image.warning == table.warning == NOT_CONVERGED
 
 
 def test_places_of_left_out_subjects_are_a_part(good_fit):
