@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from carkinetics.batch import list_runs, run_study, write_index
+from carkinetics.batch.folder import RunFolder
 from carkinetics.batch.runs import STATES
 from carkinetics.errors import ConfigError
 
@@ -43,6 +44,8 @@ def another(run, place, **changes):
     (place / "manifest.json").write_text(json.dumps(manifest))
     log = (place / "log.txt").read_text().splitlines()
     (place / "log.txt").write_text("".join(f"{line}\n" for line in log if "manifest SHA-256" not in line))
+    if manifest.get("finished"):
+        RunFolder(place).seal()
 
 
 def diagnosed(run, **note):
