@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from carkinetics import plot as plot
     from carkinetics.batch import StudyResult as StudyResult
+    from carkinetics.batch import list_runs as list_runs
     from carkinetics.batch import run_study as run_study
     from carkinetics.batch import verify_run as verify_run
+    from carkinetics.batch import write_index as write_index
     from carkinetics.dataset import Dataset as Dataset
     from carkinetics.dataset import blq_table as blq_table
     from carkinetics.dataset import check as check
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
     from carkinetics.report import citation as citation
     from carkinetics.report import methods_text as methods_text
     from carkinetics.report import parameter_table as parameter_table
+    from carkinetics.report import write_comparison as write_comparison
     from carkinetics.report import write_report as write_report
     from carkinetics.response import aalen_johansen as aalen_johansen
     from carkinetics.response import antibody_effect as antibody_effect
@@ -317,12 +320,15 @@ _HOME = {
     "predict_doses": "prognosis",
     "DosePrediction": "prognosis",
     "write_report": "report",
+    "write_comparison": "report",
     "citation": "report",
     "methods_text": "report",
     "parameter_table": "report",
     "run_study": "batch",
     "StudyResult": "batch",
     "verify_run": "batch",
+    "list_runs": "batch",
+    "write_index": "batch",
     "CarkineticsError": "errors",
 }
 

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 import carkinetics as ck
-from carkinetics.cli_run import calibrate, cite, verify
+from carkinetics.cli_run import calibrate, cite, compare, index, verify
 from carkinetics.cli_trial import trial
 from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.options import AsJson, Output, Seed, expect_seed, expect_writable
@@ -374,7 +374,7 @@ def run(
         raise typer.Exit(NOT_CONVERGED)
 
 
-for verb in (verify, cite, calibrate):
+for verb in (compare, verify, index, cite, calibrate):
     app.command()(verb)
 
 

@@ -1,13 +1,17 @@
-"""Verbs round what was made: verify, cite, calibrate."""
+"""Verbs round what was made: compare, verify, index, cite, calibrate."""
 
+import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 import carkinetics as ck
 from carkinetics.batch.folder import RunFolder
 from carkinetics.cli import app
+from carkinetics.cli_run import _names
+from carkinetics.diagnostics.compare import rank
 from carkinetics.errors import ConfigError
 
 run = CliRunner()
@@ -73,3 +77,91 @@ def test_calibrate_hands_over_the_design_and_ends_with_its_statement(monkeypatch
     assert (tmp_path / "x.png").stat().st_size > 1000
     with pytest.raises(ConfigError, match="--days is '7;14'; expected numbers with commas"):
         run.invoke(app, ["calibrate", "stein2019", "--days", "7;14", "--lloq", "50"], catch_exceptions=False)
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Two saved fits that are ranked without being there."""
+    fits = {"base": object(), "dose": object()}
+    each = {name: pd.DataFrame({"elpd": elpd, "k": 0.1, "n_obs": 4, "how": "psis"}) for name, elpd in
+            {"base": [-3.0, -4.0], "dose": [-1.0, -2.5]}.items()}  # fmt: skip
+    asked: dict[str, object] = {"converged": {"base": True, "dose": True}}
+
+    def compared(loaded, **options):
+        asked.update(names=[*loaded], **options)
+        return rank(each)
+
+    def diagnosed(fit):
+        name = next(name for name, one in fits.items() if one is fit)
+        table = pd.DataFrame()
+        table.attrs = {"converged": asked["converged"][name], "verdict": f"{name} was looked at"}
+        return table
+
+    monkeypatch.setattr(ck, "load_fit", lambda path: fits[path.stem])
+    monkeypatch.setattr(ck, "compare", compared)
+    monkeypatch.setattr(ck, "diagnose", diagnosed)
+    monkeypatch.setattr(
+        ck, "write_comparison", lambda path, loaded, **told: asked.update(page=path, told=told)
+    )
+    return asked
+
+
+def test_compare_prints_the_ranking_and_writes_the_page_that_was_asked_for(two, tmp_path):
+    said = run.invoke(app, ["compare", "base.nc", "dose.nc", "--criteria", "waic, bic", "--refit"])
+    assert said.exit_code == 0, said.output
+    assert two["names"] == ["base", "dose"]
+    assert (two["criteria"], two["refit"]) == (["waic", "bic"], True)
+    assert said.stdout.splitlines()[1].startswith("dose,-3.5,")
+    assert "page" not in two
+    page = tmp_path / "c.html"
+    said = run.invoke(app, ["compare", "base.nc", "dose.nc", "-o", str(page), "--title", "Two", "--json"])
+    assert two["page"] == page
+    assert two["told"]["title"] == "Two"
+    assert two["told"]["ranking"].index.tolist() == ["dose", "base"]
+    assert [row["fit"] for row in json.loads(said.stdout)] == ["dose", "base"]
+
+
+def test_compare_ends_with_2_if_a_fit_did_not_converge(two):
+    two["converged"] = {"base": True, "dose": False}
+    said = run.invoke(app, ["compare", "base.nc", "dose.nc"])
+    assert said.exit_code == 2
+    assert said.stdout.splitlines()[1].endswith("False")
+    assert "dose was looked at" in said.stderr
+
+
+def test_compare_writes_the_page_of_fits_that_cannot_be_ranked_and_fails(two, monkeypatch, tmp_path):
+    def refuse(*_, **__):
+        raise ConfigError("compare: fit both to the same data")
+
+    monkeypatch.setattr(ck, "compare", refuse)
+    with pytest.raises(ConfigError, match="fit both to the same data"):
+        run.invoke(
+            app, ["compare", "base.nc", "dose.nc", "-o", str(tmp_path / "c.html")], catch_exceptions=False
+        )
+    assert two["told"]["ranking"] is None
+    with pytest.raises(ConfigError, match=r"a report is \.html, \.docx or \.pdf"):
+        run.invoke(
+            app, ["compare", "base.nc", "dose.nc", "-o", str(tmp_path / "c.txt")], catch_exceptions=False
+        )
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    assert [*_names([Path("a/fit/base.nc"), Path("b/fit/base.nc")])] == ["a/fit/base", "b/fit/base"]
+    assert [*_names([Path("a/base.nc"), Path("a/dose.nc")])] == ["base", "dose"]
+    with pytest.raises(ConfigError, match="expected different fits"):
+        _names([Path("a/base.nc"), Path("a/../a/base.nc")])
+
+
+def test_index_writes_a_page_and_says_what_is_wrong(folder):
+    said = run.invoke(app, ["index", str(folder.parent)])
+    assert said.exit_code == 0, said.output
+    assert said.stdout.strip() == str(folder.parent / "index.html")
+    assert "1 runs: 1 without a population fit" in said.stderr
+    (folder / "nca.csv").write_text("a\n2\n")
+    bad = run.invoke(
+        app, ["index", str(folder.parent), "--worst-first", "--json", "-o", str(folder.parent / "x.html")]
+    )
+    assert bad.exit_code == 1
+    assert json.loads(bad.stdout)[0]["state"] == "not as it was made"
+    with pytest.raises(ConfigError, match="is no folder"):
+        run.invoke(app, ["index", str(folder / "none")], catch_exceptions=False)

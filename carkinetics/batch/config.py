@@ -14,7 +14,8 @@ section               keys
 ``[dose]``            ``metrics`` and the arguments of `dose_exposure`
 ``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`
 ``[event.NAME]``      the arguments of `fit_event`; ``days``: exposure that changes with time, on these days
-``[report]``          ``title, fit``; ``formats``: of ``html`` (always written), ``docx`` and ``pdf``
+``[report]``          ``title, fit``; ``formats``: of ``html`` (always written), ``docx`` and ``pdf``; ``compare``: two fits or
+                      more to be ranked, on a page of their own too
 ====================  ==========================================================================
 
 Paths are relative to the study file. A key that nobody reads is an error: a misspelt setting would be
@@ -147,7 +148,7 @@ _EVENT = {
     "prior_slope_sd": "a number",
     "days": "a list of numbers",
 }
-_REPORT = {"title": "text", "fit": "text", "formats": "a list of text"}
+_REPORT = {"title": "text", "fit": "text", "formats": "a list of text", "compare": "a list of text"}
 REPORT_FORMATS = ("html", "docx", "pdf")
 
 DEFAULT_SEED = 0
@@ -240,6 +241,8 @@ class StudyConfig:
         Fit that the report shows in full.
     report_formats : tuple of str
         Of `REPORT_FORMATS`, ``html`` first.
+    compared : tuple of str
+        Fits to be ranked.
     """
 
     path: Path
@@ -258,6 +261,7 @@ class StudyConfig:
     title: str
     report_fit: str | None
     report_formats: tuple[str, ...] = REPORT_FORMATS[:1]
+    compared: tuple[str, ...] = ()
 
 
 def checked_seed(seed: int) -> int:
@@ -380,6 +384,7 @@ class _Reader:
             title=report.get("title", self.file.stem),
             report_fit=self.known_fit("report", report.get("fit", exposure_fit or last), fits),
             report_formats=self.formats(report.get("formats", [])),
+            compared=self.compared(report.get("compare"), fits),
         )
 
     def formats(self, named: list[str]) -> tuple[str, ...]:
@@ -388,11 +393,22 @@ class _Reader:
                 raise self.error("report", f"formats has {name!r}{did_you_mean(name, REPORT_FORMATS)}")
         return tuple(name for name in REPORT_FORMATS if name in ("html", *named))
 
-    def known_fit(self, section: str, name: str | None, fits: tuple[FitConfig, ...]) -> str | None:
+    def compared(self, named: list[str] | None, fits: tuple[FitConfig, ...]) -> tuple[str, ...]:
+        if named is None:
+            return ()
+        for name in named:
+            self.known_fit("report", name, fits, key="compare")
+        if len(set(named)) < max(len(named), 2):
+            raise self.error("report", f"compare is {named!r}; expected two fits or more, each once")
+        return tuple(named)
+
+    def known_fit(
+        self, section: str, name: str | None, fits: tuple[FitConfig, ...], key: str = "fit"
+    ) -> str | None:
         names = [fit.name for fit in fits]
         if name is not None and name not in names:
             raise self.error(
-                section, f"fit is {name!r}, but there is no [fit.{name}]{did_you_mean(name, names)}"
+                section, f"{key} is {name!r}, but there is no [fit.{name}]{did_you_mean(name, names)}"
             )
         return name
 

@@ -1,6 +1,6 @@
 """The steps of a study, in order, into a folder that a person can read.
 
-``data → nca → individual → fit.NAME → diagnose.NAME, cross.NAME → exposure → dose.METRIC, response.NAME, event.NAME → report``
+``data → nca → individual → fit.NAME → diagnose.NAME, cross.NAME → compare → exposure → dose.METRIC, response.NAME, event.NAME → report``
 
 A step whose inputs have the same hashes is kept. Inputs are the data, the model's text, the settings, the
 seed, the package's version and its source. A step that fails becomes a finding: what does not need it
@@ -33,7 +33,7 @@ from carkinetics.report import write_report
 PACKAGES = ("carkinetics", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas", "xarray", "matplotlib")
 REPORT = "report.html"
 _USABLE = ("made", "kept")
-_IN_REPORT = ("nca", "individual", "fit", "cross", "exposure", "dose", "response", "event")
+_IN_REPORT = ("nca", "individual", "fit", "cross", "compare", "exposure", "dose", "response", "event")
 # What the result of a kind of step depends on, besides the dataset room and the modules beside the rooms.
 _ROOMS = {
     "data": (),
@@ -42,6 +42,7 @@ _ROOMS = {
     "fit": ("model", "fit"),
     "diagnose": ("model", "fit", "diagnostics"),
     "cross": ("model", "fit", "diagnostics"),
+    "compare": ("model", "fit", "exposure", "diagnostics", "response", "plot", "report"),
     "exposure": ("model", "fit", "exposure"),
     "dose": ("exposure", "response"),
     "response": ("exposure", "response"),
@@ -147,7 +148,7 @@ class _Run:
     status: list[dict[str, str]] = field(default_factory=list)
 
     def go(self) -> StudyResult:
-        self.folder.describe(**_facts(self.study), started=_now(), finished=None)
+        self.folder.describe(**_facts(self.study), started=_now(), finished=None, failed=None)
         self.log_start()
         steps = list_steps(self.study)
         for step in steps:
@@ -162,7 +163,8 @@ class _Run:
             step = _Step(f"report.{ending}", _inputs(self.study, "report", **page))
             self.take(step, partial(self.write_report, name=f"report.{ending}"))
         converged, verdict = self.verdict()
-        self.folder.describe(finished=_now(), converged=converged, verdict=verdict)
+        failed = self.failures()[["where", "message"]].to_dict("records")
+        self.folder.describe(finished=_now(), converged=converged, verdict=verdict, failed=failed)
         self.log_warnings()
         self.folder.log("run", f"finished: {verdict}")
         self.folder.seal()
@@ -274,6 +276,8 @@ def list_steps(study: Study) -> list[_Step]:
         add(f"diagnose.{entry.name}", (f"fit.{entry.name}",))
         if entry.cross_check:
             add(f"cross.{entry.name}", (f"fit.{entry.name}",))
+    if config.compared:
+        add("compare", tuple(f"fit.{name}" for name in config.compared), title=config.title)
     if config.exposure_fit is not None:
         add("exposure", (f"fit.{config.exposure_fit}",), settings=config.exposure)
     for metric in config.dose_metrics:
@@ -354,7 +358,7 @@ def source_sha256(rooms: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for folder in (package, package / "dataset", *(package / room for room in rooms)):
         for file in sorted(folder.iterdir()):
-            if file.suffix in (".py", ".j2", ".css") and file.name != "cli.py":
+            if file.suffix in (".py", ".j2", ".css", ".js") and file.name != "cli.py":
                 digest.update(file.name.encode() + b"\n" + file.read_bytes())
     return digest.hexdigest()
 

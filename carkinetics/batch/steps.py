@@ -9,11 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from carkinetics.batch.folder import Draft
-from carkinetics.batch.study import Study
+from carkinetics.batch.study import COMPARED_SUBJECTS, Study
 from carkinetics.dataset import blq_table, check
-from carkinetics.diagnostics import cross_check, review
+from carkinetics.diagnostics import compare, cross_check, review
 from carkinetics.exposure import nca_findings
 from carkinetics.fit import fit_hierarchical, fit_individuals
+from carkinetics.report import write_comparison
 from carkinetics.response import exposure_response_findings
 
 
@@ -74,6 +75,18 @@ def _cross(study: Study, name: str, draft: Draft) -> None:
     draft.note |= {"agree": bool(found.attrs["agree"]), "largest_z": round(found.attrs["largest_z"], 2)}
 
 
+def _compare(study: Study, name: str, draft: Draft) -> None:
+    fits = {one: study[f"fit.{one}"] for one in study.config.compared}
+    ranking = compare(fits, seed=study.seed, progress=study.talk)
+    write_csv(ranking.rename_axis("fit").reset_index(), draft.path("compare.csv"))
+    subjects = ranking.attrs["subjects"]
+    each = pd.concat({one: subjects[one] for one in fits}, names=["fit"])
+    write_csv(each.reset_index(), draft.path(COMPARED_SUBJECTS))
+    title = f"{study.config.title}: fits compared"
+    write_comparison(draft.path("compare.html"), fits, title=title, ranking=ranking)
+    draft.note |= {"best": str(ranking.index[0]), "verdicts": ranking["verdict"].to_dict()}
+
+
 def _exposure(study: Study, name: str, draft: Draft) -> None:
     exposure = study["exposure"]
     write_csv(exposure.table, draft.path("exposure.csv"))
@@ -112,6 +125,7 @@ WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
     "fit": _fit,
     "diagnose": _diagnosis,
     "cross": _cross,
+    "compare": _compare,
     "exposure": _exposure,
     "dose": _dose,
     "response": _response,

@@ -9,12 +9,15 @@ import pandas as pd
 
 from carkinetics.batch.config import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
+from carkinetics.diagnostics.compare import rank
 from carkinetics.diagnostics.cross_check import judged, other_engine
 from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.exposure import exposure_course, exposure_from, nca
 from carkinetics.fit import load_fit
 from carkinetics.model import Model, load_model
 from carkinetics.response import EventModel, dose_exposure, fit_event, fit_grade
+
+COMPARED_SUBJECTS = "compare-subjects.csv"
 
 
 class Study:
@@ -62,6 +65,12 @@ class Study:
                 fit = self[f"fit.{name}"]
                 table = pd.read_csv(self.folder / f"fit/{name}-cross-check.csv", index_col="parameter")
                 return judged(table, fit.settings["sampler"], other_engine(fit))
+            case "compare":
+                told = {"fit": str, "subject": str}
+                file = self.folder / COMPARED_SUBJECTS
+                table = pd.read_csv(file, dtype=told, keep_default_na=False, na_values=[""])
+                groups = table.groupby("fit", sort=False)
+                return rank({str(fit): rows.drop(columns="fit").set_index("subject") for fit, rows in groups})
             case "exposure":
                 return exposure_from(self[f"fit.{config.exposure_fit}"], **config.exposure)
             case "dose":

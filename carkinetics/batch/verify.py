@@ -49,7 +49,7 @@ def verify_run(folder: str | Path) -> pd.DataFrame:
         If the folder is no run folder, or its manifest cannot be read.
     """
     place = Path(folder)
-    manifest = _manifest(place)
+    manifest = read_manifest(place)
     rows = [
         *_outputs(place, manifest),
         *_extra(place, manifest),
@@ -66,18 +66,58 @@ def verify_run(folder: str | Path) -> pd.DataFrame:
     return table
 
 
-def _manifest(place: Path) -> dict[str, Any]:
+def read_manifest(place: Path) -> dict[str, Any]:
+    """Read the manifest of a run folder.
+
+    Parameters
+    ----------
+    place : pathlib.Path
+        The folder.
+
+    Returns
+    -------
+    dict
+        Of the shape that a run gives it.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or it has another shape.
+    """
     file = place / MANIFEST
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        found["steps"].items()
+        _expect_shape(found)
     except OSError:
         raise ConfigError(
             f"{place} is no run folder: it has no {MANIFEST}; expected a folder that `carkinetics run` made"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is damaged ({type(error).__name__}: {error})") from None
+    except KeyError as error:
+        raise ConfigError(f"{file} is damaged (it has no {error})") from None
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{file} is damaged ({error})") from None
     return dict(found)
+
+
+def _expect_shape(manifest: Mapping[str, Any]) -> None:
+    """Whatever is read of a manifest is where it is looked for; a failure is told by the reader."""
+    for name, record in _table("steps", _table("the manifest", manifest)["steps"]).items():
+        _texts(f"files of {name}", _table(name, record).get("files"))
+    for name, entry in _table("inputs", manifest.get("inputs", {})).items():
+        _texts(name, {key: _table(name, entry).get(key) for key in ("place", "sha256")})
+    _texts("versions", manifest.get("versions", {}))
+
+
+def _table(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} is {value!r}; expected a table")
+    return value
+
+
+def _texts(name: str, value: Any) -> None:
+    for key, one in _table(name, value).items():
+        if not isinstance(one, str):
+            raise TypeError(f"{key} of {name} is {one!r}; expected text")
 
 
 def _outputs(place: Path, manifest: Mapping[str, Any]) -> Iterator[Row]:
@@ -110,12 +150,17 @@ def _log(place: Path, manifest: Mapping[str, Any]) -> Iterator[Row]:
     if not log.is_file():
         yield "log", LOG, MISSING, "the log of the run"
         return
-    broken, lines = broken_lines(log), log.read_text(encoding="utf-8").splitlines()
+    try:
+        broken, lines = broken_lines(log), log.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        yield "log", LOG, CHANGED, "it is not UTF-8 text"
+        return
     shown = ", ".join(map(str, broken[:5])) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
     detail = f"line {shown} is not as it was written" if broken else f"{len(lines)} lines"
     yield "log", LOG, CHANGED if broken else SAME, detail
     started = max((i for i, line in enumerate(lines) if "\trun\tstarted: " in line), default=0)
     told = [line.split("\t") for line in lines[started:] if "\trun\tmanifest SHA-256 " in line]
+    told = [fields for fields in told if len(fields) > 3]  # a line that was cut is told above
     if told:
         digest = told[-1][3].removeprefix("manifest SHA-256 ")
         yield ("manifest", MANIFEST, *_compared(place / MANIFEST, digest, MISSING, "as the log has it"))

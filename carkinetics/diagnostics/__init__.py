@@ -1,7 +1,8 @@
 """Whether a fit can be believed: convergence, prediction of what was seen and of what was not, priors, calibration."""
 
-from carkinetics.diagnostics.calibrate import calibrate, read_calibration
+from carkinetics.diagnostics.calibrate import calibrate
 from carkinetics.diagnostics.calibration import Calibration
+from carkinetics.diagnostics.calibration_file import read_calibration
 from carkinetics.diagnostics.compare import compare, loo
 from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import contraction, diagnose

@@ -17,6 +17,7 @@ import xarray as xr
 
 from carkinetics.dataset.table import ABOVE_ULOQ, PREDOSE, Dataset, is_censored
 from carkinetics.diagnostics.calibration import ABOUT, BROKEN, DONE, N_RANKS, NO_TRUTH, SHORT, Calibration
+from carkinetics.diagnostics.calibration_file import known_ranks, write_ranks
 from carkinetics.diagnostics.replicate import ceiling_of
 from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.fit.draws import log_likelihoods, predictive, prior_draws
@@ -136,13 +137,13 @@ def calibrate(
     )
     make_problem(model, data, **(dict(asked) | dict(task.analysed)))  # what is wrong with it is said once
     settings = _settings(task)
-    known = _known(keep, settings)
+    known = known_ranks(keep, settings)
     rows = known.to_dict("records")
 
     def add(row: dict[str, Any]) -> None:
         rows.append(row)
         if keep is not None:
-            _write(Path(keep), _table(rows), settings)
+            write_ranks(Path(keep), _table(rows), settings)
 
     missing = [(number,) for number in range(1, n + 1) if number not in set(known["replicate"])]
     # A pool of processes needs the cores that the chains of a lone one would take.
@@ -171,59 +172,6 @@ def _settings(task: _Task) -> dict[str, Any]:
         "sampler": task.sampler if isinstance(task.sampler, str) else task.sampler.__qualname__,
         "until": dict(task.goal), "max_minutes": task.minutes, "chains": CHAINS, "ranks": N_RANKS, "seed": task.seed,
     }  # fmt: skip
-
-
-def _known(keep: str | Path | None, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Replicates that a file has already."""
-    if keep is None or not Path(keep).exists():
-        return pd.DataFrame(columns=list(ABOUT))
-    found = read_calibration(keep)
-    other = [key for key in settings if found.settings.get(key) != settings[key]]
-    if other:
-        told = "; ".join(f"{key} {found.settings.get(key)!r} there, {settings[key]!r} here" for key in other)
-        raise ConfigError(f"calibrate: {keep} belongs to another calibration: {told}; give another file")
-    return found.ranks
-
-
-def read_calibration(path: str | Path) -> Calibration:
-    """Read what `calibrate` kept.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        A CSV file whose first line holds the settings.
-
-    Returns
-    -------
-    Calibration
-        As it was.
-
-    Raises
-    ------
-    ConfigError
-        If the file is not one of these.
-    """
-    place = Path(path)
-    try:
-        with place.open(encoding="utf-8") as file:
-            head = file.readline()
-            settings = json.loads(head.removeprefix("# "))
-            ranks = pd.read_csv(file)
-    except (OSError, ValueError) as problem:
-        raise ConfigError(f"{place} is not a calibration that was kept: {problem}") from None
-    if not isinstance(settings, dict) or not set(ABOUT) <= set(ranks):
-        raise ConfigError(
-            f"{place} is not a calibration that was kept: expected settings in its first line and columns {', '.join(ABOUT)}"
-        )
-    return Calibration(ranks, settings)
-
-
-def _write(place: Path, ranks: pd.DataFrame, settings: Mapping[str, Any]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    draft = place.with_suffix(".part")
-    text = ranks.sort_values("replicate").to_csv(index=False, lineterminator="\n")
-    draft.write_text(f"# {json.dumps(settings)}\n{text}", encoding="utf-8")
-    os.replace(draft, place)
 
 
 def _replicate(task: _Task, number: int, *, cores: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from carkinetics.plot.screen import covariate_screen
 from carkinetics.plot.sensitivity import sensitivity
 from carkinetics.plot.survival import event_curves, survival_curves
 from carkinetics.plot.tumour import spider, swimmer, waterfall
-from carkinetics.plot.vpc import vpc
+from carkinetics.plot.vpc import vpc, vpc_compared
 
 __all__ = [
     "calibration",
@@ -71,5 +71,6 @@ __all__ = [
     "trace",
     "trial_power",
     "vpc",
+    "vpc_compared",
     "waterfall",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -33,6 +34,7 @@ from carkinetics.plot.style import (
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]
 BAND = {5: BLUE, 50: ORANGE, 95: BLUE}
 LINE = {5: "--", 50: "-", 95: "--"}
+PER_ROW = 3  # checks side by side
 
 
 @styled
@@ -82,6 +84,92 @@ def vpc(result: Fit | Vpc, *, axes: AxesArray | None = None, **settings: Any) ->
             top.set_title(f"{name.strip()}  (n = {n})", fontsize=9.5 if len(strata) > 1 else None)
     _legend(axes, check)
     return axes
+
+
+@styled
+def vpc_compared(
+    checks: Mapping[str, Vpc], *, marked: Collection[str] = (), axes: AxesArray | None = None
+) -> AxesArray:
+    """Visual predictive checks of several fits on the same axes.
+
+    Parameters
+    ----------
+    checks : mapping of str to Vpc
+        Of all subjects together, by the name of the fit.
+    marked : collection of str
+        Fits that did not converge: it stands in red over their panels.
+    axes : ndarray of matplotlib.axes.Axes, shape (2, n_checks), optional
+        Where to draw; a new figure of at most three checks in a row if not given.
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (2, n_checks)
+        Levels in the first row, fractions BLQ in the second, one column per check.
+
+    Raises
+    ------
+    ConfigError
+        If there is no check, one has strata or another unit or correction than the first, or ``axes`` has another shape.
+    """
+    _expect_alike(checks)
+    if axes is None:
+        axes = _columns(len(checks))
+    elif np.shape(axes) != (2, len(checks)):
+        raise ConfigError(f"vpc_compared: axes has shape {np.shape(axes)}; expected (2, {len(checks)})")
+    for column, (name, check) in zip(axes.T, checks.items(), strict=True):
+        _prepare(column[:, None], check)
+        _levels(column[0], check, check.strata[0])
+        _fraction_blq(column[1], check.blq)
+        failed = name in marked
+        column[0].set_title(
+            f"{safe(name)}{'\nnot converged' if failed else ''}",
+            fontsize=9.5,
+            color=VERMILION if failed else BLACK,
+        )
+    for row in axes:
+        _same_limits(row)
+    for k, (top, bottom) in enumerate(axes.T):
+        log_ticks(top.yaxis)
+        top.tick_params(labelbottom=False)
+        for ax in (top, bottom) if k % PER_ROW else ():
+            ax.set_ylabel("")
+            ax.tick_params(labelleft=False)
+    _legend(axes, next((one for one in checks.values() if _limits_differ(one)), next(iter(checks.values()))))
+    return axes
+
+
+def _expect_alike(checks: Mapping[str, Vpc]) -> None:
+    if not checks:
+        raise ConfigError("vpc_compared: no check was given; expected one for each fit")
+    first = next(iter(checks.values()))
+    for name, check in checks.items():
+        if len(check.strata) != 1:
+            raise ConfigError(
+                f"vpc_compared: the check of {name} has {len(check.strata)} strata; expected one"
+            )
+        found, wanted = ((one.unit, bool(one.settings["corrected"])) for one in (check, first))
+        if found != wanted:
+            raise ConfigError(
+                f"vpc_compared: the check of {name} is of {found[0]}, corrected {found[1]}; expected {wanted[0]}, {wanted[1]}"
+            )
+
+
+def _columns(n: int) -> AxesArray:
+    """Pairs of panels, so many in a row that they can be read."""
+    across, down = min(n, PER_ROW), -(-n // PER_ROW)
+    width = {1: 6.8, 2: 8.6}.get(across, 3.3 * across)
+    grid = new_grid(2 * down, across, width, 5.1 * down + 0.5, height_ratios=[3, 1] * down)
+    for ax in grid.reshape(down, 2, across)[-1, :, n - (down - 1) * across :].ravel():
+        ax.remove()
+    pairs = [grid[2 * (k // across) : 2 * (k // across) + 2, k % across] for k in range(n)]
+    return np.array(pairs, dtype=object).T
+
+
+def _same_limits(row: AxesArray) -> None:
+    for get, set_ in (("get_xlim", "set_xlim"), ("get_ylim", "set_ylim")):
+        ends = [getattr(ax, get)() for ax in row]
+        for ax in row:
+            getattr(ax, set_)(min(low for low, _ in ends), max(high for _, high in ends))
 
 
 def _levels(ax: Axes, check: Vpc, stratum: str) -> None:

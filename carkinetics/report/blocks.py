@@ -5,7 +5,7 @@ Blocks hold plain text; the template escapes it. Only figures and equations are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,10 @@ class Table:
         ``l`` for a column of words, ``r`` for one of numbers; the last letter goes on to the last column.
     folded : bool
         Shown only when opened.
+    warned_columns : frozenset of int or None
+        Columns that the warning is about, counted from 0; None for those of numbers.
+    links : mapping of (int, int) to str
+        Where a cell leads, by row and column: a relative address, which a saved CSV has too.
     """
 
     caption: str
@@ -89,6 +93,8 @@ class Table:
     align: str = "lr"
     warned: frozenset[int] | None = None
     folded: bool = False
+    warned_columns: frozenset[int] | None = None
+    links: Mapping[tuple[int, int], str] = field(default_factory=dict)
     kind: str = "table"
 
     def is_number(self, column: int) -> bool:
@@ -98,6 +104,15 @@ class Table:
     def is_warned(self, row: int) -> bool:
         """Whether the warning is about a row, counted from 0."""
         return bool(self.warning) and (self.warned is None or row in self.warned)
+
+    def is_marked(self, row: int, column: int) -> bool:
+        """Whether the warning is about a cell, counted from 0."""
+        about = self.is_number(column) if self.warned_columns is None else column in self.warned_columns
+        return about and self.is_warned(row)
+
+    def link(self, row: int, column: int) -> str:
+        """Where a cell leads; empty if nowhere."""
+        return self.links.get((row, column), "")
 
 
 @dataclass(frozen=True, eq=False)

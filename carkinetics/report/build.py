@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from carkinetics.errors import ConfigError, did_you_mean
-from carkinetics.report.blocks import Document
+from carkinetics.report.blocks import Document, Section
 from carkinetics.report.html import page
 from carkinetics.report.parts import sort_parts
 from carkinetics.report.pdf import pdf
@@ -62,17 +62,53 @@ def write_report(
         If a part is of another type, there is nothing to report, the path is a folder or has another ending, or what
         writes that format is not installed.
     """
+    write = document_writer(path, interactive=interactive)
+    sorted_parts = sort_parts(parts, findings)
+    return write(title, (*sections(sorted_parts), session_section(sorted_parts, package_versions())))
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of this session.
+
+    Returns
+    -------
+    dict of str to str
+        By package, and of Python.
+    """
+    return {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
+
+
+def document_writer(
+    path: str | Path, *, interactive: bool = True
+) -> Callable[[str, tuple[Section, ...]], Path]:
+    """Look at the path before anything is computed for the page.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file; its ending says what is written.
+    interactive : bool
+        As in `write_report`.
+
+    Returns
+    -------
+    callable
+        Writes a title and sections into the file, whole or not at all, and returns its path.
+
+    Raises
+    ------
+    ConfigError
+        If the path is a folder or has another ending.
+    """
     target = Path(path)
     write = _writer(target, interactive)
-    sorted_parts = sort_parts(parts, findings)
-    versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
-    document = Document(
-        title=title,
-        made=f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by carkinetics {versions['carkinetics']}",
-        generator=f"carkinetics {versions['carkinetics']}",
-        sections=(*sections(sorted_parts), session_section(sorted_parts, versions)),
-    )
-    return _write(target, write(document))
+
+    def finish(title: str, shown: tuple[Section, ...]) -> Path:
+        ours = f"carkinetics {version('carkinetics')}"
+        made = f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by {ours}"
+        return _write(target, write(Document(title=title, made=made, generator=ours, sections=shown)))
+
+    return finish
 
 
 def _writer(target: Path, interactive: bool) -> Callable[[Document], bytes]:

@@ -257,7 +257,7 @@ def comparison_section(parts: Parts) -> Section | None:
     """Models side by side, by leaving subjects out."""
     blocks: list[Block] = []
     for table in parts.comparisons:
-        blocks += _comparison(table, parts.warning)
+        blocks += ranking_blocks(table, parts.warning)
     if len(parts.fits) > 1 and not parts.comparisons:
         names = [fit.name for fit, _ in parts.fits]
         blocks.append(
@@ -269,7 +269,23 @@ def comparison_section(parts: Parts) -> Section | None:
     return Section("comparison", "Models compared", tuple(blocks)) if blocks else None
 
 
-def _comparison(table: pd.DataFrame, warning: str) -> list[Block]:
+def ranking_blocks(table: pd.DataFrame, warning: str, unusable: frozenset[str] | None = None) -> list[Block]:
+    """Table and pictures of `carkinetics.compare`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As it returns it.
+    warning : str
+        Stands above the table and the pictures.
+    unusable : frozenset of str, optional
+        Models that the warning is about; all if not given.
+
+    Returns
+    -------
+    list of Block
+        The table, differences and weights, differences by subject.
+    """
     extra = [name for name in ("elpd_waic", "p_waic", "bic") if name in table]
     lost = table.index[~table["converged"].astype(bool)].map(str).tolist() if "converged" in table else []
     warning = warning or (f"{NOT_CONVERGED} ({listing(lost)})" if lost else "")
@@ -292,6 +308,10 @@ def _comparison(table: pd.DataFrame, warning: str) -> list[Block]:
         "Model", "elpd (SE)", "Difference (SE)", "Verdict", "Weight", f"k > {GOOD_K}; largest",
         *(words[one] for one in extra),
     )  # fmt: skip
+    marked = unusable or frozenset()
+    warned = (
+        None if unusable is None else frozenset(i for i, name in enumerate(table.index) if name in marked)
+    )
     best, rest = str(table.index[0]), table.iloc[1:]
     said = "; ".join(
         f"{name} {row['difference']:.1f} (SE {row['difference_se']:.1f}, {row['verdict']}, weight {row['weight']:.2f})"
@@ -302,7 +322,7 @@ def _comparison(table: pd.DataFrame, warning: str) -> list[Block]:
     ahead = each[best, "elpd"] - each[second, "elpd"]
     by_subject = f"{(ahead > 0).sum()} of {len(each)} subjects are predicted better by {best}, {(ahead < 0).sum()} by {second}."
     return [
-        Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr"),
+        Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr", warned=warned),
         _drawn(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning),
         _drawn(plot.comparison_by_subject(table), by_subject, f"{by_subject} A difference that rests on a few subjects is a question about them.", warning),
     ]  # fmt: skip

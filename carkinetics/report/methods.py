@@ -205,15 +205,26 @@ def methods_section(parts: Parts) -> Section | None:
     if parts.fit is None:
         return None
     everything = (parts.fit, *parts.individual, *parts.outcomes, *parts.observed, *parts.modelled)
-    references = tuple((str(i), line) for i, line in enumerate(citation(*everything).splitlines(), 1))
     blocks: list[Block] = [
         Text(methods_text(parts.fit, *parts.modelled)),
-        Table(
-            "References",
-            ("No.", "Work"),
-            references,
-            align="l",
-            note="BibTeX: carkinetics.citation(fit, bibtex=True).",
-        ),
+        reference_table(*everything),
     ]
     return Section("methods", "For a manuscript", tuple(blocks))
+
+
+def reference_table(*parts: Any) -> Table:
+    """What to cite, numbered.
+
+    Parameters
+    ----------
+    *parts : Fit or any other result
+        What was used.
+
+    Returns
+    -------
+    Table
+        One row per work.
+    """
+    rows = tuple((str(i), line) for i, line in enumerate(citation(*parts).splitlines(), 1))
+    note = "BibTeX: carkinetics.citation(fit, bibtex=True)."
+    return Table("References", ("No.", "Work"), rows, align="l", note=note)

@@ -28,6 +28,7 @@ NOTE = (
     "R-hat: rank-normalised and split; ESS: the smaller of bulk and tail effective sample size. FIX: not estimated. "
     "ω rows are standard deviations, never variances."
 )
+MEMBERS = " (members: "  # what follows is of one fit, and no part of the name
 _Row = tuple[str, ...]
 
 
@@ -118,7 +119,7 @@ def _classes(fit: Fit) -> Iterator[_Row]:
     if mixture is None:
         return
     members = int((fit.classes() > 0.5).sum())
-    label = f"share of the class {mixture.name} ({members} of {len(fit.classes())} subjects probably in it)"
+    label = f"share of the class {mixture.name}{MEMBERS}{members} of {len(fit.classes())} subjects probably in it)"
     yield _estimate(label, population.loc[mixture.share_name])
     for name in mixture.shifts:
         unit = fit.model.parameters[name].unit
@@ -175,7 +176,7 @@ def prior_table(fit: Fit) -> Table:
     """
     drawn = fit.tree["prior"].to_dataset()
     rows = []
-    for name, text, source in _priors(fit):
+    for name, text, source in priors_of(fit):
         low, middle, high = np.quantile(drawn[name].to_numpy(), [0.05, 0.5, 0.95])
         rows.append((name, text, number(middle), span(low, high), source))
     note = (
@@ -186,7 +187,19 @@ def prior_table(fit: Fit) -> Table:
     return Table("What was assumed before the data", columns, tuple(rows), note=note, align="llrrl")
 
 
-def _priors(fit: Fit) -> Iterator[tuple[str, str, str]]:
+def priors_of(fit: Fit) -> Iterator[tuple[str, str, str]]:
+    """Every prior of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Yields
+    ------
+    tuple of (str, str, str)
+        Quantity, prior, source.
+    """
     set_here = fit.model.priors_changed
     for name, parameter in fit.model.parameters.items():
         if not parameter.fixed:
@@ -225,7 +238,7 @@ def contraction_table(fit: Fit, *, warning: str = "") -> Table:
         One row per population quantity.
     """
     learnt = contraction(fit)
-    own = {name for name, _, _ in _priors(fit)}
+    own = {name for name, _, _ in priors_of(fit)}
     rows = tuple(
         (
             str(row.Index),

@@ -100,6 +100,31 @@ def convergence_section(parts: Parts) -> Section | None:
     fit = parts.fit
     if fit is None:
         return None
+    table = Table(
+        "Did the chains agree, and explore?",
+        ("Quantity", "Found", "Wanted"),
+        tuple(convergence_rows(fit)),
+        align="lll",
+    )
+    compared = tuple(_compared(one) for one in parts.checks)
+    return Section(
+        "convergence", "Convergence", (table, *compared, *figures.ranks(fit), *exploration_blocks(fit))
+    )
+
+
+def convergence_rows(fit: Fit) -> list[tuple[str, str, str]]:
+    """What tells whether chains agree and explore.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    list of (str, str, str)
+        Quantity, what was found, what is wanted.
+    """
     population, stats = fit.population(), fit.tree["sample_stats"]
     subjects = fit.individual()
     rows = [
@@ -119,14 +144,7 @@ def convergence_section(parts: Parts) -> Section | None:
         rows.append(
             ("E-BFMI, smallest", f"{fraction.min():.2f} (chain {int(fraction.argmin())})", "above 0.3")
         )
-    rows += _engine(fit.settings, stats)
-    table = Table(
-        "Did the chains agree, and explore?", ("Quantity", "Found", "Wanted"), tuple(rows), align="lll"
-    )
-    compared = tuple(_compared(one) for one in parts.checks)
-    return Section(
-        "convergence", "Convergence", (table, *compared, *figures.ranks(fit), *exploration_blocks(fit))
-    )
+    return [*rows, *_engine(fit.settings, stats)]
 
 
 def _compared(check: pd.DataFrame) -> Table:

@@ -56,13 +56,19 @@
     return /[",\n\r]/.test(shown) ? `"${shown.replace(/"/g, '""')}"` : shown;
   }
 
+  // A link is its words and its address.
+  function said(one) {
+    const link = one.querySelector("a");
+    return link ? `${link.textContent.trim()} (${link.getAttribute("href")})` : one.textContent.trim();
+  }
+
   function csv(table, warning) {
     const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent.replace(/[▲▼]/g, "").trim());
     const blocks = table.querySelector("tr.block") !== null;
     const lines = [[...(blocks ? ["Block"] : []), ...heads, ...(warning ? ["Warning"] : [])]];
     let block = "";
     for (const row of table.tBodies[0].rows) {
-      const cells = [...row.cells].map((one) => one.textContent.trim());
+      const cells = [...row.cells].map(said);
       if (row.classList.contains("block")) {
         block = cells[0];
         continue;

@@ -29,7 +29,12 @@ FIXED = 1e-9  # relative width of an interval that is only rounding
 def verdict_section(parts: Parts) -> Section:
     """Verdict, numbers, worst warnings and what the report is about, before everything else."""
     table = typical_numbers(parts) or observed_numbers(parts)
-    blocks = [*convergence(parts), *([table] if table else []), *worst_warnings(parts), facts(parts)]
+    blocks: list[Block] = [
+        *convergence(parts),
+        *([table] if table else []),
+        *worst_warnings(parts),
+        facts(parts),
+    ]
     return Section("verdict", "Verdict", tuple(blocks))
 
 
@@ -88,7 +93,7 @@ def typical_numbers(parts: Parts) -> Table | None:
         return None
     found = typical_exposure(parts.fit, MOST_NUMBERS)
     rows = tuple(
-        (metric_label(row.metric, row.unit), number(row.value), _interval(row.lower, row.upper))
+        (metric_label(row.metric, row.unit), number(row.value), interval(row.lower, row.upper))
         for row in found.itertuples()
     )
     warning = "" if parts.fits[0][1].attrs["converged"] else parts.warning
@@ -100,8 +105,19 @@ def typical_numbers(parts: Parts) -> Table | None:
     return Table("The numbers that matter", heads, rows, note, warning) if rows else None
 
 
-def _interval(lower: float, upper: float) -> str:
-    """One that has no width is that of a parameter that was fixed, and no finding."""
+def interval(lower: float, upper: float) -> str:
+    """An interval in words; one that has no width is that of a parameter that was fixed, and no finding.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Its ends.
+
+    Returns
+    -------
+    str
+        ``fixed``, or as `span` writes it.
+    """
     return "fixed" if upper - lower <= FIXED * abs(upper) else span(lower, upper)
 
 
@@ -192,7 +208,7 @@ def _counted(found: pd.DataFrame) -> tuple[Text, ...]:
     return (Text(f"Remarks: {', '.join(said)}; all are listed worst first under Warnings."),)
 
 
-def facts(parts: Parts) -> Block:
+def facts(parts: Parts) -> Facts:
     """A few numbers on what the report is about.
 
     Parameters

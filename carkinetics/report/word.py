@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Colours of the page: ink, and the ground behind it.
 TONES = {"good": ("1A6B35", "E8F5EC"), "bad": ("A40E26", "FDECEE"), "caution": ("7A4B00", "FFF6E0")}
-SOFT, BAD = "57606A", TONES["bad"][0]
+SOFT, BAD, LINK = "57606A", TONES["bad"][0], "0B5CAD"
 TEXT_WIDTH, PAGE_HEIGHT = (
     6.9,
     8.6,
@@ -169,7 +169,8 @@ def _table(file: WordDocument, block: Table) -> None:
             continue
         for column, text in enumerate(row):
             right = column > 0 and block.is_number(column)
-            _fill(one[column], text, size, right=right, colour=BAD if right and block.is_warned(i) else "")
+            colour = BAD if block.is_marked(i, column) else ""
+            _fill(one[column], text, size, right=right, colour=colour, link=block.link(i, column))
     _small(file.add_paragraph(_legal(block.note)))
 
 
@@ -209,7 +210,14 @@ def _facts(file: WordDocument, block: Facts) -> None:
 
 
 def _fill(
-    cell: Any, text: str, size: Any, *, bold: bool = False, right: bool = False, colour: str = ""
+    cell: Any,
+    text: str,
+    size: Any,
+    *,
+    bold: bool = False,
+    right: bool = False,
+    colour: str = "",
+    link: str = "",
 ) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.shared import RGBColor
@@ -220,8 +228,23 @@ def _fill(
     paragraph.paragraph_format.space_after = 0
     if right:
         paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    if colour:
-        run.font.color.rgb = RGBColor.from_string(colour)
+    if colour or link:
+        run.font.color.rgb = RGBColor.from_string(colour or LINK)
+    if link:
+        _lead(paragraph, run, link)
+
+
+def _lead(paragraph: Paragraph, run: Any, address: str) -> None:
+    """Make a run of text a link; a relative address is looked for beside the file."""
+    from docx.opc.constants import RELATIONSHIP_TYPE
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    run.underline = True
+    link = OxmlElement("w:hyperlink")
+    link.set(qn("r:id"), paragraph.part.relate_to(address, RELATIONSHIP_TYPE.HYPERLINK, is_external=True))
+    link.append(run._r)
+    paragraph._p.append(link)
 
 
 def _repeat(table: WordTable, row: int) -> None:

@@ -181,3 +181,13 @@ def test_the_formats_of_the_report(write):
     assert read_study(path).report_formats == ("html", "docx", "pdf")
     with pytest.raises(ConfigError, match=r"\[report\].*formats has 'doc'; did you mean 'docx'"):
         read_study(write(FULL + '[report]\nformats = ["html", "doc"]\n'))
+
+
+def test_the_fits_to_be_compared_are_fits_of_the_study(write):
+    assert read_study(write(FULL)).compared == ()
+    assert read_study(write(FULL + '[report]\ncompare = ["dose", "base"]\n')).compared == ("dose", "base")
+    with pytest.raises(ConfigError, match=r"\[report\] compare is 'bas'.*did you mean 'base'"):
+        read_study(write(FULL + '[report]\ncompare = ["bas", "dose"]\n'))
+    for named in ('["base"]', '["base", "base"]'):
+        with pytest.raises(ConfigError, match="expected two fits or more, each once"):
+            read_study(write(FULL + f"[report]\ncompare = {named}\n"))

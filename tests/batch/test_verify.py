@@ -145,3 +145,20 @@ def test_what_is_no_run_folder_is_refused(tmp_path):
     (tmp_path / "manifest.json").write_text('{"steps": 3}')
     with pytest.raises(ConfigError, match="damaged"):
         verify_run(tmp_path)
+    for text in (
+        "[]",
+        "{}",
+        '{"steps": {"a": {"files": {"b": 1}}}}',
+        '{"steps": {"a": {}}}',
+        '{"steps": {}, "versions": 1}',
+    ):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"manifest\.json is damaged \(.* (expected|has no)"):
+            verify_run(tmp_path)
+
+
+def test_a_log_that_is_no_text_is_changed(trial_folder):
+    (trial_folder / "run" / "log.txt").write_bytes(b"\xff\xfe\x00")
+    found = verify_run(trial_folder / "run")
+    assert found.set_index("what").loc["log.txt", "detail"] == "it is not UTF-8 text"
+    assert not found.attrs["intact"]

@@ -177,3 +177,10 @@ def test_a_refitted_subject_has_the_density_of_a_brute_force_average(monkeypatch
     each = alone.log_likelihood(alone.level(values), {"sigma": sigma}).sum(axis=-1)
     brute = np.logaddexp.reduce(each, axis=None) - np.log(each.size)
     assert table.loc[worst, "elpd"] == pytest.approx(brute, abs=0.15)
+
+
+def test_the_same_fit_twice_is_not_worse_than_itself():
+    each = pd.DataFrame({"elpd": [-1.0, -2.0, -3.0], "k": 0.1, "n_obs": 4, "how": "psis"})
+    table = rank({"one": each, "again": each})
+    assert table["difference"].tolist() == table["difference_se"].tolist() == [0.0, 0.0]
+    assert table["verdict"].tolist() == ["best", "not separated"]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -5,7 +7,7 @@ from matplotlib.figure import Figure
 from carkinetics.diagnostics.vpc import vpc as compute
 from carkinetics.errors import ConfigError
 from carkinetics.model import load_model, simulate
-from carkinetics.plot import vpc
+from carkinetics.plot import vpc, vpc_compared
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +75,30 @@ def test_thin_data_are_drawn_without_a_warning(around, times, lloq, n, rendered)
     model = load_model("stein2019")
     fit = around(model, simulate(model, {"times": times, "lloq": lloq}, n=n, seed=2))
     assert rendered(vpc(fit, n_sim=20))
+
+
+def test_checks_of_several_fits_share_their_axes_and_name_the_fit_that_did_not_converge(made_fit):
+    check = compute(made_fit, n_sim=50)
+    far = replace(check, points=check.points.assign(level=check.points["level"] * 100))
+    axes = vpc_compared({"base": check, "far": far}, marked={"far"})
+    assert axes.shape == (2, 2)
+    for row in axes:
+        assert len({ax.get_ylim() for ax in row}) == len({ax.get_xlim() for ax in row}) == 1
+    assert axes[0, 0].get_ylim()[1] > far.points["level"].max()
+    assert [ax.get_title() for ax in axes[0]] == ["base", "far\nnot converged"]
+    assert len(axes[0, 0].figure.legends) == 1
+    five = vpc_compared(dict.fromkeys("abcde", check))
+    assert five.shape == (2, 5)
+    assert len(five[0, 0].figure.axes) == 10
+
+
+def test_checks_that_cannot_share_axes_are_refused(made_fit):
+    check = compute(made_fit, n_sim=50)
+    with pytest.raises(ConfigError, match="no check was given"):
+        vpc_compared({})
+    with pytest.raises(ConfigError, match="the check of b has 2 strata"):
+        vpc_compared({"a": check, "b": compute(made_fit, n_sim=50, by="dose_level")})
+    with pytest.raises(ConfigError, match="the check of b is of cells"):
+        vpc_compared({"a": check, "b": replace(check, unit="cells/uL")})
+    with pytest.raises(ConfigError, match=r"expected \(2, 1\)"):
+        vpc_compared({"a": check}, axes=np.empty((1, 1), dtype=object))

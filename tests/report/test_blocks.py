@@ -37,3 +37,15 @@ def test_the_last_letter_of_the_alignment_goes_on():
     table = Table("c", ("a", "b", "c"), (("x", "1", "2"),), align="lr", warning="w", warned=frozenset({1}))
     assert [table.is_number(i) for i in range(3)] == [False, True, True]
     assert [table.is_warned(i) for i in range(2)] == [False, True]
+
+
+def test_a_warning_can_be_about_columns_and_a_cell_can_lead_somewhere():
+    rows = (("a", "1", "2"), ("b", "3", "4"))
+    table = Table(
+        "t", ("", "x", "y"), rows, warning="bad", warned_columns=frozenset({2}), links={(1, 0): "b/r.html"}
+    )
+    assert [[table.is_marked(i, k) for k in range(3)] for i in range(2)] == [[False, False, True]] * 2
+    assert [table.link(i, 0) for i in range(2)] == ["", "b/r.html"]
+    numbers = Table("t", ("", "x"), (("a", "1"), ("b", "2")), warning="bad", warned=frozenset({1}))
+    assert [numbers.is_marked(i, 1) for i in range(2)] == [False, True]
+    assert not numbers.is_marked(1, 0)

@@ -7,7 +7,7 @@ import pandas as pd
 from carkinetics.exposure import nca
 from carkinetics.report.blocks import Facts, Table, Text, number, span
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
-from carkinetics.report.verdict import _interval, verdict_section, worst_warnings
+from carkinetics.report.verdict import interval, verdict_section, worst_warnings
 
 
 def numbers(section) -> Table:
@@ -98,5 +98,5 @@ def test_remarks_near_the_estimates_come_first_and_a_rule_is_said_once(good_fit)
 
 
 def test_a_number_that_was_fixed_is_no_estimate_with_a_narrow_interval():
-    assert _interval(217.0, 217.0) == _interval(217.0, 217.0 + 1e-12) == "fixed"
-    assert _interval(1.0, 2.0) == "1.00 to 2.00"
+    assert interval(217.0, 217.0) == interval(217.0, 217.0 + 1e-12) == "fixed"
+    assert interval(1.0, 2.0) == "1.00 to 2.00"

@@ -127,3 +127,15 @@ def test_word_says_all_that_the_page_says(kind, good_fit, bad_fit, observed, mod
     assert len(file.element.body.findall(f".//{qn('m:oMath')}")) == page.count("<math")
     assert (BANNER in in_word) == (kind == "bad")
     assert sum(text == BANNER for text in paragraphs(file)) == page.count(f"<strong>{BANNER}")
+
+
+def test_a_link_of_a_table_is_one_in_word():
+    file = opened(
+        Table(
+            "Runs", ("Run", "Value"), (("first", "1"), ("second", "2")), links={(1, 0): "a%20b/report.html"}
+        )
+    )
+    (table,) = file.tables
+    (link,) = table._tbl.iter(qn("w:hyperlink"))
+    assert file.part.rels[link.get(qn("r:id"))].target_ref == "a%20b/report.html"
+    assert "".join(node.text for node in link.iter(qn("w:t"))) == "second"
