@@ -115,3 +115,11 @@ def test_120_subjects_fill_six_pages(around, rendered):
     assert [len(page) for page in pages] == [20] * 6
     assert len({ax.get_title() for page in pages for ax in page}) == 120
     assert all(rendered(page) for page in pages)
+
+
+def test_only_panels_with_labels_have_ticks_between_the_powers_of_ten(made_fit):
+    """They are half of what a page takes to draw."""
+    axes = individual_fits(made_fit, columns=3)
+    axes[0].figure.draw_without_rendering()
+    assert [len(ax.yaxis.get_minorticklocs()) > 0 for ax in axes[:6]] == [True, False, False] * 2
+    assert all(len(ax.yaxis.get_majorticklocs()) > 1 for ax in axes)
