@@ -9,7 +9,6 @@ from carkinetics.diagnostics import Calibration
 from carkinetics.fit import Fit
 from carkinetics.model import load_model
 from carkinetics.report.blocks import Block, Section, Table, Text, listing, span
-from carkinetics.report.figures import figure_of
 from carkinetics.report.images import picture
 from carkinetics.report.parts import Parts
 from carkinetics.shipped import shipped_folder
@@ -78,7 +77,7 @@ def _figure(one: Calibration) -> Block:
         "Cumulative distribution of the rank of the truth, less that of uniform ranks. A curve that leaves the grey band upwards first "
         "and downwards then means intervals that are too narrow."
     )
-    return picture(figure_of(plot.calibration(one)), alt, caption)
+    return picture(plot.calibration(one), alt, caption)
 
 
 def _family(parts: Parts) -> list[Block]:

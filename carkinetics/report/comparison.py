@@ -16,7 +16,6 @@ from carkinetics.fit.measured import measured_output
 from carkinetics.report.blocks import Block, Facts, Section, Text, listing
 from carkinetics.report.build import document_writer, package_versions
 from carkinetics.report.compared import Compared, gather
-from carkinetics.report.figures import figure_of
 from carkinetics.report.images import picture
 from carkinetics.report.learning import ranking_blocks
 from carkinetics.report.methods import reference_table
@@ -214,7 +213,7 @@ def check_section(compared: Compared) -> Section:
         )
         axes = plot.vpc_compared(alike, marked=compared.unusable)
         alt = f"Visual predictive checks of {listing(alike)} on the same axes. {said}"
-        blocks.append(picture(figure_of(axes), alt, caption, warning=compared.warning))
+        blocks.append(picture(axes, alt, caption, warning=compared.warning))
     return Section("vpc", "Predictive checks", tuple(blocks))
 
 
@@ -247,7 +246,7 @@ def individual_section(compared: Compared) -> Section:
         axes = plot.individual_fits(fit, subjects=worst, columns=WORST, output=first)
         alt = f"{name}: observed and fitted levels against time for subjects {listing(worst, WORST)}."
         caption = f"{name}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve with its 90 % band; dashed: typical subject."
-        blocks.append(picture(figure_of(axes), alt, caption, warning=compared.warning_of(name)))
+        blocks.append(picture(axes, alt, caption, warning=compared.warning_of(name)))
     return Section("individual", "Worst fitted subjects", tuple(blocks))
 
 

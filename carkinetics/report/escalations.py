@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from carkinetics import plot
 from carkinetics.report.blocks import Block, Section, Table, Text, amount, listing, number, percent, span
@@ -60,7 +58,7 @@ def _path_figure(path: EscalationPath) -> Block:
         "Patients in the order of treatment against their dose; a box per cohort, dashed in the titration; the expansion, if any, "
         "drawn small. Below: each decision and its reason."
     )
-    return picture(_root(plot.escalation(path)), alt, caption)
+    return picture(plot.escalation(path), alt, caption)
 
 
 def _decisions(path: EscalationPath) -> Table:
@@ -177,7 +175,7 @@ def _power_figure(found: TrialCharacteristics) -> Block:
         "What the kinetic analyses of such a trial would say: shares of trials, 90 % intervals of two slopes over trials, and observed "
         "over true Cmax."
     )
-    return picture(_root(plot.trial_power(found)[0, 0]), f"Power of the kinetic analyses. {said}.", caption)
+    return picture(plot.trial_power(found)[0, 0], f"Power of the kinetic analyses. {said}.", caption)
 
 
 def _power(found: TrialCharacteristics) -> Table:
@@ -188,10 +186,6 @@ def _power(found: TrialCharacteristics) -> Table:
     note = f"Of {found.settings['trials']:,} trials. One without a slope counts as one that did not find it."
     head = ("Question", "Value", "Monte-Carlo SE", "Trials that could ask")
     return Table("What the kinetic analyses would say", head, rows, note, align="lrrr")
-
-
-def _root(ax: Axes) -> Figure:
-    return cast(Figure, ax.get_figure(root=True))
 
 
 def escalation_names(parts: Parts) -> str:

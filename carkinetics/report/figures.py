@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, cast
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
@@ -26,23 +23,6 @@ from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerMod
 PER_PAGE = 20
 # A visual predictive check by dose needs enough subjects in each group to have percentiles.
 MOST_STRATA, FEWEST_IN_STRATUM = 4, 6
-
-
-def figure_of(axes: Any) -> Figure:
-    """The figure of an Axes or of an array of them.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes or ndarray of them
-        What a verb of `carkinetics.plot` returned.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The whole figure.
-    """
-    first: Axes = axes if isinstance(axes, Axes) else axes.flat[0]
-    return cast(Figure, first.get_figure(root=True))
 
 
 def _outputs(fit: Fit) -> dict[str, str]:
@@ -98,7 +78,7 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
         )
         colour = "" if by == "subject" else " Colour: dose level."
         caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
-        still = picture(figure_of(plot.profiles(data, by=by, assay=assay)), alt, caption)
+        still = picture(plot.profiles(data, by=by, assay=assay), alt, caption)
         content = partial(charts.profile_chart, data, str(assay), groups)
         found.append(
             Chart(f"Observed levels, {assay}", content, (still,), f"{caption} Point at a sample to read it.")
@@ -124,7 +104,7 @@ def ranks(fit: Fit) -> tuple[Block, ...]:
         "Ranks of every chain's draws among all draws. Chains that agree have flat histograms; a slope or a bump means that "
         "a chain stayed elsewhere."
     )
-    return (picture(figure_of(plot.ranks(fit)), alt, caption),)
+    return (picture(plot.ranks(fit), alt, caption),)
 
 
 def prior_posterior(fit: Fit, warning: str) -> tuple[Block, ...]:
@@ -144,7 +124,7 @@ def prior_posterior(fit: Fit, warning: str) -> tuple[Block, ...]:
     """
     alt = f"Prior and posterior density of {len(fit.population())} population quantities; the table above has the widths."
     caption = "Prior (grey) and posterior (blue) densities. Where they coincide, the estimate is the prior."
-    return (picture(figure_of(plot.prior_posterior(fit)), alt, caption, warning=warning),)
+    return (picture(plot.prior_posterior(fit), alt, caption, warning=warning),)
 
 
 def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
@@ -188,7 +168,7 @@ def _individual_page(fit: Fit, output: str, name: str, page: int, warning: str) 
         else ""
     )
     caption = f"{name}Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
-    figure = figure_of(plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output))
+    figure = plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output)
     return picture(figure, alt, caption, warning=warning)
 
 
@@ -228,7 +208,7 @@ def vpc(fit: Fit, warning: str) -> tuple[Block, ...]:
             f"simulated studies ({settings['interval']}). Below: share of samples BLQ. "
             "Simulated values are censored like the observed ones."
         )
-        found.append(picture(figure_of(plot.vpc(check)), alt, caption, warning=warning))
+        found.append(picture(plot.vpc(check), alt, caption, warning=warning))
     return tuple(found)
 
 
@@ -257,7 +237,7 @@ def gof(fit: Fit, warning: str) -> tuple[Block, ...]:
             f"{name}Goodness of fit of {len(fitted_rows(fit, output))} observations: observed against predicted, and "
             "residuals against time and prediction."
         )
-        found.append(picture(figure_of(plot.gof(fit, output=output)), alt, name + caption, warning=warning))
+        found.append(picture(plot.gof(fit, output=output), alt, name + caption, warning=warning))
     return tuple(found)
 
 
@@ -284,7 +264,7 @@ def dose_exposure(result: DoseExposure, exposures: Iterable[Exposure], warning: 
     )
     ax = plot.dose_exposure(result, exposure=analysed)
     caption = f"{result.metric} against dose, {result.n} subjects, with the power model and the slopes that count as proportional."
-    return (picture(figure_of(ax), result.statement, caption, warning=warning),)
+    return (picture(ax, result.statement, caption, warning=warning),)
 
 
 def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> tuple[Block, ...]:
@@ -307,7 +287,7 @@ def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> 
     groups = None if data is None else dose_groups(data)
     ax = plot.exposure_response(model, dose=groups)
     caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
-    return (picture(figure_of(ax), model.statement, caption, warning=warning),)
+    return (picture(ax, model.statement, caption, warning=warning),)
 
 
 def event_curves(model: EventModel, warning: str) -> tuple[Block, ...]:
@@ -327,7 +307,7 @@ def event_curves(model: EventModel, warning: str) -> tuple[Block, ...]:
     """
     ax = plot.event_curves(model)
     caption = f"{model.settings['outcome']} by {model.settings['metric']}, {model.events} events in {model.n} subjects."
-    return (picture(figure_of(ax), model.statement, caption, warning=warning),)
+    return (picture(ax, model.statement, caption, warning=warning),)
 
 
 def marker(model: MarkerModel, warning: str) -> tuple[Block, ...]:
@@ -349,8 +329,8 @@ def marker(model: MarkerModel, warning: str) -> tuple[Block, ...]:
     beside = f"{assay} and CAR-T level in some subjects, observed and fitted."
     lag = f"Days from the CAR-T peak to the peak of {assay}, by subject."
     return (
-        picture(figure_of(plot.marker(model)), beside, beside, warning=warning),
-        picture(figure_of(plot.marker_lag(model)), lag, lag, warning=warning),
+        picture(plot.marker(model), beside, beside, warning=warning),
+        picture(plot.marker_lag(model), lag, lag, warning=warning),
     )
 
 
@@ -373,7 +353,7 @@ def onset(timing: OnsetTiming, fit: Fit, data: Dataset, warning: str) -> tuple[B
     """
     axes = plot.onset(fit, data, timing.settings["onset"], timing.settings["grade"])
     caption = "Onset on each subject's curve, and against the day of its own peak."
-    return (picture(figure_of(axes), timing.statement, caption, warning=warning),)
+    return (picture(axes, timing.statement, caption, warning=warning),)
 
 
 def forest(result: CovariateForest, warning: str) -> tuple[Block, ...]:
@@ -392,4 +372,4 @@ def forest(result: CovariateForest, warning: str) -> tuple[Block, ...]:
         One picture.
     """
     caption = "Exposure of a typical subject at the ends of each covariate, relative to the reference."
-    return (picture(figure_of(plot.forest(result)), result.statement, caption, warning=warning),)
+    return (picture(plot.forest(result), result.statement, caption, warning=warning),)

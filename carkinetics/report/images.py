@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageChops
 
@@ -24,13 +25,13 @@ PNG_DPI = 144
 COLOURS, SEEN = 255, 24
 
 
-def picture(figure: Figure, alt: str, caption: str, *, warning: str = "") -> Picture:
+def picture(drawn: Any, alt: str, caption: str, *, warning: str = "") -> Picture:
     """Put a figure on the page.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
-        What to draw.
+    drawn : matplotlib.figure.Figure, matplotlib.axes.Axes or ndarray of them
+        What a verb of `carkinetics.plot` returned.
     alt : str
         Text for readers who cannot see it.
     caption : str
@@ -43,6 +44,8 @@ def picture(figure: Figure, alt: str, caption: str, *, warning: str = "") -> Pic
     Picture
         Not yet drawn.
     """
+    first = drawn if isinstance(drawn, Figure | Axes) else drawn.flat[0]
+    figure = first if isinstance(first, Figure) else cast(Figure, first.get_figure(root=True))
     return Picture(figure, alt, caption, warning)
 
 

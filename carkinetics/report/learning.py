@@ -6,12 +6,8 @@ minutes and are made by their own verbs.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from carkinetics import plot
 from carkinetics.diagnostics.exploration import e_bfmi, ess_growth, funnels
@@ -28,11 +24,6 @@ from carkinetics.report.parts import NOT_CONVERGED, Parts
 
 CLEAR = 0.01
 MOST_COVARIATES = 6  # columns of one figure
-
-
-def _drawn(axes: Any, alt: str, caption: str, warning: str = "") -> Picture:
-    first: Axes = axes if isinstance(axes, Axes) else axes.flat[0]
-    return picture(cast(Figure, first.get_figure(root=True)), alt, caption, warning=warning)
 
 
 def exploration_blocks(fit: Fit) -> tuple[Block, ...]:
@@ -60,7 +51,7 @@ def exploration_blocks(fit: Fit) -> tuple[Block, ...]:
         least = float(e_bfmi(stats["energy"].transpose("chain", "draw").to_numpy()).min())
         alt = f"Energy of the draws and its change from draw to draw; the smallest E-BFMI of a chain is {least:.2f}, above 0.3 is wanted."
         caption = "Energy of NUTS. The two densities are alike in width where the tails are explored."
-        found.append(_drawn(plot.energy(fit), alt, caption))
+        found.append(picture(plot.energy(fit), alt, caption))
     if fit.settings.get("random"):
         found.append(_funnels(fit))
     return tuple(found)
@@ -77,7 +68,7 @@ def _growth(fit: Fit) -> Picture:
         "Effective sample size as draws came in. Lines parallel to the dotted one belong to chains that mix; one that "
         "levels off, to chains that still find something new."
     )
-    return _drawn(plot.ess(fit), alt, caption)
+    return picture(plot.ess(fit), alt, caption)
 
 
 def _funnels(fit: Fit) -> Picture:
@@ -99,7 +90,7 @@ def _funnels(fit: Fit) -> Picture:
         "effect is at large than at small ω. A funnel (r above 0.8 and widening above 3) is a matter of data that say little of "
         "single subjects; crosses are divergent draws."
     )
-    return _drawn(plot.funnel(fit), alt, caption)
+    return picture(plot.funnel(fit), alt, caption)
 
 
 def effect_section(parts: Parts) -> Section | None:
@@ -116,7 +107,7 @@ def effect_section(parts: Parts) -> Section | None:
             "Random effects against the model's distribution. Draws of all subjects follow it where the model is right; their "
             "posterior means (ticks) are narrower by the shrinkage even then."
         )
-        blocks.append(_drawn(plot.random_effects(fit), alt, caption, parts.warning))
+        blocks.append(picture(plot.random_effects(fit), alt, caption, warning=parts.warning))
         blocks += _trends(fit, parts.warning) + _correlations(fit, parts.warning)
     return Section("effects", "Random effects", tuple(blocks))
 
@@ -163,7 +154,7 @@ def _trends(fit: Fit, warning: str) -> list[Block]:
         "pairs were looked at, so that one in a hundred has p below 0.01 by chance."
     )
     shown = names[:MOST_COVARIATES]
-    blocks: list[Block] = [_drawn(plot.effects_by_covariate(fit, shown), alt, caption, warning)]
+    blocks: list[Block] = [picture(plot.effects_by_covariate(fit, shown), alt, caption, warning=warning)]
     rows = tuple(
         (row.parameter, row.covariate, row.kind, str(row.n), f"{row.strength:.2f}", span(row.lower, row.upper), _p(row.p))
         for row in table.sort_values("p").itertuples()
@@ -192,7 +183,7 @@ def _correlations(fit: Fit, warning: str) -> list[Block]:
     note = "Where the last column is far from the first, the data tell a combination of the two parameters better than either."
     heads = ("Pair", "Correlation over draws", "90 % interval", "p", "Of posterior means")
     return [
-        _drawn(plot.effect_pairs(fit), alt, caption, warning),
+        picture(plot.effect_pairs(fit), alt, caption, warning=warning),
         Table(
             "Correlations of random effects", heads, rows, note, warning, align="lrrrr", folded=len(table) > 6
         ),
@@ -248,7 +239,7 @@ def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
         caption = "Sensitivity of each quantity to its priors (filled) and to the data (open), the most prior-bound on top."
         found += [
             Table("Sensitivity to priors and data", heads, rows, note, warning, align="lrrll"),
-            _drawn(plot.sensitivity(table), alt, caption, warning),
+            picture(plot.sensitivity(table), alt, caption, warning=warning),
         ]
     return tuple(found)
 
@@ -323,8 +314,8 @@ def ranking_blocks(table: pd.DataFrame, warning: str, unusable: frozenset[str] |
     by_subject = f"{(ahead > 0).sum()} of {len(each)} subjects are predicted better by {best}, {(ahead < 0).sum()} by {second}."
     return [
         Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr", warned=warned),
-        _drawn(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning),
-        _drawn(plot.comparison_by_subject(table), by_subject, f"{by_subject} A difference that rests on a few subjects is a question about them.", warning),
+        picture(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning=warning),
+        picture(plot.comparison_by_subject(table), by_subject, f"{by_subject} A difference that rests on a few subjects is a question about them.", warning=warning),
     ]  # fmt: skip
 
 
@@ -357,11 +348,11 @@ def _screen(screen: CovariateScreen) -> list[Block]:
     return [
         Text(screen.statement, "" if screen.converged else "bad"),
         Table("Screen of covariates", heads, rows, note, warning, align="lrrrrrl"),
-        _drawn(
+        picture(
             plot.covariate_screen(screen),
             screen.statement,
             "Screened pairs; κ near 1: shrunk to nothing.",
-            warning,
+            warning=warning,
         ),
     ]
 

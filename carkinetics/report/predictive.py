@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from carkinetics import plot
 from carkinetics.diagnostics import ExposureCheck, LooPit, Npde, check_exposure, npde, prior_check
@@ -75,7 +71,7 @@ def prediction_errors(fit: Fit, warning: str) -> tuple[Block, ...]:
         )
         found += [
             marked(f"{name}{errors.statement}", warning),
-            picture(_figure(plot.npde(errors)), f"{name}{errors.statement}", caption, warning=warning),
+            picture(plot.npde(errors), f"{name}{errors.statement}", caption, warning=warning),
             _tests(errors, name, warning),
         ]
     return tuple(found)
@@ -101,14 +97,8 @@ def left_out_places(pits: tuple[LooPit, ...], warning: str) -> tuple[Block, ...]
         "(PIT, dashed) and without it (LOO-PIT). "
     )
     return tuple(
-        picture(_figure(plot.pit(one)), one.statement, caption + one.statement, warning=warning)
-        for one in pits
+        picture(plot.pit(one), one.statement, caption + one.statement, warning=warning) for one in pits
     )
-
-
-def _figure(axes: Any) -> Figure:
-    first: Axes = axes if isinstance(axes, Axes) else axes.flat[0]
-    return cast(Figure, first.get_figure(root=True))
 
 
 def _names(fit: Fit) -> dict[str, str]:
@@ -130,7 +120,7 @@ def _corrected(fit: Fit, warning: str) -> list[Block]:
             f"their bin (by {number(low)} to {number(high)}), so that dose and covariates do not blur the comparison; then censored at the "
             f"corrected limit (open triangles). {check.statement}"
         )
-        found.append(picture(_figure(plot.vpc(check)), alt, caption, warning=warning))
+        found.append(picture(plot.vpc(check), alt, caption, warning=warning))
     return found
 
 
@@ -144,7 +134,7 @@ def _prior(fit: Fit) -> list[Block]:
         f"from the priors, before any data. {check.statement}{lost}"
     )
     alt = f"Prior predictive check. {check.statement}"
-    return [picture(_figure(plot.vpc(check)), alt, caption)]
+    return [picture(plot.vpc(check), alt, caption)]
 
 
 def _exposure(fit: Fit, warning: str) -> list[Block]:
@@ -156,7 +146,7 @@ def _exposure(fit: Fit, warning: str) -> list[Block]:
     )
     return [
         marked(check.statement, warning),
-        picture(_figure(plot.exposure_check(check)), check.statement, caption, warning=warning),
+        picture(plot.exposure_check(check), check.statement, caption, warning=warning),
         _exposure_table(check, warning),
     ]
 

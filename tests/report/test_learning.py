@@ -1,12 +1,11 @@
 """The sections on what was learnt carry the numbers of their results, in tables and in the words beside the pictures."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib.figure import Figure
 
 from carkinetics.diagnostics import effect_trends
 from carkinetics.diagnostics.compare import rank
@@ -14,7 +13,7 @@ from carkinetics.fit import CovariateScreen, stepwise_covariates
 from carkinetics.fit.variability import shrinkage_table
 from carkinetics.model import load_model, simulate
 from carkinetics.report import learning
-from carkinetics.report.blocks import MISSING, Table, Text
+from carkinetics.report.blocks import MISSING, Picture, Table, Text
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
@@ -25,23 +24,6 @@ from carkinetics.report.learning import (
 )
 from carkinetics.report.parameters import parameter_table
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
-
-
-@dataclass(frozen=True)
-class Said:
-    """A picture that is not rendered, which takes a second each; test_build renders them all."""
-
-    figure: Figure
-    alt: str
-    caption: str
-    warning: str = ""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unrendered():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning, "picture", Said)
-        yield
 
 
 def parts_of(*results):
@@ -97,7 +79,7 @@ def test_both_types_of_shrinkage_are_named(aged, effects):
     shrunk = shrinkage_table(aged).set_index("parameter")
     row = next(row for row in table.rows if row[0] == "cmax")
     assert row[2:4] == tuple(f"{shrunk.loc['cmax', name]:.0f}" for name in ("sd_percent", "variance_percent"))
-    pictures = of_kind(effects.blocks, Said)
+    pictures = of_kind(effects.blocks, Picture)
     assert len(pictures) == 3
     assert f"cmax {shrunk.loc['cmax', 'sd_percent']:.0f} %" in pictures[0].alt
 
@@ -115,7 +97,7 @@ def test_one_subject_has_no_shrinkage_and_no_number_for_it(good_fit):
 
 
 def test_a_trend_is_said_to_who_cannot_see_it(aged, effects):
-    alt = of_kind(effects.blocks, Said)[1].alt
+    alt = of_kind(effects.blocks, Picture)[1].alt
     table = effect_trends(aged)
     assert set(table["covariate"]) == {"age", "crs_grade", "log10(dose)"}
     assert f"of {len(table)} pairs" in alt
@@ -126,7 +108,7 @@ def test_a_trend_is_said_to_who_cannot_see_it(aged, effects):
 
 def test_what_rests_on_a_fit_that_did_not_converge_is_marked(bad_fit):
     section = effect_section(parts_of(bad_fit))
-    marked = of_kind(section.blocks, Table) + of_kind(section.blocks, Said)
+    marked = of_kind(section.blocks, Table) + of_kind(section.blocks, Picture)
     assert marked
     assert all(block.warning == NOT_CONVERGED for block in marked)
 
@@ -147,7 +129,7 @@ def test_the_comparison_says_who_is_best_and_by_how_much(good_fit):
     section = comparison_section(parts_of(good_fit, table))
     (shown,) = of_kind(section.blocks, Table)
     assert [row[0] for row in shown.rows] == ["two phases", "one phase"]
-    first, second = of_kind(section.blocks, Said)
+    first, second = of_kind(section.blocks, Picture)
     assert first.alt.startswith("two phases predicts best")
     assert f"one phase {table.loc['one phase', 'difference']:.1f} (SE" in first.alt
     each = table.attrs["subjects"]
@@ -156,7 +138,7 @@ def test_the_comparison_says_who_is_best_and_by_how_much(good_fit):
         f"{prefer} of 12 subjects are predicted better by two phases, {12 - prefer} by one phase."
     )
     same = rank(dict.fromkeys(("a", "b"), each["two phases"]))
-    *_, none = of_kind(comparison_section(parts_of(good_fit, same)).blocks, Said)
+    *_, none = of_kind(comparison_section(parts_of(good_fit, same)).blocks, Picture)
     assert none.alt.startswith("0 of 12 subjects are predicted better by a, 0 by b.")
     labels = [text.get_text() for text in none.figure.legends[0].get_texts()]
     assert labels == ["0 prefer a", "0 prefer b", "12 neither"]
@@ -166,7 +148,7 @@ def test_what_was_made_of_fits_that_did_not_converge_is_marked_without_them(good
     """The tables travel alone: a report of them has no fit whose verdict could mark them."""
     table = compared().assign(converged=[True, False])
     section = comparison_section(parts_of(good_fit.data, table))
-    marked = of_kind(section.blocks, Table) + of_kind(section.blocks, Said)
+    marked = of_kind(section.blocks, Table) + of_kind(section.blocks, Picture)
     assert all(block.warning == f"{NOT_CONVERGED} (one phase)" for block in marked)
     assert [row[0] for row in marked[0].rows] == ["two phases", "one phase, not converged"]
     labels = [text.get_text() for text in marked[1].figure.axes[0].get_yticklabels()]
@@ -183,7 +165,7 @@ def test_several_fits_without_a_comparison_are_said_not_to_be_ranked(good_fit, b
 
 
 def test_divergences_are_placed_in_words(bad_fit):
-    _, energy, funnel = of_kind(exploration_blocks(bad_fit), Said)
+    _, energy, funnel = of_kind(exploration_blocks(bad_fit), Picture)
     assert "The 3 divergent draws have the lowest ω for" in funnel.alt
     assert "smallest E-BFMI" in energy.alt
 
