@@ -9,6 +9,7 @@ warning, since none proves which part of the model is wrong; thresholds are such
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -42,6 +43,42 @@ REPLICATES = 500
 FAR_SAMPLE, FAR_SUBJECT = 4.5, 4.0  # standard deviations
 FEWEST = 20  # residuals, for their distribution
 MOST_NAMED = 4
+# Words in the names of columns that are not known before the infusion. A table of subjects does not say which are.
+AFTER = frozenset(
+    [
+        "ada",
+        "adverse",
+        "ae",
+        "best",
+        "change",
+        "crs",
+        "day",
+        "days",
+        "death",
+        "dlt",
+        "dor",
+        "duration",
+        "event",
+        "evaluable",
+        "grade",
+        "icans",
+        "objective",
+        "onset",
+        "orr",
+        "os",
+        "outcome",
+        "pfs",
+        "progression",
+        "relapse",
+        "response",
+        "responder",
+        "steroid",
+        "survival",
+        "toci",
+        "tocilizumab",
+        "toxicity",
+    ]
+)
 CENSORING, FEW_BLQ = ("M3", "M4"), 0.05
 CONFLICT = "prior-conflict"
 
@@ -298,10 +335,16 @@ def _covariate_left(case: _Case) -> Iterator[Finding]:
         return
     table = effect_trends(case.fit)
     for row in table[table["p"] * len(table) < LEVEL].sort_values("p").itertuples():
+        later = AFTER & set(re.split(r"[^a-z]+", str(row.covariate).lower()))
+        what = (
+            "its name is that of an outcome, and what came after the infusion is a consequence, no covariate"
+            if later
+            else ("a covariate, if it was known before the infusion; a consequence, if it is an outcome")
+        )
         yield Finding(
-            "warning", "covariate-left", str(row.parameter),
+            "note" if later else "warning", "covariate-left", str(row.parameter),
             f"the random effects of {row.parameter} still follow {row.covariate} (strength {row.strength:.2f}, n {row.n}, p {row.p:.1g} among "
-            f"{len(table)} pairs): a covariate, if it was known before the infusion; a consequence, if it is an outcome",
+            f"{len(table)} pairs): {what}",
         )  # fmt: skip
 
 

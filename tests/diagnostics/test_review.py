@@ -10,7 +10,7 @@ from scipy import stats
 
 import carkinetics as ck
 from carkinetics.diagnostics.residuals import residuals
-from carkinetics.diagnostics.review import _blq_method, _Case
+from carkinetics.diagnostics.review import _blq_method, _Case, _covariate_left
 from carkinetics.errors import FitError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -98,6 +98,16 @@ def test_effects_that_follow_the_dose_are_found(near, model):
     where = found.set_index("rule").loc["covariate-left"]
     assert where["where"] == "cmax"
     assert "log10(dose)" in where["message"]
+
+
+def test_an_effect_that_an_outcome_follows_is_a_note_and_no_missing_covariate(near, model):
+    moved = ck.simulate(model, DESIGN, 40, 5, on_log_dose={"cmax": 1.2})
+    burden = np.log(moved.subjects["true_cmax"].to_numpy(float))
+    plain = near(model, moved)
+    for name, severity in (("burden", "warning"), ("crs_grade", "note")):
+        fit = replace(plain, data=replace(moved, subjects=moved.subjects.assign(**{name: burden})))
+        left = [one for one in _covariate_left(_Case(fit, 1)) if name in one.message]
+        assert {one.severity for one in left} == {severity}
 
 
 def test_blq_samples_that_are_not_censored_are_said_to_bias(right):
