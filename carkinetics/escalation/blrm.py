@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError, DataError
+from carkinetics.escalation.arguments import dose_levels, flag, number, probabilities, whole
 from carkinetics.escalation.blrm_grid import Grid
 from carkinetics.escalation.cohort import Cohorts, Tally, cohorts_as_given, tally_of
-from carkinetics.escalation.design import Decision, Design, dose_levels, flag, number, probabilities, whole
+from carkinetics.escalation.design import Decision, Design
 
 
 @dataclass(frozen=True)

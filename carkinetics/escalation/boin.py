@@ -8,7 +8,7 @@ from math import log
 from typing import Any, NamedTuple, override
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number
+from carkinetics.escalation.arguments import number
 from carkinetics.escalation.interval import IntervalDesign, Letter, overdose_probability
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.arguments import number, whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, layers, number, whole
+from carkinetics.escalation.design import Decision, Design, layers
 from carkinetics.escalation.stops import StopAfter
 from carkinetics.escalation.tite_trials import tite_trials
 from carkinetics.escalation.tree import MOST_COHORTS, Rates, all_ends, endless, true_rates

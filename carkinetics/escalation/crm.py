@@ -8,9 +8,10 @@ from math import sqrt
 from typing import Any, override
 
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.escalation.arguments import dose_levels, flag, number, probabilities, whole
 from carkinetics.escalation.cohort import Cohorts, Tally, tally_of
 from carkinetics.escalation.crm_curve import MODELS, CurveModel, b_at, curve, grid_of, scaled
-from carkinetics.escalation.design import Decision, Design, dose_levels, flag, number, probabilities, whole
+from carkinetics.escalation.design import Decision, Design
 from carkinetics.escalation.skeleton import refuse_skeleton
 
 

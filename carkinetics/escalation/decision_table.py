@@ -7,8 +7,9 @@ from dataclasses import replace
 import pandas as pd
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.arguments import whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Design, layers, whole
+from carkinetics.escalation.design import Design, layers
 from carkinetics.escalation.interval import WORDS, IntervalDesign, Letter
 from carkinetics.escalation.stops import Around
 from carkinetics.escalation.three_plus_three import ThreePlusThree

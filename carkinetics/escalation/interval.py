@@ -11,8 +11,9 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 from scipy.special import betainc
 
+from carkinetics.escalation.arguments import dose_levels, number, whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, dose_levels, number, whole
+from carkinetics.escalation.design import Decision, Design
 
 # Escalate, stay, de-escalate, de-escalate and drop this dose and all above.
 Letter = Literal["E", "S", "D", "DU"]

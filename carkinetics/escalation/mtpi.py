@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import betainc
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number, probabilities, whole
+from carkinetics.escalation.arguments import number, probabilities, whole
 from carkinetics.escalation.interval import IntervalDesign, Letter, overdose_probability
 
 # Limits such as 0.3 - 0.05 and their multiples are exact to about this.

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import DataError, did_you_mean
+from carkinetics.escalation.arguments import dose_levels, number
 from carkinetics.escalation.cohort import Cohort
-from carkinetics.escalation.design import dose_levels, number
 
 COLUMNS = ("patient", "planned", "dose", "dlt", "grade2", "evaluable", "days")
 REQUIRED = ("patient", "dose", "dlt")

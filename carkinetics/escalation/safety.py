@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Literal, override
 
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.escalation.arguments import number, whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, layers, number, whole
+from carkinetics.escalation.design import Decision, Design, layers
 from carkinetics.escalation.interval import Letter, overdose_probability
 from carkinetics.escalation.stops import Around
 from carkinetics.escalation.three_plus_three import ThreePlusThree

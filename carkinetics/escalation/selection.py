@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import DataError
+from carkinetics.escalation.arguments import dose_levels, number
 from carkinetics.escalation.cohort import Cohorts, tally_of
-from carkinetics.escalation.design import dose_levels, number
 from carkinetics.escalation.interval import closest_isotonic, overdose_probability
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from math import exp
 
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.escalation.arguments import number, whole
 from carkinetics.escalation.crm_curve import MODELS, CurveModel, curve, scaled
-from carkinetics.escalation.design import number, whole
 
 
 def refuse_skeleton(skeleton: tuple[float, ...], design: str, intercept: float | None) -> None:

@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import Any, override
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.arguments import number, probabilities, whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, in_order, number, probabilities, whole
+from carkinetics.escalation.design import Decision, Design, in_order
 from carkinetics.escalation.interval import Letter
 
 

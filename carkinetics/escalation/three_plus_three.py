@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.arguments import dose_levels, whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, dose_levels, whole
+from carkinetics.escalation.design import Decision, Design
 
 VARIANTS = {
     "A": "no way down: the MTD is the dose below the one that failed, also where that had 3 patients only (after a "

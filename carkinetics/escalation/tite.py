@@ -7,10 +7,11 @@ from math import isnan
 from typing import Any, override
 
 from carkinetics.errors import DataError
+from carkinetics.escalation.arguments import number
 from carkinetics.escalation.boin import Boin
 from carkinetics.escalation.cohort import Tally
 from carkinetics.escalation.crm import Crm, CrmPosterior
-from carkinetics.escalation.design import Decision, Design, number
+from carkinetics.escalation.design import Decision, Design
 from carkinetics.escalation.interval import Letter
 
 

@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.escalation.arguments import number, probabilities, whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Design, layers, number, probabilities, whole
+from carkinetics.escalation.design import Design, layers
 
 ONSETS = ("uniform", "weibull")
 

@@ -7,8 +7,9 @@ from functools import cached_property
 from typing import override
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.arguments import whole
 from carkinetics.escalation.cohort import Tally
-from carkinetics.escalation.design import Decision, Design, in_order, layers, whole
+from carkinetics.escalation.design import Decision, Design, in_order, layers
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError, DataError
+from carkinetics.escalation.arguments import probabilities, whole
 from carkinetics.escalation.cohort import Cohorts, Tally, tally_of
-from carkinetics.escalation.design import Decision, Design, probabilities, whole
+from carkinetics.escalation.design import Decision, Design
 
 # Counts that a tree may have at once, before enumeration is refused: some 30 s and 1 GB.
 MOST_STATES = 400_000

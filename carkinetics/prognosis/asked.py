@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number, whole
+from carkinetics.escalation.arguments import number, whole
 from carkinetics.fit.result import Fit
 
 

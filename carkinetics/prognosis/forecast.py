@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number
+from carkinetics.escalation.arguments import number
 from carkinetics.findings import findings_table
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
 from carkinetics.fit.result import INTERVAL, Fit

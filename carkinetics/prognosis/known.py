@@ -8,7 +8,7 @@ import xarray as xr
 
 from carkinetics.dataset.table import ASSAY_COLUMNS, OBSERVATION_COLUMNS, Dataset, typed_table
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number
+from carkinetics.escalation.arguments import number
 from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
 from carkinetics.model.residual import residual_error
 from carkinetics.model.spec import Model

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number, whole
+from carkinetics.escalation.arguments import number, whole
 from carkinetics.exposure.curve_metrics import HORIZON
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.model.spec import Model

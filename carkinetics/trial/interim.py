@@ -9,7 +9,7 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number
+from carkinetics.escalation.arguments import number
 from carkinetics.response.event import derive_event
 from carkinetics.response.recist import derive_response
 from carkinetics.trial.outcomes import NE

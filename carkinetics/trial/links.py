@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number, whole
+from carkinetics.escalation.arguments import number, whole
 from carkinetics.fit.covariate import covariate_values
 from carkinetics.trial.settings import refuse_numbers, refuse_slopes
 

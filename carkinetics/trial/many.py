@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError
+from carkinetics.escalation.arguments import whole
 from carkinetics.escalation.characteristics import overdose_limit
-from carkinetics.escalation.design import whole
 from carkinetics.trial.plan import TrialPlan
 from carkinetics.trial.power import dose_counts, dose_truth, power_table, trial_metrics
 from carkinetics.trial.simulate import simulate_block

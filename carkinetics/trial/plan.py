@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import Design, flag, number, whole
+from carkinetics.escalation.arguments import flag, number, whole
+from carkinetics.escalation.design import Design
 from carkinetics.escalation.scenario import Scenario
 from carkinetics.escalation.stops import StopAfter
 from carkinetics.fit.result import Fit

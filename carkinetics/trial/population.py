@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from carkinetics.errors import ConfigError, did_you_mean
-from carkinetics.escalation.design import number, whole
+from carkinetics.escalation.arguments import number, whole
 from carkinetics.exposure.curve_metrics import areas, peak
 from carkinetics.fit.chosen import Draws, take_draws
 from carkinetics.fit.covariate import covariate_values

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from carkinetics.escalation.design import number
+from carkinetics.escalation.arguments import number
 from carkinetics.exposure.area import auc
 from carkinetics.response.binary import logistic_firth
 from carkinetics.response.power import power_model

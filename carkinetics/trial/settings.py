@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import number
+from carkinetics.escalation.arguments import number
 
 
 def refuse_numbers(

@@ -12,7 +12,8 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
-from carkinetics.escalation.design import Design, whole
+from carkinetics.escalation.arguments import whole
+from carkinetics.escalation.design import Design
 from carkinetics.fit.result import Fit
 from carkinetics.model.spec import Model
 from carkinetics.trial.links import Links

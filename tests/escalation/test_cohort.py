@@ -6,8 +6,8 @@ import pytest
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.escalation import AcceleratedTitration, Boin, Cohort, ThreePlusThree
+from carkinetics.escalation.arguments import dose_levels
 from carkinetics.escalation.cohort import Tally, tally_of
-from carkinetics.escalation.design import dose_levels
 
 FORMS = [
     [(1, 3, 0), (2, 3, 1)],
