@@ -7,7 +7,6 @@ finding that is an error; 2: finished, but not converged. The package is importe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,8 +15,22 @@ from rich.console import Console
 
 import carkinetics as ck
 from carkinetics.cli_run import calibrate, cite, compare, index, verify
+from carkinetics.cli_table import (
+    Assay,
+    Column,
+    DataPath,
+    DoseUnit,
+    Lloq,
+    Lod,
+    Subjects,
+    TimeUnit,
+    Uloq,
+    ValueUnit,
+    pairs_of,
+    read_table,
+)
 from carkinetics.cli_trial import trial
-from carkinetics.errors import CarkineticsError, ConfigError
+from carkinetics.errors import CarkineticsError
 from carkinetics.options import AsJson, Output, Seed, expect_seed, expect_writable
 from carkinetics.terminal import _plain, answer, frame, note, say, show
 
@@ -31,33 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug keeps its own traceback; our errors are one line, see main()
 )
 
-DataPath = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Table with NONMEM-style columns: CSV, Excel or Parquet.")
-]
 FitPath = Annotated[Path, typer.Argument(metavar="FIT", help="A fit saved by `carkinetics fit`.")]
-ValueUnit = Annotated[
-    list[str] | None,
-    typer.Option(help="Unit of DV: copies/ug, or for several assays qpcr=copies/ug; repeat."),
-]
-Lloq = Annotated[
-    list[str] | None, typer.Option(help="Lower limit of quantification in that unit: 25, or qpcr=25; repeat.")
-]
-Lod = Annotated[
-    list[str] | None, typer.Option(help="Limit of detection in that unit: 10, or qpcr=10; repeat.")
-]
-Uloq = Annotated[
-    list[str] | None,
-    typer.Option(help="Upper limit of quantification in that unit: 1e6, or qpcr=1e6; repeat."),
-]
-Subjects = Annotated[
-    Path | None, typer.Option(help="Table with one row per subject: covariates and outcomes.")
-]
-Column = Annotated[
-    list[str] | None, typer.Option(help="ROLE=COLUMN of the table, such as DV=AVAL; repeat for more.")
-]
-TimeUnit = Annotated[str, typer.Option(help="Unit of TIME.")]
-DoseUnit = Annotated[str, typer.Option(help="Unit of AMT: cells/kg or cells.")]
-Assay = Annotated[str | None, typer.Option(help="Assay to use, if there are several.")]
 Metrics = Annotated[
     list[str] | None, typer.Option("--metric", help="Metric, such as cmax or auc_0_28; repeat for more.")
 ]
@@ -166,7 +153,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """List everything that is wrong, doubtful or worth knowing in a table; exit 1 if any of it is an error."""
-    found = ck.check(_read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column))
+    found = ck.check(
+        read_table(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
+    )
     show(found, as_json, empty="nothing to remark")
     if (found["severity"] == "error").any():
         raise typer.Exit(FAILED)
@@ -182,7 +171,7 @@ def nca(
 ) -> None:  # fmt: skip
     """Cmax, Tmax, AUC, half-life and the like, straight from the observations."""
     exposure = ck.nca(
-        _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column),
+        read_table(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column),
         metrics=metric or None,
         blq=blq,
     )
@@ -209,10 +198,10 @@ def fit(
     """Fit a model to all subjects together; exit 2 if it did not converge."""
     expect_seed(seed)
     expect_writable(output)
-    table = _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
+    table = read_table(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
     found = ck.fit_hierarchical(
         ck.load_model(model), table, random=random or None, blq=blq, error=error,
-        covariates=_pairs("covariate", covariate, "PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'"),
+        covariates=pairs_of("covariate", covariate, "PARAMETER=TEXT, such as 'cmax=log(dose / 1e6)'"),
         draws=draws, tune=tune, chains=chains, seed=seed, method=method, sampler=sampler, max_minutes=max_minutes,
         progress=True,
     )  # fmt: skip
@@ -266,7 +255,7 @@ def forecast(
     expect_seed(seed)
     if figure is not None:
         expect_writable(figure)
-    table = _read(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
+    table = read_table(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
     asked: dict[str, Any] = {"subject": subject, "draws": draws, "seed": seed} | (
         {"metrics": metric} if metric else {}
     )
@@ -396,49 +385,6 @@ def _fail(message: str) -> NoReturn:
     plain = _plain(" ".join(message.split()))
     Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {plain}", soft_wrap=True)
     raise SystemExit(FAILED)
-
-
-def _read(
-    path: Path, value_unit: list[str] | None, lloq: list[str] | None, lod: list[str] | None, uloq: list[str] | None, time_unit: str,
-    dose_unit: str, assay: str | None, subjects: Path | None, column: list[str] | None,
-) -> ck.Dataset:  # fmt: skip
-    data = ck.read_nonmem(
-        path, value_unit=_by_assay("value-unit", value_unit, assay, str), lloq=_by_assay("lloq", lloq, assay, float),
-        lod=_by_assay("lod", lod, assay, float), uloq=_by_assay("uloq", uloq, assay, float), time_unit=time_unit,
-        dose_unit=dose_unit, subjects=subjects,
-        columns={role: name for role, (name,) in _pairs("column", column, "ROLE=COLUMN, such as DV=AVAL", 1).items()},
-    )  # fmt: skip
-    return data if assay is None else data.select(assay=assay)
-
-
-def _by_assay[T](
-    option: str, texts: list[str] | None, assay: str | None, read: Callable[[str], T]
-) -> T | dict[object, T] | None:
-    """``25``, or ``qpcr=25`` repeated; a plain value belongs to the assay that was chosen."""
-    expected = f"one value, or ASSAY=VALUE once for each assay, such as --{option} qpcr={'25' if read is float else 'copies/ug'}"
-    plain = [text for text in texts or [] if "=" not in text]
-    try:
-        if plain and len(texts or []) == 1:
-            return read(plain[0]) if assay is None else {assay: read(plain[0])}
-        pairs = _pairs(option, texts, expected, 1)
-        return {name: read(value) for name, (value,) in pairs.items()} or None
-    except ValueError as problem:
-        if isinstance(problem, ConfigError):
-            raise
-        raise ConfigError(f"--{option} is {', '.join(texts or [])!r}; expected {expected}") from None
-
-
-def _pairs(option: str, texts: list[str] | None, expected: str, most: int = 0) -> dict[str, list[str]]:
-    """``cmax=log(dose)``, repeated, as a mapping; ``most`` values under one name where it is not 0."""
-    found: dict[str, list[str]] = {}
-    for text in texts or []:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise ConfigError(f"--{option} is {text!r}; expected {expected}")
-        found.setdefault(name.strip(), []).append(value.strip())
-        if most and len(found[name.strip()]) > most:
-            raise ConfigError(f"--{option} gives {name.strip()!r} twice: {', '.join(found[name.strip()])}")
-    return found
 
 
 def _finish(found: pd.DataFrame, words: str = "", *, quiet: bool = False) -> None:

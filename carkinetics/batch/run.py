@@ -358,7 +358,7 @@ def source_sha256(rooms: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for folder in (package, package / "dataset", *(package / room for room in rooms)):
         for file in sorted(folder.iterdir()):
-            if file.suffix in (".py", ".j2", ".css", ".js") and file.name != "cli.py":
+            if file.suffix in (".py", ".j2", ".css", ".js") and not file.name.startswith("cli"):
                 digest.update(file.name.encode() + b"\n" + file.read_bytes())
     return digest.hexdigest()
 
