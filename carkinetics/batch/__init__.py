@@ -1,6 +1,7 @@
 """Whole studies: a study file in, a run folder with a report out, whether it is still as it was, and a page over many."""
 
-from carkinetics.batch.config import StudyConfig, read_study
+from carkinetics.batch.asked import StudyConfig
+from carkinetics.batch.config import read_study
 from carkinetics.batch.index import write_index
 from carkinetics.batch.run import StudyResult, run_study
 from carkinetics.batch.runs import list_runs

@@ -26,13 +26,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carkinetics.batch.asked import REPORT_FORMATS, DataConfig, FitConfig, Settings, StudyConfig
 from carkinetics.errors import ConfigError, did_you_mean
-
-Settings = Mapping[str, Any]
 
 # What a value may be: in words for the message, and as a test.
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -149,119 +148,9 @@ _EVENT = {
     "days": "a list of numbers",
 }
 _REPORT = {"title": "text", "fit": "text", "formats": "a list of text", "compare": "a list of text"}
-REPORT_FORMATS = ("html", "docx", "pdf")
 
 DEFAULT_SEED = 0
 FORMATS = ("nonmem",)
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where the data are and how to read them.
-
-    Parameters
-    ----------
-    paths : tuple of pathlib.Path
-        The tables, to be read as one.
-    assay : str or None
-        The assay to analyse; None where there is only one.
-    settings : mapping
-        Arguments of `read_nonmem`.
-    """
-
-    paths: tuple[Path, ...]
-    assay: str | None
-    settings: Settings
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """One hierarchical fit.
-
-    Parameters
-    ----------
-    name : str
-        Of the section ``[fit.NAME]`` and of the files.
-    model : str
-        Name of a shipped model, or the path of a model file.
-    value_unit : str or None
-        Unit of the levels if it is not the model's.
-    priors, fix : mapping
-        Changes to the model.
-    settings : mapping
-        Arguments of `fit_hierarchical`.
-    cross_check : bool
-        Whether the other engine draws from the same posterior too.
-    """
-
-    name: str
-    model: str
-    value_unit: str | None = None
-    priors: Settings = field(default_factory=dict)
-    fix: Settings = field(default_factory=dict)
-    settings: Settings = field(default_factory=dict)
-    cross_check: bool = False
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """A checked study file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    text : str
-        Its text.
-    seed : int
-        Seed of everything random.
-    output : pathlib.Path
-        The run folder.
-    data : DataConfig
-        ``[data]``.
-    fits : tuple of FitConfig
-        ``[fit.NAME]`` in file order.
-    nca : mapping
-        Arguments of `nca`.
-    exposure_fit : str or None
-        Fit from which exposure is computed; None: from the observations.
-    exposure : mapping
-        Arguments of `exposure_from`.
-    dose_metrics : tuple of str
-        Metrics regressed on dose; empty: no ``[dose]``.
-    dose : mapping
-        Further arguments of `dose_exposure`.
-    responses : dict of str to mapping
-        Arguments of `fit_grade` by the NAME of ``[response.NAME]``, in file order.
-    events : dict of str to mapping
-        Arguments of `fit_event`, and ``days``, by the NAME of ``[event.NAME]``, in file order.
-    title : str
-        Of the report.
-    report_fit : str or None
-        Fit that the report shows in full.
-    report_formats : tuple of str
-        Of `REPORT_FORMATS`, ``html`` first.
-    compared : tuple of str
-        Fits to be ranked.
-    """
-
-    path: Path
-    text: str
-    seed: int
-    output: Path
-    data: DataConfig
-    fits: tuple[FitConfig, ...]
-    nca: Settings
-    exposure_fit: str | None
-    exposure: Settings
-    dose_metrics: tuple[str, ...]
-    dose: Settings
-    responses: dict[str, Settings]
-    events: dict[str, Settings]
-    title: str
-    report_fit: str | None
-    report_formats: tuple[str, ...] = REPORT_FORMATS[:1]
-    compared: tuple[str, ...] = ()
 
 
 def checked_seed(seed: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from carkinetics.batch.config import FitConfig, StudyConfig
+from carkinetics.batch.asked import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
 from carkinetics.diagnostics.compare import rank
 from carkinetics.diagnostics.cross_check import judged, other_engine
