@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 import carkinetics as ck
+from carkinetics.cli_learn import screen, sensitivity, stepwise
 from carkinetics.cli_run import calibrate, cite, compare, index, verify
 from carkinetics.cli_table import (
     Assay,
@@ -31,8 +32,8 @@ from carkinetics.cli_table import (
 )
 from carkinetics.cli_trial import trial
 from carkinetics.errors import CarkineticsError
-from carkinetics.options import AsJson, Output, Seed, expect_seed, expect_writable
-from carkinetics.terminal import _plain, answer, frame, note, say, show
+from carkinetics.options import AsJson, Output, Picture, Seed, expect_seed, expect_writable
+from carkinetics.terminal import _plain, answer, draw, frame, note, say, show
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ def models(
         bool, typer.Option("--toml", help="Its file, to copy and change; a composed one written out.")
     ] = False,
     bibtex: Annotated[bool, typer.Option("--bibtex", help="Its BibTeX entry.")] = False,
-    figure: Annotated[Path | None, typer.Option(help="PNG file for a figure of its typical course.")] = None,
+    figure: Picture = None,
     checks: Annotated[
         bool, typer.Option("--checks", help="The numbers that its file quotes beside what it gives.")
     ] = False,
@@ -98,11 +99,7 @@ def models(
 
 
 def _show_model(model: ck.Model, toml: bool, bibtex: bool, figure: Path | None, as_json: bool) -> None:
-    if figure is not None:
-        from carkinetics.plot.axes import png
-
-        expect_writable(figure)
-        figure.write_bytes(png(ck.plot.model_course(model)[0]))
+    draw(figure, lambda: ck.plot.model_course(model))
     if toml or bibtex:
         say(
             model.text.strip()
@@ -248,23 +245,18 @@ def forecast(
     value_unit: ValueUnit = None, lloq: Lloq = None, lod: Lod = None, uloq: Uloq = None, time_unit: TimeUnit = "day",
     dose_unit: DoseUnit = "cells/kg", assay: Assay = None, subjects: Subjects = None, column: Column = None,
     draws: Annotated[int, typer.Option(help="Posterior draws of the patient.")] = 1000, seed: Seed = 0,
-    figure: Annotated[Path | None, typer.Option(help="PNG file for the curve with its band.")] = None,
+    figure: Picture = None,
     output: Output = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Forecast a new patient's exposure from the samples so far, before a saved fit of others; exit 2 if it did not converge."""
     expect_seed(seed)
-    if figure is not None:
-        expect_writable(figure)
     table = read_table(data, value_unit, lloq, lod, uloq, time_unit, dose_unit, assay, subjects, column)
     asked: dict[str, Any] = {"subject": subject, "draws": draws, "seed": seed} | (
         {"metrics": metric} if metric else {}
     )
     found = ck.forecast_updates(ck.load_fit(fit), table, upto=upto or [float("inf")], **asked)
     answer(found.table, output, as_json)
-    if figure is not None:
-        from carkinetics.plot.axes import png
-
-        figure.write_bytes(png(ck.plot.forecast(found)[0]))
+    draw(figure, lambda: ck.plot.forecast(found))
     for one in found.forecasts:
         note(one.statement)
     if not found.converged:
@@ -363,7 +355,7 @@ def run(
         raise typer.Exit(NOT_CONVERGED)
 
 
-for verb in (compare, verify, index, cite, calibrate):
+for verb in (sensitivity, screen, stepwise, compare, verify, index, cite, calibrate):
     app.command()(verb)
 
 

@@ -9,8 +9,8 @@ import typer
 
 import carkinetics as ck
 from carkinetics.errors import ConfigError
-from carkinetics.options import AsJson, Seed, expect_writable, numbers
-from carkinetics.terminal import note, say, show
+from carkinetics.options import AsJson, Picture, Seed, expect_writable, numbers
+from carkinetics.terminal import draw, note, say, show
 
 FAILED, NOT_CONVERGED, NOT_CALIBRATED = 1, 2, 2
 
@@ -134,13 +134,11 @@ def calibrate(
     keep: Annotated[
         Path | None, typer.Option(help="CSV file of the ranks; an interrupted calibration goes on from it.")
     ] = None,
-    figure: Annotated[Path | None, typer.Option(help="Picture of the ranks: .png, .svg or .pdf.")] = None,
+    figure: Picture = None,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
     """Simulate from the prior, fit, and count how often intervals hold the truth; exit 2 if they do not as often as they say."""
-    if figure is not None:
-        expect_writable(figure)
     design = {"times": numbers("--days", days), "doses": numbers("--dose", dose), "lloq": lloq}
     found = ck.calibrate(
         ck.load_model(model),
@@ -154,9 +152,6 @@ def calibrate(
     )
     show(found.table.reset_index().round(4), as_json)
     note(found.statement)
-    if figure is not None:
-        from carkinetics.plot.axes import png
-
-        figure.write_bytes(png(ck.plot.calibration(found)[0]))
+    draw(figure, lambda: ck.plot.calibration(found))
     if found.calibrated is False:
         raise typer.Exit(NOT_CALIBRATED)

@@ -11,8 +11,8 @@ import typer
 
 import carkinetics as ck
 from carkinetics.errors import ConfigError
-from carkinetics.options import AsJson, Output, Seed, expect_folder, expect_seed, expect_writable, numbers
-from carkinetics.terminal import answer, frame, note, say, show
+from carkinetics.options import AsJson, Output, Picture, Seed, expect_folder, expect_seed, numbers
+from carkinetics.terminal import answer, draw, frame, note, say, show
 
 if TYPE_CHECKING:
     pass
@@ -41,7 +41,6 @@ Grade2 = Annotated[
     str | None,
     typer.Option(help="Probability of grade 2 in those without a DLT, by dose, where the design counts it."),
 ]
-Picture = Annotated[Path | None, typer.Option(help="PNG file for a picture of the answer.")]
 
 
 @trial.command("list")
@@ -100,7 +99,7 @@ def decide(
         for who, row in so_far.patients.iterrows():
             if row["reason"] != "as planned":
                 note(f"patient {who}: {row['status']}; {row['reason']}")
-    _draw(figure, lambda: ck.plot.escalation(ck.escalation_path(design, so_far)))
+    draw(figure, lambda: ck.plot.escalation(ck.escalation_path(design, so_far)))
     decision = design.decide(found)
     if as_json:
         known = {
@@ -125,7 +124,7 @@ def table(
     """Tabulate the decision for every count at a dose: E escalate, S stay, D de-escalate, DU and drop the dose."""
     design = ck.load_design(path)
     found = ck.decision_table(design, n_max)
-    _draw(figure, lambda: ck.plot.decision_table(found))
+    draw(figure, lambda: ck.plot.decision_table(found))
     answer(found.rename(columns=lambda n: f"n={n}").reset_index(), output, as_json)
     note(f"{design.name}: {'; '.join(f'{key} {words}' for key, words in found.attrs['letters'].items())}")
 
@@ -147,7 +146,7 @@ def paths(
     found = ck.dose_paths(
         design, cohorts_ahead, truth=_numbers("truth", truth), grade2=_numbers("grade2", grade2), so_far=_cohorts(cohort, cohorts),
     )  # fmt: skip
-    _draw(figure, lambda: ck.plot.dose_paths(found))
+    draw(figure, lambda: ck.plot.dose_paths(found))
     answer(found, output, as_json)
 
 
@@ -181,7 +180,7 @@ def oc(
         {design.name: design}, {name: one.truth for name, one in scenarios.items()}, second, exact=not simulate, trials=trials,
         seed=seed, overdose=overdose, accrual_days=accrual_days, progress=True,
     )  # fmt: skip
-    _draw(figure, lambda: ck.plot.characteristics(found))
+    draw(figure, lambda: ck.plot.characteristics(found))
     narrow = [name for name in _OC_COLUMNS if name in found]
     answer(found if as_json or output else found[narrow].round(4), output, as_json)
     for name, row in found.drop_duplicates("scenario").set_index("scenario").iterrows():
@@ -212,14 +211,14 @@ def simulate(
         from carkinetics.escalation.cohort import dose_text
 
         one = ck.simulate_trial(plan, seed=seed)
-        _draw(figure, lambda: ck.plot.escalation(one))
+        draw(figure, lambda: ck.plot.escalation(one))
         one.save(output)
         one.decisions.to_csv(output / "decisions.csv", index=False, lineterminator="\n")
         show(one.decisions.drop(columns=["subjects", "notes"]), False)
         said = f"{len(one.subjects)} patients; selected: {dose_text(one.selected) if one.selected else 'no dose'}"
     else:
         many = ck.simulate_trials(plan, trials, seed, progress=True)
-        _draw(figure, lambda: ck.plot.trial_power(many))
+        draw(figure, lambda: ck.plot.trial_power(many))
         many.doses.reset_index().to_csv(output / "doses.csv", index=False, lineterminator="\n")
         many.power.reset_index().to_csv(output / "power.csv", index=False, lineterminator="\n")
         many.summary.reset_index().to_csv(output / "summary.csv", index=False, lineterminator="\n")
@@ -254,16 +253,3 @@ def _scenarios(path: str, truth: str | None, grade2: str | None) -> dict[str, ck
 
 def _numbers(option: str, text: str | None) -> list[float] | None:
     return None if text is None else numbers(f"--{option}", text)
-
-
-def _draw(figure: Path | None, make: Any) -> None:
-    """Save a picture, if one was asked for; matplotlib is loaded only then."""
-    if figure is None:
-        return
-    from matplotlib.axes import Axes
-
-    from carkinetics.plot.axes import png
-
-    expect_writable(figure)
-    axes = make()
-    figure.write_bytes(png(axes if isinstance(axes, Axes) else axes.flat[0], dpi=150))

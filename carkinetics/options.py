@@ -34,13 +34,15 @@ def expect_seed(seed: int) -> None:
         raise ConfigError(f"--seed is {seed}; expected a whole number from 0 to 2**63 - 1")
 
 
-def expect_writable(output: Path) -> None:
+def expect_writable(output: Path, option: str = "--output") -> None:
     """Find out before the work, and not after it, that its result cannot be saved.
 
     Parameters
     ----------
     output : pathlib.Path
         The file; its folder is made.
+    option : str
+        That named it, for the message.
 
     Raises
     ------
@@ -48,8 +50,8 @@ def expect_writable(output: Path) -> None:
         If it is a folder, or its folder cannot be written to.
     """
     if output.is_dir():
-        raise ConfigError(f"--output {output} is a folder; expected a file")
-    _try(output.parent, output)
+        raise ConfigError(f"{option} {output} is a folder; expected a file")
+    _try(output.parent, output, option)
 
 
 def expect_folder(output: Path) -> None:
@@ -70,13 +72,13 @@ def expect_folder(output: Path) -> None:
     _try(output, output)
 
 
-def _try(folder: Path, output: Path) -> None:
+def _try(folder: Path, output: Path, option: str = "--output") -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ConfigError(f"--output {output} cannot be written: {error.strerror}") from None
+        raise ConfigError(f"{option} {output} cannot be written: {error.strerror}") from None
 
 
 def numbers(option: str, text: str) -> list[float]:
@@ -105,3 +107,14 @@ def numbers(option: str, text: str) -> list[float]:
         raise ConfigError(
             f"{option} is {text!r}; expected numbers with commas, such as 0.05,0.1,0.2"
         ) from None
+
+
+def _writable_figure(figure: Path | None) -> Path | None:
+    if figure is not None:
+        expect_writable(figure, "--figure")
+    return figure
+
+
+Picture = Annotated[
+    Path | None, typer.Option(help="PNG file for a picture of the answer.", callback=_writable_figure)
+]

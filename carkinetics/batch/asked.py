@@ -9,6 +9,8 @@ from typing import Any
 
 Settings = Mapping[str, Any]
 REPORT_FORMATS = ("html", "docx", "pdf")
+# Keys of [fit.NAME] that ask something of a fit once it is there: each is a step of its own.
+AFTER_A_FIT = ("cross_check", "sensitivity", "screen", "stepwise")
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class FitConfig:
         Changes to the model.
     settings : mapping
         Arguments of `fit_hierarchical`.
-    cross_check : bool
-        Whether the other engine draws from the same posterior too.
+    after : mapping
+        What is asked of the fit, by key of `AFTER_A_FIT`: whether the other engine draws from the same posterior too,
+        whether sensitivity to priors is measured, and which covariates are screened or searched stepwise.
     """
 
     name: str
@@ -56,7 +59,7 @@ class FitConfig:
     priors: Settings = field(default_factory=dict)
     fix: Settings = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
-    cross_check: bool = False
+    after: Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ section               keys
 ``[data]``            the arguments of `read_nonmem`; ``path``; ``assay`` to analyse. ``value_unit``,
                       ``lloq``, ``lod`` and ``uloq`` are one value or a table by assay
 ``[nca]``             ``method, blq, metrics``
-``[fit.NAME]``        ``model, value_unit, priors, fix`` and the arguments of `fit_hierarchical`
+``[fit.NAME]``        ``model, value_unit, priors, fix`` and the arguments of `fit_hierarchical`; ``cross_check`` and
+                      ``sensitivity`` (`prior_sensitivity`): true or false; ``screen`` and ``stepwise``: the candidates of
+                      `screen_covariates` and `stepwise_covariates`
 ``[exposure]``        ``fit`` (a ``[fit.NAME]``), ``metrics``
 ``[dose]``            ``metrics`` and the arguments of `dose_exposure`
 ``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`
@@ -30,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from carkinetics.batch.asked import REPORT_FORMATS, DataConfig, FitConfig, Settings, StudyConfig
+from carkinetics.batch.asked import AFTER_A_FIT, REPORT_FORMATS, DataConfig, FitConfig, Settings, StudyConfig
 from carkinetics.errors import ConfigError, did_you_mean
 
 # What a value may be: in words for the message, and as a test.
@@ -110,6 +112,9 @@ _FIT = {
     "until": "a table",
     "max_minutes": "a number",
     "cross_check": "true or false",
+    "sensitivity": "true or false",
+    "screen": "a list of text | a table of text or lists of text",
+    "stepwise": "a list of text | a table of text or lists of text",
 }
 _EXPOSURE = {"fit": "text", "metrics": "a list of text"}
 _DOSE = {
@@ -327,10 +332,8 @@ class _Reader:
         if model.endswith(".toml"):
             model = str(self.existing(f"fit.{name}", "model", model))
         changes = {key: table.pop(key, {}) for key in ("priors", "fix")}
-        return FitConfig(
-            name, model, table.pop("value_unit", None), cross_check=table.pop("cross_check", False), settings=table,
-            **changes,
-        )  # fmt: skip
+        after = {key: table.pop(key) for key in AFTER_A_FIT if key in table}
+        return FitConfig(name, model, table.pop("value_unit", None), settings=table, after=after, **changes)
 
     def named(self, section: str, name: str, entry: Any, keys: Settings, *required: str) -> Settings:
         entry = self.safe_name(section, name, entry)

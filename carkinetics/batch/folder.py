@@ -20,6 +20,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import pandas as pd
+
 from carkinetics.batch.log import RunLog
 from carkinetics.errors import ConfigError
 
@@ -58,6 +60,19 @@ def key_of(inputs: Mapping[str, Any]) -> str:
         Hexadecimal SHA-256.
     """
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, the same bytes on every system.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Without its index.
+    path : pathlib.Path
+        The file.
+    """
+    table.to_csv(path, index=False, lineterminator="\n")
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The steps of a study, in order, into a folder that a person can read.
 
-``data → nca → individual → fit.NAME → diagnose.NAME, cross.NAME → compare → exposure → dose.METRIC, response.NAME, event.NAME → report``
+``data → nca → individual → fit.NAME → diagnose.NAME, cross_check.NAME, sensitivity.NAME, screen.NAME, stepwise.NAME → compare
+→ exposure → dose.METRIC, response.NAME, event.NAME → report``
 
 A step whose inputs have the same hashes is kept. Inputs are the data, the model's text, the settings, the
 seed, the package's version and its source. A step that fails becomes a finding: what does not need it
@@ -33,7 +34,9 @@ from carkinetics.report import write_report
 PACKAGES = ("carkinetics", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas", "xarray", "matplotlib")
 REPORT = "report.html"
 _USABLE = ("made", "kept")
-_IN_REPORT = ("nca", "individual", "fit", "cross", "compare", "exposure", "dose", "response", "event")
+_IN_REPORT = (
+    "nca", "individual", "fit", "cross_check", "sensitivity", "screen", "stepwise", "compare", "exposure", "dose", "response", "event",
+)  # fmt: skip
 # What the result of a kind of step depends on, besides the dataset room and the modules beside the rooms.
 _ROOMS = {
     "data": (),
@@ -41,7 +44,10 @@ _ROOMS = {
     "individual": ("model", "fit"),
     "fit": ("model", "fit"),
     "diagnose": ("model", "fit", "diagnostics"),
-    "cross": ("model", "fit", "diagnostics"),
+    "cross_check": ("model", "fit", "diagnostics"),
+    "sensitivity": ("model", "fit", "diagnostics"),
+    "screen": ("model", "fit"),
+    "stepwise": ("model", "fit"),
     "compare": ("model", "fit", "exposure", "diagnostics", "response", "plot", "report"),
     "exposure": ("model", "fit", "exposure"),
     "dose": ("exposure", "response"),
@@ -274,8 +280,9 @@ def list_steps(study: Study) -> list[_Step]:
     for entry in config.fits:
         add(f"fit.{entry.name}", ("data",), model=study.models[entry.name].sha256, settings=entry.settings)
         add(f"diagnose.{entry.name}", (f"fit.{entry.name}",))
-        if entry.cross_check:
-            add(f"cross.{entry.name}", (f"fit.{entry.name}",))
+        for key, asked in entry.after.items():
+            if asked is not False:  # an empty list of candidates is a step that fails and says so
+                add(f"{key}.{entry.name}", (f"fit.{entry.name}",), asked=asked)
     if config.compared:
         add("compare", tuple(f"fit.{name}" for name in config.compared), title=config.title)
     if config.exposure_fit is not None:

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
-from carkinetics.batch.folder import Draft
+from carkinetics.batch.after_fit import AFTER_WRITERS
+from carkinetics.batch.folder import Draft, write_csv
 from carkinetics.batch.study import COMPARED_SUBJECTS, Study
 from carkinetics.dataset import blq_table, check
-from carkinetics.diagnostics import compare, cross_check, review
+from carkinetics.diagnostics import compare, review
 from carkinetics.exposure import nca_findings
 from carkinetics.fit import fit_hierarchical, fit_individuals
 from carkinetics.report import write_comparison
 from carkinetics.response import exposure_response_findings
-
-
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, the same bytes on every system.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Without its index.
-    path : pathlib.Path
-        The file.
-    """
-    table.to_csv(path, index=False, lineterminator="\n")
 
 
 def _study(study: Study, name: str, draft: Draft) -> None:
@@ -67,12 +54,6 @@ def _diagnosis(study: Study, name: str, draft: Draft) -> None:
     write_csv(found, draft.path(f"fit/{name}-diagnosis.csv"))
     draft.note |= {"converged": bool(found.attrs["converged"]), "adequate": bool(found.attrs["adequate"])}
     draft.note["verdict"] = str(found.attrs["verdict"])
-
-
-def _cross(study: Study, name: str, draft: Draft) -> None:
-    found = cross_check(study[f"fit.{name}"], progress=study.talk)
-    write_csv(found.reset_index(), draft.path(f"fit/{name}-cross-check.csv"))
-    draft.note |= {"agree": bool(found.attrs["agree"]), "largest_z": round(found.attrs["largest_z"], 2)}
 
 
 def _compare(study: Study, name: str, draft: Draft) -> None:
@@ -124,7 +105,7 @@ WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
     "individual": _individual,
     "fit": _fit,
     "diagnose": _diagnosis,
-    "cross": _cross,
+    **AFTER_WRITERS,
     "compare": _compare,
     "exposure": _exposure,
     "dose": _dose,

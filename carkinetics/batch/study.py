@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from carkinetics.batch.after_fit import AFTER_READERS
 from carkinetics.batch.asked import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
 from carkinetics.diagnostics.compare import rank
-from carkinetics.diagnostics.cross_check import judged, other_engine
 from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.exposure import exposure_course, exposure_from, nca
 from carkinetics.fit import load_fit
@@ -61,10 +61,8 @@ class Study:
                 return load_fit(self.folder / "fit/individual.nc")
             case "fit":
                 return load_fit(self.folder / f"fit/{name}.nc")
-            case "cross":
-                fit = self[f"fit.{name}"]
-                table = pd.read_csv(self.folder / f"fit/{name}-cross-check.csv", index_col="parameter")
-                return judged(table, fit.settings["sampler"], other_engine(fit))
+            case _ if kind in AFTER_READERS:
+                return AFTER_READERS[kind](self.folder, self[f"fit.{name}"], name)
             case "compare":
                 told = {"fit": str, "subject": str}
                 file = self.folder / COMPARED_SUBJECTS
@@ -81,6 +79,10 @@ class Study:
             case "event":
                 return self._event(dict(config.events[name]))
         raise KeyError(kind)
+
+    def candidates(self, name: str, key: str) -> Any:
+        """Covariates that ``[fit.NAME]`` wants looked at by ``screen`` or ``stepwise``."""
+        return next(entry.after[key] for entry in self.config.fits if entry.name == name)
 
     def _event(self, settings: dict[str, Any]) -> EventModel:
         days, fit = settings.pop("days", None), self.config.exposure_fit

@@ -21,13 +21,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from carkinetics.errors import ConfigError, FitError
+from carkinetics.errors import ConfigError
 from carkinetics.fit.approximate import Approximation
-from carkinetics.fit.covariate import Covariate, read_covariates
+from carkinetics.fit.candidates import candidate_pairs, population_problem
+from carkinetics.fit.covariate import Covariate
 from carkinetics.fit.em import SMALLEST_OMEGA, laplace_em
-from carkinetics.fit.hierarchical import problem_of
 from carkinetics.fit.population import PopulationFit
-from carkinetics.fit.problem import Problem, make_problem
+from carkinetics.fit.problem import Problem
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.fit.screen_graph import Horseshoe, draw_horseshoe
 
@@ -135,7 +135,7 @@ def screen_covariates(
         raise ConfigError(
             f"screen_covariates: factor {factor!r} (above 1), limit {limit!r} (between 0 and 1), expected {expected!r} (1 or more)"
         )
-    problem = _problem(fit)
+    problem = population_problem(fit, "screen_covariates")
     pairs = candidate_pairs(problem, candidates)
     state = laplace_em(problem)
     x = np.column_stack([pair.centred / pair.centred.std() for pair in pairs])
@@ -168,76 +168,6 @@ def screen_covariates(
             "interval": f"{INTERVAL:.0%} equal-tailed",
         },
     )  # fmt: skip
-
-
-def _problem(fit: Fit | PopulationFit) -> Problem:
-    if isinstance(fit, PopulationFit):
-        asked = fit.settings
-        problem = make_problem(
-            fit.model, fit.data, random=asked["random"], covariates=asked["requested_covariates"], blq=asked["blq"],
-            error=asked["errors"], assay=asked["assays"], correlated=asked["correlated"], mixture=False,
-        )  # fmt: skip
-    elif fit.method == "hierarchical":
-        problem = problem_of(fit)
-    else:
-        raise FitError(
-            "screen_covariates needs a population: use fit_population or fit_hierarchical, not fit_individuals"
-        )
-    if problem.mixture:
-        raise ConfigError(
-            "screen_covariates has no classes of subjects; screen a fit without them (mixture=False)"
-        )
-    if not problem.random:
-        raise ConfigError("screen_covariates: the fit has no random effects that a covariate could explain")
-    return problem
-
-
-def candidate_pairs(
-    problem: Problem, candidates: Iterable[str] | Mapping[str, Iterable[str]]
-) -> list[Covariate]:
-    """Pairs of a parameter and a covariate that are not in the fit yet.
-
-    Parameters
-    ----------
-    problem : Problem
-        What was fitted.
-    candidates : iterable of str, or mapping of str to iterable of str
-        As of `screen_covariates`.
-
-    Returns
-    -------
-    list of Covariate
-        One per pair.
-
-    Raises
-    ------
-    ConfigError
-        If there is none, a parameter has no random effect, or a covariate does not vary or is in the fit.
-    """
-    if isinstance(candidates, str):
-        raise ConfigError(
-            f'candidates is the text {candidates!r}; expected a list of covariates, as in ["{candidates}"]'
-        )
-    if isinstance(candidates, Mapping):
-        by = {name: (one,) if isinstance(one, str) else tuple(one) for name, one in candidates.items()}
-    else:
-        by = dict.fromkeys(problem.random, tuple(candidates))
-    for name in by:
-        problem.model.require(name, "candidates")
-        if name not in problem.random:
-            raise ConfigError(
-                f"candidates: {name} has no random effect for a covariate to explain; random is {', '.join(problem.random)}"
-            )
-    there = {(c.parameter, c.text) for c in problem.covariates}
-    pairs = list(read_covariates(problem.model, problem.data, by))
-    for pair in pairs:
-        if (pair.parameter, pair.text) in there:
-            raise ConfigError(f"candidates: {pair.parameter} on {pair.text} is in the fit already")
-        if not np.ptp(pair.centred) > 0:
-            raise ConfigError(f"candidates: {pair.text!r} is the same for all subjects")
-    if not pairs:
-        raise ConfigError("candidates: none given")
-    return pairs
 
 
 def _random_block(state: Approximation) -> Floats:

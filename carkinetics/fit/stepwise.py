@@ -12,12 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, FitError
+from carkinetics.fit.candidates import candidate_pairs, population_settings
 from carkinetics.fit.population import PopulationFit, fit_population
 from carkinetics.fit.problem import make_problem
-from carkinetics.fit.screen import candidate_pairs
-from carkinetics.model.spec import Model
+from carkinetics.fit.result import Fit
 
 # Chi-squared with one degree of freedom exceeds these in 5 % and in 1 %.
 FORWARD, BACKWARD = 3.84, 6.63
@@ -29,6 +28,7 @@ WARNING = (
 STEP_COLUMNS = (
     "step", "direction", "parameter", "covariate", "minus_two_ll", "change", "converged", "taken",
 )  # fmt: skip
+EFFORT = ("draws", "iterations", "seed")
 Pair = tuple[str, str]
 
 
@@ -66,24 +66,24 @@ class StepwiseSearch:
 
 
 def stepwise_covariates(
-    model: Model,
-    data: Dataset,
+    fit: Fit | PopulationFit,
     candidates: Iterable[str] | Mapping[str, Iterable[str]],
     *,
     forward: float = FORWARD,
     backward: float = BACKWARD,
     most_steps: int = 10,
+    draws: int = 1000,
+    iterations: int = 300,
+    seed: int = 1,
     say: Callable[[str], None] | None = None,
-    **settings: Any,
 ) -> StepwiseSearch:
     """Select covariates by forward inclusion and backward elimination on -2LL.
 
     Parameters
     ----------
-    model : Model
-        What to fit.
-    data : Dataset
-        To what.
+    fit : Fit or PopulationFit
+        Hierarchical, or of a population, where the search starts; its model, data, random effects and covariates count, not its
+        draws. Its covariates stay, without priors.
     candidates : iterable of str, or mapping of str to iterable of str
         As of `screen_covariates`.
     forward : float
@@ -92,10 +92,10 @@ def stepwise_covariates(
         Smallest rise of -2LL at which a pair stays; 6.63 is p = 0.01.
     most_steps : int
         Pairs that may come in.
+    draws, iterations, seed : int
+        Of every fit; see `fit_population`.
     say : callable, optional
         Is told each step.
-    **settings : Any
-        Of `fit_population`: ``random``, ``covariates`` that are in from the start and stay, ``error``, ``blq`` and so on.
 
     Returns
     -------
@@ -105,11 +105,9 @@ def stepwise_covariates(
     Raises
     ------
     ConfigError
-        If a limit is not above 0, or a candidate cannot be one.
-    DataError
-        If the data cannot be fitted.
+        If a limit is not above 0, a candidate cannot be one, or the model has two classes of subjects.
     FitError
-        If the fit without candidates does not converge.
+        If the fit is an individual one, or that without candidates does not converge by maximum likelihood.
 
     Notes
     -----
@@ -120,11 +118,11 @@ def stepwise_covariates(
         raise ConfigError(
             f"stepwise_covariates: forward {forward!r}, backward {backward!r}, most_steps {most_steps!r}; all above 0"
         )
-    fixed = {name: _texts(entry) for name, entry in (settings.pop("covariates", None) or {}).items()}
-    of_problem = {k: v for k, v in settings.items() if k not in ("draws", "iterations", "seed")}
-    problem = make_problem(model, data, covariates=fixed, **of_problem)
+    asked = population_settings(fit, "stepwise_covariates")
+    problem = make_problem(fit.model, fit.data, **asked)
     pairs = [(pair.parameter, pair.text) for pair in candidate_pairs(problem, candidates)]
-    search = _Search(model, data, fixed, settings, say or (lambda _: None))
+    effort = dict(zip(EFFORT, (draws, iterations, seed), strict=True))
+    search = _Search(fit, asked | effort, say or (lambda _: None))
     first = search.fit([])
     if not first.converged:
         raise FitError(
@@ -136,42 +134,51 @@ def stepwise_covariates(
     now, chosen = search.backward(now, chosen, backward)
     return StepwiseSearch(
         pd.DataFrame(search.rows, columns=list(STEP_COLUMNS)), search.covariates(chosen), now,
-        settings={"forward": forward, "backward": backward, "candidates": len(pairs), "model": model.name},
+        settings={"forward": forward, "backward": backward, "candidates": len(pairs), "model": fit.model.name} | effort,
     )  # fmt: skip
 
 
-def _texts(entry: Any) -> list[str]:
-    if isinstance(entry, Mapping):
-        raise ConfigError(
-            "stepwise_covariates: covariates have no priors in a population fit; give texts only"
-        )
-    return [entry] if isinstance(entry, str) else list(entry)
+def refit(
+    fit: Fit | PopulationFit, covariates: Mapping[str, list[str]], settings: Mapping[str, Any]
+) -> PopulationFit:
+    """The last fit of a search, again.
+
+    Parameters
+    ----------
+    fit : Fit or PopulationFit
+        Where the search started.
+    covariates, settings : mapping
+        Of the `StepwiseSearch`.
+
+    Returns
+    -------
+    PopulationFit
+        The same numbers.
+    """
+    asked = population_settings(fit, "stepwise_covariates") | {"covariates": covariates}
+    return fit_population(fit.model, fit.data, **asked, **{key: settings[key] for key in EFFORT})
 
 
 class _Search:
     """Fits and their record; the only thing here that changes as the search goes on."""
 
     def __init__(
-        self,
-        model: Model,
-        data: Dataset,
-        fixed: Mapping[str, list[str]],
-        settings: Mapping[str, Any],
-        say: Callable[[str], None],
+        self, start: Fit | PopulationFit, asked: Mapping[str, Any], say: Callable[[str], None]
     ) -> None:
-        self.model, self.data, self.fixed, self.settings, self.say = model, data, fixed, settings, say
+        self.start, self.asked, self.say = start, asked, say
         self.rows: list[list[Any]] = []
         self.step = 0
 
     def covariates(self, chosen: Iterable[Pair]) -> dict[str, list[str]]:
         """Those of the start and the chosen ones, by parameter."""
-        found = {name: list(texts) for name, texts in self.fixed.items()}
+        found = {name: list(texts) for name, texts in self.asked["covariates"].items()}
         for name, text in chosen:
             found.setdefault(name, []).append(text)
         return found
 
     def fit(self, chosen: Iterable[Pair]) -> PopulationFit:
-        return fit_population(self.model, self.data, covariates=self.covariates(chosen), **self.settings)
+        asked = {**self.asked, "covariates": self.covariates(chosen)}
+        return fit_population(self.start.model, self.start.data, **asked)
 
     def record(self, direction: str, pair: Pair, found: PopulationFit, change: float) -> None:
         self.rows.append([self.step, direction, *pair, found.minus_two_ll, change, found.converged, False])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from carkinetics.batch import config
+from carkinetics.batch.asked import AFTER_A_FIT
 from carkinetics.batch.config import read_study
 from carkinetics.dataset import read_nonmem
 from carkinetics.errors import ConfigError
@@ -77,7 +78,7 @@ def test_paths_are_relative_to_the_study_file(write, monkeypatch, tmp_path_facto
     [
         (config._DATA, read_nonmem, {"path", "format", "assay"}),
         (config._NCA, nca, set()),
-        (config._FIT, fit_hierarchical, {"model", "value_unit", "priors", "fix", "cross_check"}),
+        (config._FIT, fit_hierarchical, {"model", "value_unit", "priors", "fix", *AFTER_A_FIT}),
         (config._EXPOSURE, exposure_from, {"fit"}),
         (config._DOSE, dose_exposure, {"metrics"}),
         (config._RESPONSE, fit_grade, set()),

@@ -5,8 +5,12 @@ import pandas as pd
 import pytest
 
 from carkinetics.batch import run_study
+from carkinetics.batch.config import read_study
 from carkinetics.batch.folder import sha256_of
+from carkinetics.batch.study import Study
+from carkinetics.diagnostics import prior_sensitivity
 from carkinetics.errors import ConfigError
+from carkinetics.fit import screen_covariates, stepwise_covariates
 from carkinetics.report import pdf
 
 WITHOUT_FIT = ["study", "data", "nca", "dose.auc_0_28", "response.crs", "report"]
@@ -162,6 +166,41 @@ def test_a_fit_that_cannot_be_fails_clearly_and_the_rest_is_reported(study: Path
     assert "puts zeros into the data" in result.report.read_text(encoding="utf-8")
 
 
+def test_an_empty_list_of_candidates_is_a_table_that_fails(study: Path):
+    text = study.read_text(encoding="utf-8")
+    study.write_text(text + '[fit.base]\nmodel = "stein2019"\nscreen = []\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"\[fit\.base\] screen is \[\]; expected a list of text or"):
+        run_study(study)
+
+
+@pytest.mark.slow
+def test_what_is_asked_of_a_fit_is_written_read_again_and_shown(fitted_study: Path):
+    asked = 'chains = 2\nsensitivity = true\nscreen = ["log(dose)"]\nstepwise = { cmax = "log(dose)" }'
+    text = fitted_study.read_text(encoding="utf-8").replace("chains = 2", asked)
+    fitted_study.write_text(text, encoding="utf-8")
+    first = run_study(fitted_study)
+    made = {name: statuses(first)[f"{name}.base"] for name in ("sensitivity", "screen", "stepwise")}
+    assert made == {"sensitivity": "made", "screen": "made", "stepwise": "made"}
+    study = Study(read_study(fitted_study), 7, first.folder)
+    found = study["sensitivity.base"]
+    pd.testing.assert_frame_equal(found, prior_sensitivity(study["fit.base"], seed=7))
+    assert found.attrs == prior_sensitivity(study["fit.base"], seed=7).attrs
+    screen = screen_covariates(study["fit.base"], ["log(dose)"], seed=7)
+    pd.testing.assert_frame_equal(study["screen.base"].table, screen.table)
+    assert study["screen.base"].settings == screen.settings
+    search = stepwise_covariates(study["fit.base"], {"cmax": "log(dose)"}, seed=7)
+    pd.testing.assert_frame_equal(study["stepwise.base"].steps, search.steps)
+    assert study["stepwise.base"].fit.minus_two_ll == search.fit.minus_two_ll
+    page = first.report.read_text(encoding="utf-8")
+    assert "Sensitivity to priors and data" in page
+    assert "Screen of covariates" in page
+    assert "Stepwise search" in page
+    fitted_study.write_text(text.replace("sensitivity = true", "sensitivity = false"), encoding="utf-8")
+    second = statuses(run_study(fitted_study))
+    assert second["screen.base"] == second["fit.base"] == "kept"
+    assert "sensitivity.base" not in second
+
+
 @pytest.mark.slow
 def test_a_cross_check_is_made_when_asked_and_shown(fitted_study: Path):
     text = fitted_study.read_text(encoding="utf-8")
@@ -169,7 +208,7 @@ def test_a_cross_check_is_made_when_asked_and_shown(fitted_study: Path):
         text.replace("chains = 2", "chains = 2\ncross_check = true\nmax_minutes = 0.5"), encoding="utf-8"
     )
     result = run_study(fitted_study)
-    assert statuses(result)["cross.base"] == "made"
+    assert statuses(result)["cross_check.base"] == "made"
     table = pd.read_csv(result.folder / "fit/base-cross-check.csv")
     assert {"parameter", "mean", "other_mean", "shift_sd", "z"} == set(table.columns)
     assert "Two engines on one posterior" in result.report.read_text(encoding="utf-8")

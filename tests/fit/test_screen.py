@@ -11,9 +11,10 @@ from scipy.stats import multivariate_normal
 from carkinetics.errors import ConfigError, DataError, FitError
 from carkinetics.fit import fit_hierarchical, fit_population, screen_covariates
 from carkinetics.fit.approximate import individual_gaussians, laplace_minus_two_log_likelihood
+from carkinetics.fit.candidates import candidate_pairs
 from carkinetics.fit.em import laplace_em
 from carkinetics.fit.problem import make_problem
-from carkinetics.fit.screen import _linear_term, _random_block, _table, candidate_pairs
+from carkinetics.fit.screen import _linear_term, _random_block, _table
 from carkinetics.fit.screen_graph import marginal
 from carkinetics.model import load_model, simulate
 

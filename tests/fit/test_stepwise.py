@@ -23,8 +23,13 @@ def small():
 
 
 @pytest.fixture(scope="module")
-def search(small):
-    return stepwise_covariates(*small, ["log(dose)", "weight", "height"])
+def base(small):
+    return fit_population(*small)
+
+
+@pytest.fixture(scope="module")
+def search(base):
+    return stepwise_covariates(base, ["log(dose)", "weight", "height"])
 
 
 def test_the_real_covariate_comes_in_and_stays(search):
@@ -46,8 +51,8 @@ def test_changes_are_those_of_the_fits(small, search):
     assert not back["taken"]
 
 
-def test_what_comes_in_by_a_low_limit_goes_out_by_a_high_one(small):
-    found = stepwise_covariates(*small, ["weight", "height"], forward=1e-6, backward=1e3)
+def test_what_comes_in_by_a_low_limit_goes_out_by_a_high_one(base):
+    found = stepwise_covariates(base, ["weight", "height"], forward=1e-6, backward=1e3)
     assert found.covariates == {}
     assert found.steps.loc[found.steps["taken"], "direction"].tolist() == [
         "start", "forward", "forward", "backward", "backward",
@@ -55,7 +60,8 @@ def test_what_comes_in_by_a_low_limit_goes_out_by_a_high_one(small):
 
 
 def test_covariates_of_the_start_stay(small):
-    found = stepwise_covariates(*small, ["weight"], covariates={"cmax": "log(dose)"})
+    start = fit_population(*small, covariates={"cmax": "log(dose)"})
+    found = stepwise_covariates(start, ["weight"])
     assert found.covariates == {"cmax": ["log(dose)"]}
     assert found.steps["step"].tolist() == [0, 1]
 
@@ -65,6 +71,6 @@ def test_the_warning_is_part_of_the_result(search):
     assert "too optimistic" in repr(search)
 
 
-def test_limits_must_be_above_0(small):
+def test_limits_must_be_above_0(base):
     with pytest.raises(ConfigError, match="forward 0"):
-        stepwise_covariates(*small, ["weight"], forward=0)
+        stepwise_covariates(base, ["weight"], forward=0)

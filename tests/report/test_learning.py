@@ -9,7 +9,7 @@ import xarray as xr
 
 from carkinetics.diagnostics import effect_trends
 from carkinetics.diagnostics.compare import rank
-from carkinetics.fit import CovariateScreen, stepwise_covariates
+from carkinetics.fit import CovariateScreen, fit_population, stepwise_covariates
 from carkinetics.fit.variability import shrinkage_table
 from carkinetics.model import load_model, simulate
 from carkinetics.report import learning
@@ -186,7 +186,7 @@ def search():
     data = simulate(
         model, {"times": (3, 7, 10), "lloq": 0.001, "doses": (1e5, 2e6)}, 12, 4, on_log_dose={"cmax": 0.8}
     )
-    return stepwise_covariates(model, data, ["log(dose)"])
+    return stepwise_covariates(fit_population(model, data), ["log(dose)"])
 
 
 def test_searches_carry_their_warning_and_screens_their_statement(good_fit, search):
