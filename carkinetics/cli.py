@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 import carkinetics as ck
+from carkinetics.cli_figure import Picture, draw
 from carkinetics.cli_learn import screen, sensitivity, stepwise
 from carkinetics.cli_run import calibrate, cite, compare, index, verify
 from carkinetics.cli_table import (
@@ -32,8 +33,8 @@ from carkinetics.cli_table import (
 )
 from carkinetics.cli_trial import trial
 from carkinetics.errors import CarkineticsError
-from carkinetics.options import AsJson, Output, Picture, Seed, expect_seed, expect_writable
-from carkinetics.terminal import _plain, answer, draw, frame, note, say, show
+from carkinetics.options import AsJson, Output, Seed, expect_seed, expect_writable
+from carkinetics.terminal import _plain, answer, frame, note, say, show
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 import carkinetics as ck
-from carkinetics.options import AsJson, Output, Picture, Seed, expect_seed
-from carkinetics.terminal import answer, draw, note
+from carkinetics.cli_figure import Picture, draw
+from carkinetics.options import AsJson, Output, Seed, expect_seed
+from carkinetics.terminal import answer, note
 
 NOT_CONVERGED = 2
 

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 import carkinetics as ck
+from carkinetics.cli_figure import Picture, draw
 from carkinetics.errors import ConfigError
-from carkinetics.options import AsJson, Picture, Seed, expect_writable, numbers
-from carkinetics.terminal import draw, note, say, show
+from carkinetics.options import AsJson, Seed, expect_writable, numbers
+from carkinetics.terminal import note, say, show
 
 FAILED, NOT_CONVERGED, NOT_CALIBRATED = 1, 2, 2
 

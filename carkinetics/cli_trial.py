@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import carkinetics as ck
+from carkinetics.cli_figure import Picture, draw
 from carkinetics.errors import ConfigError
-from carkinetics.options import AsJson, Output, Picture, Seed, expect_folder, expect_seed, numbers
-from carkinetics.terminal import answer, draw, frame, note, say, show
+from carkinetics.options import AsJson, Output, Seed, expect_folder, expect_seed, numbers
+from carkinetics.terminal import answer, frame, note, say, show
 
 if TYPE_CHECKING:
     pass

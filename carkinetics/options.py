@@ -107,14 +107,3 @@ def numbers(option: str, text: str) -> list[float]:
         raise ConfigError(
             f"{option} is {text!r}; expected numbers with commas, such as 0.05,0.1,0.2"
         ) from None
-
-
-def _writable_figure(figure: Path | None) -> Path | None:
-    if figure is not None:
-        expect_writable(figure, "--figure")
-    return figure
-
-
-Picture = Annotated[
-    Path | None, typer.Option(help="PNG file for a picture of the answer.", callback=_writable_figure)
-]

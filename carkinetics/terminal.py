@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,26 +33,6 @@ def answer(table: pd.DataFrame, output: Path | None, as_json: bool) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(output, index=False, lineterminator="\n")
     say(str(output))
-
-
-def draw(figure: Path | None, make: Callable[[], Any]) -> None:
-    """Save a picture, if one was asked for; matplotlib is loaded only then.
-
-    Parameters
-    ----------
-    figure : pathlib.Path or None
-        A PNG file.
-    make : callable
-        Gives the Axes, or an array of those of one figure.
-    """
-    if figure is None:
-        return
-    from matplotlib.axes import Axes
-
-    from carkinetics.plot.axes import png
-
-    axes = make()
-    figure.write_bytes(png(axes if isinstance(axes, Axes) else axes.flat[0], dpi=150))
 
 
 def show(table: pd.DataFrame, as_json: bool, *, empty: str = "no rows") -> None:
