@@ -143,10 +143,15 @@ def citation(*parts: Any, bibtex: bool = False) -> str:
             for model in models
             if model.citation
         ]
-        return "\n".join([_ourselves(), *cited, *(_versioned(name) for name in names)])
+        ours = f"The carkinetics developers. carkinetics: CAR-T cellular kinetics. Software, version {made_with('carkinetics', parts)}."
+        rest = (
+            f"{_SOFTWARE[name].text} ({name} {made_with(name, parts)}: {_SOFTWARE[name].what})"
+            for name in names
+        )
+        return "\n".join([ours, *cited, *rest])
     own = (
         "@misc{carkinetics,\n  author = {{The carkinetics developers}},\n  title = {carkinetics: CAR-T cellular kinetics},\n"
-        f"  note = {{Software, version {version('carkinetics')}}},\n}}"
+        f"  note = {{Software, version {made_with('carkinetics', parts)}}},\n}}"
     )
     entries = [model.bibtex.strip() or _note(model) for model in models if model.citation]
     return "\n\n".join(_once([own, *entries, *(work.bibtex for work in works)])) + "\n"
@@ -158,12 +163,23 @@ def _once(texts: list[str]) -> list[str]:
     return list({entry.partition(",")[0]: entry for entry in reversed(entries)}.values())[::-1]
 
 
-def _ourselves() -> str:
-    return f"The carkinetics developers. carkinetics: CAR-T cellular kinetics. Software, version {version('carkinetics')}."
+def made_with(name: str, parts: tuple[Any, ...]) -> str:
+    """Version of a package that results were made with: a saved fit remembers it, and may be older than what is installed.
 
+    Parameters
+    ----------
+    name : str
+        Of the package.
+    parts : tuple
+        Results.
 
-def _versioned(name: str) -> str:
-    return f"{_SOFTWARE[name].text} ({name} {version(name)}: {_SOFTWARE[name].what})"
+    Returns
+    -------
+    str
+        One version, or several with commas; that which is installed where no fit says.
+    """
+    told = [part.settings.get("versions", {}).get(name) for part in parts if isinstance(part, Fit)]
+    return ", ".join(dict.fromkeys(str(one) for one in told if one)) or version(name)
 
 
 def _note(model: Model) -> str:

@@ -85,6 +85,15 @@ def test_a_fit_cites_its_model_and_its_engine(good_fit, made_fit, alone):
     assert "10.5281/zenodo.11813" in ck.citation(alone(made_fit))
 
 
+def test_versions_are_those_that_made_the_fit_and_not_those_installed(good_fit):
+    older = good_fit.settings["versions"] | {"carkinetics": "0.0.7", "pymc": "6.0.99"}
+    fit = replace(good_fit, settings=good_fit.settings | {"versions": older})
+    assert "Software, version 0.0.7." in ck.citation(fit).splitlines()[0]
+    assert "(pymc 6.0.99:" in ck.citation(fit)
+    assert "(pymc 6.0.99, " in ck.citation(fit, good_fit), "fits of two versions"
+    assert "note = {Software, version 0.0.7}" in ck.citation(fit, bibtex=True)
+
+
 def test_bibtex_entries_are_whole_and_have_different_keys():
     every = [ck.load_model(name) for name in ck.models()["name"]]
     text = ck.citation(*every, bibtex=True)
