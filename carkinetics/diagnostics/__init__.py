@@ -4,8 +4,9 @@ from carkinetics.diagnostics.calibrate import calibrate
 from carkinetics.diagnostics.calibration import Calibration
 from carkinetics.diagnostics.calibration_file import read_calibration
 from carkinetics.diagnostics.compare import compare, loo
+from carkinetics.diagnostics.contraction import contraction
 from carkinetics.diagnostics.cross_check import cross_check
-from carkinetics.diagnostics.diagnose import contraction, diagnose
+from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.exposure_check import ExposureCheck, check_exposure
 from carkinetics.diagnostics.held_out import held_out
 from carkinetics.diagnostics.npde import Npde, npde

@@ -8,17 +8,14 @@ Thresholds: Vehtari A et al. Bayesian Anal 2021;16:667-718; Betancourt M. arXiv:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import logit
 
+from carkinetics.diagnostics.contraction import NOT_INFORMED, WEAKLY_INFORMED, contraction, estimated_rows
 from carkinetics.diagnostics.exploration import e_bfmi, where_divergent
 from carkinetics.diagnostics.random_effects import shrinkage_findings
-from carkinetics.errors import FitError
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
@@ -27,8 +24,6 @@ from carkinetics.fit.result import Fit
 RHAT, RHAT_SUBJECT, ESS, EBFMI = 1.01, 1.05, 400, 0.3
 # A chain whose mean log posterior lies this many standard deviations of a chain below the best one is trapped.
 LP_GAP = 3.0
-# Contraction is 1 - posterior / prior variance. Below 0.75 the posterior SD is more than half of the prior's.
-NOT_INFORMED, WEAKLY_INFORMED = 0.1, 0.75
 CONFLICT = 2.6  # standard deviations: outside the central 99 % of the prior
 
 
@@ -55,7 +50,7 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     findings = [finding for rule in RULES for finding in rule(fit)]
     table = findings_table(findings)
     errors = [finding.message for finding in findings if finding.severity == "error"]
-    population = _estimated(fit)
+    population = estimated_rows(fit)
     trajectories = ", no divergences" if "diverging" in fit.tree["sample_stats"] else ""
     good = (
         f"converged: R-hat at most {population['rhat'].max():.3f}, effective sample size at least "
@@ -80,14 +75,6 @@ def _individual(fit: Fit) -> Iterator[Finding]:
             )
 
 
-def _estimated(fit: Fit) -> pd.DataFrame:
-    """Population rows less the quantities of fixed parameters, whose draws differ by rounding only."""
-    table = fit.population()
-    return table[
-        ~(table["sd"] <= 1e-12 * table["median"].abs())
-    ]  # an SD that is no number stays, to be found
-
-
 def _approximation(fit: Fit) -> Iterator[Finding]:
     """Draws that are no Markov chain: their weights say how far they are from the posterior."""
     if "pareto_k" not in fit.settings:
@@ -107,7 +94,7 @@ def _approximation(fit: Fit) -> Iterator[Finding]:
 
 
 def _rhat(fit: Fit) -> Iterator[Finding]:
-    population = _estimated(fit)["rhat"]
+    population = estimated_rows(fit)["rhat"]
     if population.isna().any() or population.empty:
         chains = fit.settings["chains"]
         yield Finding(
@@ -137,7 +124,7 @@ def _rhat(fit: Fit) -> Iterator[Finding]:
 
 
 def _effective_sample_size(fit: Fit) -> Iterator[Finding]:
-    population = _estimated(fit)
+    population = estimated_rows(fit)
     for column, word in (("ess_bulk", "bulk"), ("ess_tail", "tail")):
         ess = population[column]
         if not (ess > ESS).all():
@@ -239,100 +226,6 @@ def _unmeasured(fit: Fit) -> Iterator[Finding]:
                 "note", "unmeasured-output", output,
                 f"no assay of the data measures the model's {output}: it is predicted, not fitted",
             )  # fmt: skip
-
-
-def contraction(fit: Fit) -> pd.DataFrame:
-    """How much narrower the posterior of each population quantity is than its prior.
-
-    Parameters
-    ----------
-    fit : Fit
-        A hierarchical fit.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by parameter: ``prior_sd, posterior_sd, contraction`` (1 - variance ratio) and ``words``. A
-        positive quantity is compared on the log scale, a typical fraction on the logit scale.
-
-    Raises
-    ------
-    FitError
-        If the fit is not a hierarchical one.
-    """
-    rows = {}
-    for name, (before, after) in compared_draws(fit).items():
-        before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-        sds = float(before.std(ddof=1)), float(after.std(ddof=1))
-        share = 1 - (sds[1] / sds[0]) ** 2
-        rows[name] = {
-            "prior_sd": sds[0],
-            "posterior_sd": sds[1],
-            "contraction": share,
-            "words": contraction_words(share),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
-
-
-def compared_draws(fit: Fit) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Draws of every estimated population quantity from prior and posterior, on the scale where they are compared.
-
-    Parameters
-    ----------
-    fit : Fit
-        A hierarchical fit.
-
-    Returns
-    -------
-    dict of str to tuple of ndarray, shapes (n_prior,) and (n_posterior,)
-        By quantity; positive ones as logs, a typical fraction as a logit.
-
-    Raises
-    ------
-    FitError
-        If the fit is not a hierarchical one.
-    """
-    if fit.method != "hierarchical":
-        raise FitError(
-            f"contraction compares a posterior with its prior; a fit of method {fit.method!r} has neither: use fit_hierarchical"
-        )
-    prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
-    found = {}
-    for name in _estimated(fit).index:
-        to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            before, after = (
-                np.asarray(to_free(draws[name].to_numpy().ravel()), float) for draws in (prior, posterior)
-            )
-        found[str(name)] = (before, after)
-    return found
-
-
-def _comparison_scale(fit: Fit, name: str, *, positive: bool) -> Callable[[Any], Any]:
-    parameter = fit.model.parameters.get(name.removesuffix("_typical"))
-    if parameter is not None and name.endswith("_typical"):
-        return parameter.to_free
-    if fit.mixture and name == fit.mixture.share_name:
-        return logit
-    return np.log if positive else np.asarray
-
-
-def contraction_words(share: float) -> str:
-    """Contraction in words.
-
-    Parameters
-    ----------
-    share : float
-        1 minus posterior over prior variance.
-
-    Returns
-    -------
-    str
-        ``"not informed by the data"``, ``"weakly informed"`` or ``"informed"``.
-    """
-    if share < NOT_INFORMED:
-        return "not informed by the data"
-    return "weakly informed" if share < WEAKLY_INFORMED else "informed"
 
 
 def _not_informed(fit: Fit) -> Iterator[Finding]:

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from carkinetics.diagnostics.diagnose import NOT_INFORMED, compared_draws, contraction, diagnose
+from carkinetics.diagnostics.contraction import NOT_INFORMED, compared_draws, contraction
+from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.fit.chosen import choose_draws, take_draws

@@ -15,7 +15,7 @@ from scipy.stats import t as student_t
 
 from carkinetics.dataset.table import is_above, is_censored
 from carkinetics.diagnostics.binning import time_bins
-from carkinetics.diagnostics.diagnose import contraction
+from carkinetics.diagnostics.contraction import contraction
 from carkinetics.diagnostics.replicate import limit_of
 from carkinetics.diagnostics.residuals import residuals
 from carkinetics.errors import ConfigError, FitError, did_you_mean

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from carkinetics.diagnostics import contraction, diagnose
-from carkinetics.diagnostics.diagnose import contraction_words
+from carkinetics.diagnostics.contraction import contraction_words
 from carkinetics.errors import FitError
 from carkinetics.model import load_model, simulate
 
