@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import effect_correlations as effect_correlations
     from carkinetics.diagnostics import effect_trends as effect_trends
     from carkinetics.diagnostics import held_out as held_out
+    from carkinetics.diagnostics import informing_days as informing_days
     from carkinetics.diagnostics import loo as loo
     from carkinetics.diagnostics import loo_pit as loo_pit
     from carkinetics.diagnostics import npde as npde
@@ -213,6 +214,7 @@ _HOME = {
     "loo_pit": "diagnostics",
     "prior_sensitivity": "diagnostics",
     "effect_trends": "diagnostics",
+    "informing_days": "diagnostics",
     "effect_correlations": "diagnostics",
     "calibrate": "diagnostics",
     "read_calibration": "diagnostics",

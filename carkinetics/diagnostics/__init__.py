@@ -9,6 +9,7 @@ from carkinetics.diagnostics.cross_check import cross_check
 from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.exposure_check import ExposureCheck, check_exposure
 from carkinetics.diagnostics.held_out import held_out
+from carkinetics.diagnostics.informing import informing_days
 from carkinetics.diagnostics.npde import Npde, npde
 from carkinetics.diagnostics.pit import LooPit, loo_pit
 from carkinetics.diagnostics.prior_check import prior_check
@@ -30,6 +31,7 @@ __all__ = [
     "effect_correlations",
     "effect_trends",
     "held_out",
+    "informing_days",
     "loo",
     "loo_pit",
     "npde",

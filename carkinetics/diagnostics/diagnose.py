@@ -15,6 +15,7 @@ import pandas as pd
 
 from carkinetics.diagnostics.contraction import NOT_INFORMED, WEAKLY_INFORMED, contraction, estimated_rows
 from carkinetics.diagnostics.exploration import e_bfmi, where_divergent
+from carkinetics.diagnostics.informing import informing_days, informing_words
 from carkinetics.diagnostics.random_effects import shrinkage_findings
 from carkinetics.findings import Finding, findings_table
 from carkinetics.fit.measured import measured_outputs
@@ -230,10 +231,17 @@ def _unmeasured(fit: Fit) -> Iterator[Finding]:
 
 def _not_informed(fit: Fit) -> Iterator[Finding]:
     learnt = contraction(fit)
-    for row in learnt[learnt["contraction"] < WEAKLY_INFORMED].itertuples():
+    weak = learnt[learnt["contraction"] < WEAKLY_INFORMED]
+    if weak.empty:
+        return
+    days = informing_days(fit)
+    for row in weak.itertuples():
+        name = str(row.Index)
+        parameter = name.removesuffix("_typical")
+        reason = f"; {informing_words(days.loc[parameter])}" if parameter in days.index else ""
         yield Finding(
-            "warning" if row.contraction < NOT_INFORMED else "note", "prior-dominated", str(row.Index),
-            f"{row.Index} is {row.words}: the posterior variance is {1 - row.contraction:.0%} of the prior's",
+            "warning" if row.contraction < NOT_INFORMED else "note", "prior-dominated", name,
+            f"{name} is {row.words}: the posterior variance is {1 - row.contraction:.0%} of the prior's{reason}",
         )  # fmt: skip
 
 

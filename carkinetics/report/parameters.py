@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from carkinetics.diagnostics import contraction
+from carkinetics.diagnostics import contraction, informing_days
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.variability import cv_percent, shrinkage_table
@@ -238,7 +238,7 @@ def contraction_table(fit: Fit, *, warning: str = "") -> Table:
         One row per population quantity.
     """
     learnt = contraction(fit)
-    own = {name for name, _, _ in priors_of(fit)}
+    own, days = {name for name, _, _ in priors_of(fit)}, informing_days(fit)
     rows = tuple(
         (
             str(row.Index),
@@ -246,18 +246,36 @@ def contraction_table(fit: Fit, *, warning: str = "") -> Table:
             number(row.posterior_sd),
             f"{row.contraction:.2f}",
             str(row.words),
+            *_shown_on(days, str(row.Index).removesuffix("_typical")),
         )
         for row in learnt.itertuples()
         if row.Index in own
     )
     note = (
         "Contraction = 1 − posterior variance / prior variance, on the log scale for positive quantities and on the "
-        "logit scale for fractions. Below 0.1 the data say nothing: the estimate is the prior."
+        "logit scale for fractions. Below 0.1 the data say nothing: the estimate is the prior. A parameter shows on the days on which "
+        "four fifths of its squared effect on the typical log level lie, within the first year or the follow-up."
     )
-    columns = ("Quantity", "Prior SD", "Posterior SD", "Contraction", "In words")
+    columns = (
+        "Quantity",
+        "Prior SD",
+        "Posterior SD",
+        "Contraction",
+        "In words",
+        "Shows on days",
+        "Quantified then",
+    )
     return Table(
-        "How much the data narrowed each prior", columns, rows, note=note, warning=warning, align="lrrrl"
+        "How much the data narrowed each prior", columns, rows, note=note, warning=warning, align="lrrrlrr"
     )
+
+
+def _shown_on(days: pd.DataFrame, parameter: str) -> tuple[str, str]:
+    """Days and samples of one parameter; nothing for what is no typical value."""
+    if parameter not in days.index or np.isnan(days.loc[parameter, "first"]):
+        return MISSING, MISSING
+    row = days.loc[parameter]
+    return span(row["first"], row["last"]), f"{row['quantified']:.0f} of {row['samples']:.0f}"
 
 
 def description_table(model: Model) -> Table:
