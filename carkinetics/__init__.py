@@ -37,10 +37,17 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import loo as loo
     from carkinetics.diagnostics import loo_pit as loo_pit
     from carkinetics.diagnostics import npde as npde
+    from carkinetics.diagnostics import npde_from_simulations as npde_from_simulations
+    from carkinetics.diagnostics import prediction_correct as prediction_correct
     from carkinetics.diagnostics import prior_check as prior_check
     from carkinetics.diagnostics import prior_sensitivity as prior_sensitivity
+    from carkinetics.diagnostics import psis_loo as psis_loo
     from carkinetics.diagnostics import read_calibration as read_calibration
+    from carkinetics.diagnostics import residuals as residuals
     from carkinetics.diagnostics import review as review
+    from carkinetics.diagnostics import stacking_weights as stacking_weights
+    from carkinetics.diagnostics import vpc as vpc
+    from carkinetics.diagnostics import waic as waic
     from carkinetics.errors import CarkineticsError as CarkineticsError
     from carkinetics.escalation import AcceleratedTitration as AcceleratedTitration
     from carkinetics.escalation import Blrm as Blrm
@@ -89,11 +96,14 @@ if TYPE_CHECKING:
     from carkinetics.fit import Fit as Fit
     from carkinetics.fit import PopulationFit as PopulationFit
     from carkinetics.fit import StepwiseSearch as StepwiseSearch
+    from carkinetics.fit import cv_percent as cv_percent
     from carkinetics.fit import fit_hierarchical as fit_hierarchical
     from carkinetics.fit import fit_individuals as fit_individuals
     from carkinetics.fit import fit_population as fit_population
     from carkinetics.fit import load_fit as load_fit
+    from carkinetics.fit import omega_from_cv as omega_from_cv
     from carkinetics.fit import screen_covariates as screen_covariates
+    from carkinetics.fit import shrinkage as shrinkage
     from carkinetics.fit import stepwise_covariates as stepwise_covariates
     from carkinetics.model import Model as Model
     from carkinetics.model import Prior as Prior
@@ -203,14 +213,24 @@ _HOME = {
     "fit_hierarchical": "fit",
     "Fit": "fit",
     "load_fit": "fit",
+    "shrinkage": "fit",
+    "cv_percent": "fit",
+    "omega_from_cv": "fit",
     "diagnose": "diagnostics",
     "review": "diagnostics",
     "cross_check": "diagnostics",
     "loo": "diagnostics",
     "compare": "diagnostics",
+    "psis_loo": "diagnostics",
+    "waic": "diagnostics",
+    "stacking_weights": "diagnostics",
     "held_out": "diagnostics",
     "check_exposure": "diagnostics",
+    "residuals": "diagnostics",
+    "vpc": "diagnostics",
+    "prediction_correct": "diagnostics",
     "npde": "diagnostics",
+    "npde_from_simulations": "diagnostics",
     "loo_pit": "diagnostics",
     "prior_sensitivity": "diagnostics",
     "effect_trends": "diagnostics",

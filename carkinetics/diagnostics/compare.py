@@ -9,6 +9,7 @@ other data (tumour, lymphocytes) are left out with it, and only the output is pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def loo(
     FitError
         If the fit is not a hierarchical one.
     ConfigError
-        If there is no such output.
+        If it is no fit, or there is no such output.
 
     References
     ----------
@@ -78,6 +79,8 @@ def loo(
     Comput 2017;27:1413-1432. Merkle EC, Furr D, Rabe-Hesketh S. Bayesian comparison of latent variable models. Psychometrika
     2019;84:802-829 (why the likelihood is the marginal one).
     """
+    if not isinstance(fit, Fit):
+        raise ConfigError(f"loo: expected a Fit, found {type(fit).__name__}; log-likelihoods go to psis_loo")
     if fit.method != "hierarchical":
         raise FitError("loo needs the posterior of a hierarchical fit; use fit_hierarchical")
     wanted = fit.model.output(output).name
@@ -107,7 +110,7 @@ def loo(
 
 
 def compare(
-    fits: Mapping[str, Fit],
+    fits: Mapping[str, Fit | pd.DataFrame],
     *,
     output: str = "",
     n_draws: int = 400,
@@ -121,8 +124,9 @@ def compare(
 
     Parameters
     ----------
-    fits : mapping of str to Fit
-        Hierarchical fits; the models may differ, the observations of the CAR-T level may not.
+    fits : mapping of str to Fit or pandas.DataFrame
+        Hierarchical fits; the models may differ, the observations of the CAR-T level may not. Or what `loo` or
+        `carkinetics.diagnostics.psis_loo` found already, for all: then no other argument counts, and nothing is said of convergence.
     output : str
         Whose data are predicted, by its name in every model; the CAR-T level of each if empty.
     n_draws, n_inner, seed : int
@@ -152,18 +156,26 @@ def compare(
     """
     if len(fits) < 2:
         raise ConfigError("compare: give two fits or more, by name")
-    asked = list(criteria)
+    tables = {name: one for name, one in fits.items() if isinstance(one, pd.DataFrame)}
+    if len(tables) == len(fits):
+        return rank(tables)
+    if tables:
+        raise ConfigError(
+            f"compare: {next(iter(tables))} is a table beside fits; expected the one or the other"
+        )
+    return _compared(
+        {name: one for name, one in fits.items() if not isinstance(one, pd.DataFrame)}, list(criteria), output=output,
+        n_draws=n_draws, n_inner=n_inner, seed=seed, refit=refit, progress=progress,
+    )  # fmt: skip
+
+
+def _compared(fits: Mapping[str, Fit], asked: list[str], *, output: str, **settings: Any) -> pd.DataFrame:
     for name in asked:
         if name not in CRITERIA:
             raise ConfigError(f"compare: no criterion {name!r}{did_you_mean(name, CRITERIA)}")
     _check_alike(fits, output)
     bic = {name: _bic(fit) for name, fit in fits.items()} if "bic" in asked else {}
-    each = {
-        name: loo(
-            fit, output=output, n_draws=n_draws, n_inner=n_inner, seed=seed, refit=refit, progress=progress
-        )
-        for name, fit in fits.items()
-    }
+    each = {name: loo(fit, output=output, **settings) for name, fit in fits.items()}
     found = rank(each)
     told = found.attrs
     done = {name: bool(diagnose(fit).attrs["converged"]) for name, fit in fits.items()}
@@ -206,18 +218,31 @@ def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     each : mapping of str to pandas.DataFrame
-        `loo` of the same subjects, by name.
+        `loo` of the same subjects, by name: ``elpd``, and ``k`` and ``how`` where they are known.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by name, best first: ``elpd, se, difference`` (to the best), ``difference_se``, ``verdict`` (``"best"``,
+        Indexed by name, best first: ``elpd, se`` (√n times the SD over subjects, with n - 1), ``difference`` (to the best), ``difference_se``, ``verdict`` (``"best"``,
         ``"not separated"`` up to 2 standard errors, or where one subject has none, ``"worse"``, ``"cannot be compared"`` where both find a subject
         impossible), ``largest_k, bad_k`` (subjects with k above 0.7 that no
         converged refit replaced) and ``weight`` in the mixture that predicts best
         (`carkinetics.diagnostics.criteria.stacking_weights`; NaN where a model finds a subject impossible).
         ``.attrs["subjects"]`` holds `loo` of every fit, side by side.
+
+    Raises
+    ------
+    ConfigError
+        If they are not of the same subjects in the same order.
     """
+    units = next(iter(each.values())).index
+    for name, table in each.items():
+        if not table.index.equals(units):
+            raise ConfigError(
+                f"compare: {name} leaves out other subjects than {next(iter(each))}, or in another order"
+            )
+    each = {name: {"k": np.nan, "how": ""} | dict(table) for name, table in each.items()}
+    each = {name: pd.DataFrame(table, index=units) for name, table in each.items()}
     elpd = pd.DataFrame({name: table["elpd"] for name, table in each.items()})
     best, n = elpd.sum().idxmax(), len(elpd)
     with np.errstate(invalid="ignore"):  # impossible less impossible is no number, and said to be none

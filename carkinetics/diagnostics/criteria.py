@@ -43,6 +43,45 @@ def psis(left_out: Floats, predicted: Floats) -> tuple[float, float]:
     return float(logsumexp(predicted[usable], b=weight)), k
 
 
+def psis_loo(log_likelihood: ArrayLike) -> pd.DataFrame:
+    """Leave-one-out from log-likelihoods alone, one row per unit.
+
+    Parameters
+    ----------
+    log_likelihood : array_like, shape (n_draws, n_units)
+        At every draw; a unit is what is left out: a subject, with the likelihood averaged over its random effects.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``elpd``, ``p_loo`` (log of the mean density less ``elpd``), Pareto's ``k`` and ``how``, as `carkinetics.loo` has them, so that
+        `carkinetics.compare` takes such tables. A draw that makes a unit impossible, or gives no number, does not count for it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no matrix.
+
+    References
+    ----------
+    .. [1] Vehtari A, Gelman A, Gabry J. Stat Comput 2017;27:1413-1432.
+
+    Examples
+    --------
+    >>> psis_loo(np.full((100, 1), -2.0)).round(6).iloc[0, :3].tolist()
+    [-2.0, 0.0, 0.0]
+    """
+    values = np.asarray(log_likelihood, dtype=float)
+    if values.ndim != 2:
+        raise ConfigError(f"psis_loo: log-likelihoods of shape {values.shape}; expected (draws, units)")
+    found = pd.DataFrame([psis(one, one) for one in values.T], columns=["elpd", "k"], dtype=float)
+    usable = np.isfinite(values)
+    lppd = logsumexp(np.where(usable, values, -np.inf), axis=0) - np.log(np.maximum(usable.sum(axis=0), 1))
+    with np.errstate(invalid="ignore"):
+        found.insert(1, "p_loo", lppd - found["elpd"])
+    return found.assign(how="psis")
+
+
 def waic(log_likelihood: ArrayLike, weights: ArrayLike | None = None) -> pd.DataFrame:
     """Widely applicable information criterion, one row per unit.
 
@@ -61,7 +100,7 @@ def waic(log_likelihood: ArrayLike, weights: ArrayLike | None = None) -> pd.Data
     Raises
     ------
     ConfigError
-        If a log-likelihood is not finite.
+        If a log-likelihood is not finite, or there are fewer than two draws.
 
     Notes
     -----
@@ -79,10 +118,10 @@ def waic(log_likelihood: ArrayLike, weights: ArrayLike | None = None) -> pd.Data
     [-1.204, 0.2402, -1.4442]
     """
     values = np.asarray(log_likelihood, dtype=float)
-    if values.ndim != 2 or not np.isfinite(values).all():
+    if values.ndim != 2 or len(values) < 2 or not np.isfinite(values).all():
         raise ConfigError(
             f"waic: log-likelihoods of shape {values.shape}, {int((~np.isfinite(values)).sum())} of them not finite; "
-            "expected finite ones of shape (draws, units)"
+            "expected finite ones of shape (draws, units), of two draws or more"
         )
     n = len(values)
     given = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
@@ -93,12 +132,12 @@ def waic(log_likelihood: ArrayLike, weights: ArrayLike | None = None) -> pd.Data
     return pd.DataFrame({"lppd": lppd, "p_waic": spread, "elpd_waic": lppd - spread})
 
 
-def stacking_weights(elpd: pd.DataFrame) -> pd.Series:
+def stacking_weights(elpd: pd.DataFrame | ArrayLike) -> pd.Series:
     """Weights of models in the mixture of their predictions that predicts left-out units best.
 
     Parameters
     ----------
-    elpd : pandas.DataFrame, one row per unit, one column per model
+    elpd : pandas.DataFrame or array_like, one row per unit, one column per model
         Log density of each unit when it is left out.
 
     Returns
@@ -125,6 +164,7 @@ def stacking_weights(elpd: pd.DataFrame) -> pd.Series:
     >>> stacking_weights(pd.DataFrame({"a": [-1.0, -1.0], "b": [-3.0, -3.0]})).round(3).tolist()
     [1.0, 0.0]
     """
+    elpd = elpd if isinstance(elpd, pd.DataFrame) else pd.DataFrame(np.asarray(elpd, dtype=float))
     values = elpd.to_numpy(float)
     if not np.isfinite(values).all():
         bad = elpd.index[~np.isfinite(values).all(axis=1)].astype(str).tolist()

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from carkinetics.dataset.table import PREDOSE, is_above, is_censored
 from carkinetics.diagnostics.replicate import ceiling_of, limit_of, replicates
+from carkinetics.diagnostics.unconverged import RestsOnFit, convergence_of
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
 from carkinetics.exposure.area import METHODS
 from carkinetics.exposure.blq import BLQ_CONVENTIONS, series
@@ -41,7 +42,7 @@ VALUES = "subjects with a value"
 
 
 @dataclass(frozen=True, eq=False)
-class ExposureCheck:
+class ExposureCheck(RestsOnFit):
     """Observed exposure beside that of replicated studies.
 
     Parameters
@@ -56,7 +57,8 @@ class ExposureCheck:
     units : dict of str to str
         Unit of every metric.
     settings : dict
-        Number of replicates, interval, NCA's method and BLQ convention, rows left out, seed.
+        Number of replicates, interval, NCA's method and BLQ convention, rows left out, seed, and ``converged``:
+        whether the fit did.
     """
 
     population: pd.DataFrame
@@ -65,12 +67,12 @@ class ExposureCheck:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<ExposureCheck: {', '.join(self.units)}; {self.settings['n_sim']} replicates>"
+        return f"<{self._kind}: {', '.join(self.units)}; {self.settings['n_sim']} replicates>"
 
     @property
     def statement(self) -> str:
         """What differs between observed and predicted, in words."""
-        return " ".join(self._of(kind) for kind in dict.fromkeys(self.population["subjects"]))
+        return self._told(" ".join(self._of(kind) for kind in dict.fromkeys(self.population["subjects"])))
 
     def _of(self, kind: str) -> str:
         rows = self.population[self.population["subjects"] == kind]
@@ -170,6 +172,7 @@ def check_exposure(
     settings = {
         "n_sim": n_sim, "n_failed": n_failed, "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates",
         "method": method, "blq": blq, "left_out": left_out, "seed": seed, "output": output,
+        "converged": convergence_of(fit),
     }  # fmt: skip
     units = {name: metric_unit(name, unit) for name in names}
     return ExposureCheck(

@@ -14,8 +14,8 @@ subject, in the data and in the replicates alike. Likewise above an upper limit 
 samples of a subject are first decorrelated, in the order of time: L⁻¹ (y − mean), with mean and covariance LLᵀ of the
 replicates [1]_. The decorrelated observation itself is ``pwres``, the population weighted residual.
 
-Decorrelated is not independent where the predictive distribution is not normal, so that the tests are a little too ready to
-reject; how ready was measured for a library model, see the tests of this file.
+Decorrelated is not independent where the predictive distribution is not normal; tests allow for it by asking the replicates,
+see `carkinetics.diagnostics.npde_tests`.
 
 References
 ----------
@@ -30,26 +30,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
-from scipy.linalg import solve_triangular
-from scipy.special import ndtri
+from numpy.typing import ArrayLike, NDArray
 
 from carkinetics.dataset.table import is_above, is_censored
+from carkinetics.diagnostics.npde_tests import DISTRIBUTION, TRENDS, npde_tests
+from carkinetics.diagnostics.prediction_errors import Limited, prediction_errors
 from carkinetics.diagnostics.replicate import ceiling_of, limit_of, measured_level, replicates
+from carkinetics.diagnostics.unconverged import RestsOnFit, convergence_of
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.measured import fitted_rows, measured_output
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import TINY
 
 Floats = NDArray[np.float64]
-COMBINED = ("mean", "variance", "normality")
-MOST_FOR_SHAPIRO = 5000  # beyond, SciPy's p-value is not accurate
-FEWEST = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Npde:
+class Npde(RestsOnFit):
     """Prediction distribution errors of every fitted observation, and their tests.
 
     Parameters
@@ -57,10 +54,9 @@ class Npde:
     table : pandas.DataFrame
         One row per observation: ``subject, time, status, imputed, dv`` (imputed for a BLQ row), ``pred, npd, pwres, npde``.
     tests : pandas.DataFrame
-        Indexed by test: ``mean, variance, normality, combined, trend with time, trend with PRED, spread with time``;
-        columns ``what`` (name of the test), ``estimate, expected, p``.
+        As `carkinetics.diagnostics.npde_tests.npde_tests` returns it; ``p`` of ``all`` is that of all tests together.
     settings : dict
-        Number of replicates, those that failed, observations left out, scale, BLQ, seed, output.
+        Number of replicates, those that failed, observations left out, scale, BLQ, seed, output, and ``converged``: whether the fit did.
     """
 
     table: pd.DataFrame
@@ -68,26 +64,29 @@ class Npde:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<Npde: {len(self.table)} observations, combined p = {self.tests.loc['combined', 'p']:.3g}>"
+        return f"<{self._kind}: {len(self.table)} observations, combined p = {self.tests.loc['combined', 'p']:.3g}>"
 
     @property
     def statement(self) -> str:
         """What the tests found, in words."""
         p = self.tests["p"]
         if np.isnan(p["combined"]):
-            return f"Too few observations for a test of NPDE: {int(self.table['npde'].notna().sum())}."
-        found = [_WORDS[name] for name in (*COMBINED, *_TRENDS) if p[name] < _threshold(name)]
+            return self._told(
+                f"Too few observations for a test of NPDE: {int(self.table['npde'].notna().sum())}."
+            )
+        found = [
+            _WORDS[name] for group in (DISTRIBUTION, TRENDS) for name in group if p[name] < 0.05 / len(group)
+        ]
         many = int(self.table["npde"].notna().sum())
         head = (
             f"NPDE of {many} observations: mean {self.tests.loc['mean', 'estimate']:.2f} (expected 0), variance "
             f"{self.tests.loc['variance', 'estimate']:.2f} (expected 1), combined p = {p['combined']:.2g}."
         )
         if not found:
-            return f"{head} No departure from the model was found."
-        return f"{head} Departures: {'; '.join(found)}."
+            return self._told(f"{head} No departure from the model was found.")
+        return self._told(f"{head} Departures: {'; '.join(found)}.")
 
 
-_TRENDS = ("trend with time", "trend with PRED", "spread with time")
 _WORDS = {
     "mean": "levels are predicted too high or too low",
     "variance": "variability is predicted too large or too small",
@@ -96,11 +95,6 @@ _WORDS = {
     "trend with PRED": "errors change with the predicted level",
     "spread with time": "variability changes with time otherwise than predicted",
 }
-
-
-def _threshold(name: str) -> float:
-    """5 % shared among the tests of a group."""
-    return 0.05 / len(COMBINED if name in COMBINED else _TRENDS)
 
 
 def npde(fit: Fit, *, n_sim: int = 1000, seed: int = 1, output: str = "") -> Npde:
@@ -127,179 +121,154 @@ def npde(fit: Fit, *, n_sim: int = 1000, seed: int = 1, output: str = "") -> Npd
     FitError
         If the fit has no posterior, or too few replicates can be computed.
     ConfigError
-        If the output does not exist, or there are too few replicates for a covariance.
-
-    Notes
-    -----
-    ``mean`` is a t-test, ``variance`` a two-sided chi-squared test, ``normality`` Shapiro and Wilk's; ``combined`` is three
-    times the smallest of their p-values, at most 1 (Bonferroni). Trends are rank correlations of ``npde`` with time and PRED, and of its
-    size with time.
+        If it is no fit, the output does not exist, or there are too few replicates for a covariance.
 
     References
     ----------
     .. [1] Brendel K et al. Pharm Res 2006;23:2036-2049.
     .. [2] Nguyen THT, Comets E, Mentré F. J Pharmacokinet Pharmacodyn 2012;39:499-518.
     """
+    if not isinstance(fit, Fit):
+        raise ConfigError(
+            f"npde: expected a Fit, found {type(fit).__name__}; arrays go to npde_from_simulations"
+        )
     rows = fitted_rows(fit, output).reset_index(drop=True)
     most = int(rows.groupby("subject").size().max()) if len(rows) else 0
     if n_sim <= most:
         raise ConfigError(f"npde: n_sim is {n_sim}; a subject has {most} samples: expected more replicates")
     made = replicates(fit, rows=rows, n_draws=n_sim, seed=seed, output=output)
     error, rng = measured_output(fit, output).error, np.random.default_rng([seed, 3])
-
-    def scaled(value: Floats) -> Floats:
-        return np.log(np.maximum(value, TINY)) if error.log_scale else value
-
     computed = np.isfinite(made.value).all(axis=1)
     if computed.sum() <= most:
         raise FitError(
             f"npde: only {int(computed.sum())} of {n_sim} replicates could be computed; too few for a covariance"
         )
-    simulated = scaled(made.value[computed])
-    observed, simulated, npd = _imputed(rows, fit, scaled, simulated, rng)
-    pwres, rank = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-    for at in rows.groupby("subject", sort=False).indices.values():
-        own, others, kept = decorrelate(observed[at], simulated[:, at])
-        pwres[at[kept]] = own
-        rank[at[kept]] = _rank(own, others, rng.uniform(size=len(own)))
+
+    def scaled(value: Floats) -> Floats:
+        return np.log(np.maximum(value, TINY)) if error.log_scale else value
+
+    limit, blq = limit_of(rows), is_censored(rows)
+    seen = Limited(
+        scaled(np.where(blq, np.nan, measured_level(rows))), blq, is_above(rows),
+        np.where(np.isnan(limit), -np.inf, scaled(limit)), scaled(ceiling_of(rows, fit.data)),
+    )  # fmt: skip
+    found, studies = prediction_errors(seen, scaled(made.value[computed]), rows["subject"].to_numpy(), rng)
     table = pd.DataFrame(
         {
             "subject": rows["subject"], "time": rows["time"].astype(float), "status": rows["status"],
-            "imputed": is_censored(rows) | is_above(rows),
-            "dv": np.exp(observed) if error.log_scale else observed,
-            "pred": made.typical, "npd": npd, "pwres": pwres, "npde": ndtri(rank),
+            "imputed": seen.blq | seen.above, "dv": np.exp(found["value"]) if error.log_scale else found["value"],
+            "pred": made.typical, **found[["npd", "pwres", "npde"]],
         }
     )  # fmt: skip
     settings = {
         "n_sim": int(computed.sum()), "n_failed": int((~computed).sum()),
-        "left_out": {"no variance in the replicates": int(np.isnan(rank).sum())},
+        "left_out": {"no variance in the replicates": int(table["npde"].isna().sum())},
         "scale": "log" if error.log_scale else "natural",
         "blq": "drawn from the simulated values below the row's LLOQ, in the data and in every replicate",
-        "seed": seed, "output": output,
+        "seed": seed, "output": output, "converged": convergence_of(fit),
     }  # fmt: skip
-    return Npde(table, npde_tests(table["npde"], table["time"], table["pred"]), settings)
+    return Npde(table, npde_tests(table["npde"], table["time"], table["pred"], studies), settings)
 
 
-def _imputed(
-    rows: pd.DataFrame, fit: Fit, scaled: Any, simulated: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats]:
-    """Observed and simulated values, those outside the limits drawn anew; and npd."""
-    blq, above = is_censored(rows), is_above(rows)
-    floor = np.where(np.isnan(limit_of(rows)), -np.inf, scaled(limit_of(rows)))
-    ceiling = scaled(ceiling_of(rows, fit.data))
-    observed = scaled(np.where(blq, 1.0, measured_level(rows)))
-    filled, n = simulated.copy(), len(simulated) + 1
-    rank = np.empty(len(rows))
-    for j in range(len(rows)):
-        ordered, u = np.sort(simulated[:, j]), rng.uniform()
-        below, up_to = (int(np.searchsorted(ordered, x, "left")) for x in (floor[j], ceiling[j]))
-        low, high = simulated[:, j] < floor[j], simulated[:, j] > ceiling[j]
-        if low.any():
-            filled[low, j] = rng.choice(ordered[:below], int(low.sum()))
-        if high.any():
-            filled[high, j] = rng.choice(ordered[up_to:], int(high.sum()))
-        if blq[j]:
-            rank[j] = u * (below + 1) / n
-            observed[j] = rng.choice(ordered[:below]) if below else floor[j]
-        elif above[j]:
-            rank[j] = (up_to + u * (n - up_to)) / n
-            observed[j] = rng.choice(ordered[up_to:]) if up_to < len(ordered) else ceiling[j]
-        else:
-            rank[j] = (int(np.searchsorted(ordered, observed[j], "left")) + u) / n
-    return observed, filled, ndtri(rank)
-
-
-def decorrelate(observed: Floats, simulated: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
-    """Take the correlation out of a vector and of draws from its predictive distribution.
+def npde_from_simulations(
+    observed: ArrayLike,
+    simulated: ArrayLike,
+    subject: ArrayLike,
+    *,
+    time: ArrayLike | None = None,
+    pred: ArrayLike | None = None,
+    lloq: ArrayLike | None = None,
+    blq: ArrayLike | None = None,
+    seed: int = 1,
+) -> Npde:
+    """Prediction distribution errors of any observations and simulations, made elsewhere or by hand.
 
     Parameters
     ----------
-    observed : ndarray, shape (n,)
-        One subject's samples in order of time.
-    simulated : ndarray, shape (n_sim, n)
-        Replicates of them; more than n.
+    observed : array_like, shape (n,)
+        On the scale on which errors are additive: logs for a log-normal error. NaN is missing, and left out.
+    simulated : array_like, shape (n_sim, n)
+        Replicates of the same observations, before any censoring; more than any subject has observations.
+    subject : array_like, shape (n,)
+        Whose each observation is.
+    time : array_like, shape (n,), optional
+        A subject's observations are decorrelated in this order; in that of the rows if not given, and trends with time are
+        not tested.
+    pred : array_like, shape (n,), optional
+        Predictions. The median of the simulations if not given; then a trend with it is not tested, because ranks among simulations
+        go against the noise of their median.
+    lloq : array_like, shape () or (n,), optional
+        Limit of quantification, on the same scale.
+    blq : array_like of bool, shape (n,), optional
+        Which observations are BLQ; those below ``lloq`` if not given.
+    seed : int
+        Of what is imputed, and of ties.
 
     Returns
     -------
-    own : ndarray, shape (n_kept,)
-        L⁻¹ (observed − mean).
-    others : ndarray, shape (n_sim, n_kept)
-        The same of the replicates: mean 0 and covariance the identity.
-    kept : ndarray of int, shape (n_kept,)
-        Samples whose replicates vary by more than the others explain; the rest has no decorrelated value.
+    Npde
+        As `npde` returns it; ``dv`` is on the scale that was given.
+
+    Raises
+    ------
+    ConfigError
+        If shapes do not fit together, a simulation is not finite, there are too few, or a BLQ value has no limit.
+
+    References
+    ----------
+    .. [1] Brendel K et al. Pharm Res 2006;23:2036-2049.
+    .. [2] Nguyen THT, Comets E, Mentré F. J Pharmacokinet Pharmacodyn 2012;39:499-518.
 
     Examples
     --------
-    >>> sims = np.array([[0.0, 0.0], [2.0, 2.0], [0.0, 2.0], [2.0, 4.0]])
-    >>> own, others, kept = decorrelate(np.array([1.0, 5.0]), sims)
-    >>> own.round(6).tolist()
-    [0.0, 2.598076]
+    >>> draws = np.random.default_rng(1).normal(size=(2000, 3))
+    >>> found = npde_from_simulations([0.0, 1.0, -9.0], draws, ["A", "A", "B"], lloq=[-5, -5, -0.5])
+    >>> found.table["pwres"].round(1).tolist()[:2], found.table["imputed"].tolist()
+    ([-0.0, 1.0], [False, False, True])
     """
-    mean, covariance = simulated.mean(axis=0), np.atleast_2d(np.cov(simulated, rowvar=False))
-    kept: list[int] = []
-    for j in range(len(observed)):  # a pivot of 0 is a sample that the earlier ones determine
-        block = covariance[np.ix_([*kept, j], [*kept, j])]
-        before = np.linalg.solve(block[:-1, :-1], block[:-1, -1]) if kept else np.empty(0)
-        if block[-1, -1] - block[-1, :-1] @ before > 1e-10 * max(block[-1, -1], TINY):
-            kept.append(j)
-    at = np.array(kept, dtype=np.intp)
-    if not len(at):
-        return np.empty(0), np.empty((len(simulated), 0)), at
-    root = np.linalg.cholesky(covariance[np.ix_(at, at)])
-    own = solve_triangular(root, observed[at] - mean[at], lower=True)
-    others = solve_triangular(root, (simulated[:, at] - mean[at]).T, lower=True).T
-    return own, others, at
-
-
-def _rank(own: Floats, others: Floats, u: Floats) -> Floats:
-    """Place among the others, between 0 and 1; uniform if it is one of them."""
-    below, equal = (others < own).sum(axis=0), (others == own).sum(axis=0)
-    return np.asarray((below + u * (equal + 1)) / (len(others) + 1))
-
-
-def npde_tests(errors: pd.Series, time: pd.Series, pred: pd.Series) -> pd.DataFrame:
-    """Test whether prediction errors are standard normal and free of trends.
-
-    Parameters
-    ----------
-    errors : pandas.Series
-        NPDE; NaN are left out.
-    time, pred : pandas.Series
-        Of the same observations.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As ``Npde.tests``; p is NaN where there are fewer than three errors.
-    """
-    known = errors.notna()
-    x, t, f = (s[known].to_numpy(float) for s in (errors, time, pred))
-    n = len(x)
-    rows: dict[str, tuple[str, float, float, float]] = {}
-    if n < FEWEST:
-        names = ("mean", "variance", "normality", "combined", *_TRENDS)
-        rows = dict.fromkeys(names, ("too few observations", np.nan, np.nan, np.nan))
-    else:
-        variance = float(x.var(ddof=1))
-        lower = float(stats.chi2.cdf((n - 1) * variance, n - 1))
-        some = (
-            x
-            if n <= MOST_FOR_SHAPIRO
-            else np.random.default_rng(n).choice(x, MOST_FOR_SHAPIRO, replace=False)
+    y, sims, whose = (
+        np.asarray(observed, float),
+        np.asarray(simulated, float),
+        np.asarray(subject, dtype=object),
+    )
+    if y.ndim != 1 or sims.ndim != 2 or sims.shape[1] != len(y) or whose.shape != y.shape:
+        raise ConfigError(
+            f"npde_from_simulations: observed, simulated and subject have shapes {y.shape}, {sims.shape} and {whose.shape}; "
+            "expected (n,), (n_sim, n) and (n,)"
         )
-        shape = stats.shapiro(some)
-        rows["mean"] = ("t", float(x.mean()), 0.0, float(stats.ttest_1samp(x, 0.0).pvalue))
-        rows["variance"] = ("chi-squared", variance, 1.0, 2 * min(lower, 1 - lower))
-        rows["normality"] = ("Shapiro-Wilk W", float(shape.statistic), 1.0, float(shape.pvalue))
-        rows["combined"] = ("Bonferroni", np.nan, np.nan, min(3 * min(rows[k][3] for k in COMBINED), 1.0))
-        rows["trend with time"] = _trend(x, t)
-        rows["trend with PRED"] = _trend(x, f)
-        rows["spread with time"] = _trend(np.abs(x), t)
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["what", "estimate", "expected", "p"])
-
-
-def _trend(x: Floats, against: Floats) -> tuple[str, float, float, float]:
-    if len(np.unique(against)) < 2 or len(np.unique(x)) < 2:
-        return "Spearman rho", np.nan, 0.0, np.nan
-    found = stats.spearmanr(x, against)
-    return "Spearman rho", float(found.statistic), 0.0, float(found.pvalue)
+    most = int(pd.Series(whose).value_counts().max()) if len(y) else 0
+    if len(sims) <= max(most, 1) or not np.isfinite(sims).all():
+        raise ConfigError(
+            f"npde_from_simulations: {len(sims)} simulations, {int((~np.isfinite(sims)).sum())} numbers of them not finite; expected "
+            f"finite ones, and more than the {most} observations of a subject"
+        )
+    floor = np.broadcast_to(np.asarray(-np.inf if lloq is None else lloq, float), y.shape)
+    floor = np.where(np.isnan(floor), -np.inf, floor)
+    below = y < floor if blq is None else np.broadcast_to(np.asarray(blq, bool), y.shape)
+    if np.isneginf(floor[below]).any():
+        raise ConfigError("npde_from_simulations: a BLQ observation has no lloq")
+    known = {
+        name: np.full(y.shape, np.nan) if given is None else np.asarray(given, float)
+        for name, given in (("time", time), ("pred", np.median(sims, axis=0) if pred is None else pred))
+    }
+    order = np.arange(len(y)) if time is None else np.argsort(known["time"], kind="stable")
+    none = np.zeros(y.shape, bool)
+    seen = Limited(
+        np.where(below, np.nan, y)[order], below[order], none, floor[order], np.full(y.shape, np.inf)
+    )
+    found, studies = prediction_errors(seen, sims[:, order], whose[order], np.random.default_rng([seed, 3]))
+    back = np.argsort(order)
+    found, studies = found.iloc[back].reset_index(drop=True), studies[:, back]
+    table = pd.DataFrame(
+        {
+            "subject": whose, "time": known["time"], "status": np.where(below, "below_lloq", np.where(np.isnan(y), "missing", "quantified")),
+            "imputed": below, "dv": found["value"], "pred": known["pred"], **found[["npd", "pwres", "npde"]],
+        }
+    )  # fmt: skip
+    settings = {
+        "n_sim": len(sims), "n_failed": 0, "scale": "as given", "seed": seed, "output": "",
+        "left_out": {"missing, or no variance in the simulations": int(table["npde"].isna().sum())},
+        "blq": "drawn from the simulated values below the row's LLOQ, in the data and in every replicate",
+    }  # fmt: skip
+    against = np.full(y.shape, np.nan) if pred is None else known["pred"]
+    return Npde(table, npde_tests(table["npde"], known["time"], against, studies), settings)

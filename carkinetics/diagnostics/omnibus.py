@@ -25,7 +25,8 @@ def omnibus_p(observed: ArrayLike, replicated: ArrayLike) -> float:
     -------
     float
         Above 0. If the observed study is one more replicate, it is at most p in a share p of studies; a model that was fitted
-        to the study comes nearer to it, so that it is then too large rather than too small. NaN without replicates or quantities.
+        to the study comes nearer to it, so that it is then too large rather than too small. NaN without replicates or quantities, or where
+        one of them is NaN.
 
     Examples
     --------
@@ -34,7 +35,7 @@ def omnibus_p(observed: ArrayLike, replicated: ArrayLike) -> float:
     """
     all_of_them = np.vstack([np.asarray(observed, float)[None], np.asarray(replicated, float)])
     n, m = all_of_them.shape
-    if n < 2 or m == 0:
+    if n < 2 or m == 0 or np.isnan(all_of_them).any():
         return float("nan")
     place = (rankdata(all_of_them, axis=0) - 0.5) / n
     far = (ndtri(place) ** 2).sum(axis=1)

@@ -27,6 +27,7 @@ from scipy.stats import t as student_t
 from carkinetics.dataset.table import is_above, is_censored
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.diagnostics.replicate import ceiling_of, limit_of, measured_level
+from carkinetics.diagnostics.unconverged import RestsOnFit, convergence_of
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
 from carkinetics.fit.hierarchical import problem_of
@@ -44,7 +45,7 @@ GRID = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, eq=False)
-class LooPit:
+class LooPit(RestsOnFit):
     """Places of all observations in their predictive distributions.
 
     Parameters
@@ -57,7 +58,7 @@ class LooPit:
         Distribution functions: ``x, pit, loo_pit`` (share of observations up to x), ``lower, upper`` (simultaneous band of
         replicated studies).
     settings : dict
-        Draws, repeats, level of the band, seed, output.
+        Draws, those of which a new subject could not be computed, repeats, level of the band, seed, output, and ``converged``: whether the fit did.
     """
 
     table: pd.DataFrame
@@ -66,7 +67,7 @@ class LooPit:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<LooPit: {len(self.table)} observations of {len(self.k)} subjects, largest k {self.k.max():.2f}>"
+        return f"<{self._kind}: {len(self.table)} observations of {len(self.k)} subjects, largest k {self.k.max():.2f}>"
 
     @property
     def statement(self) -> str:
@@ -79,7 +80,7 @@ class LooPit:
             f"LOO-PIT of {len(self.table)} observations {'leaves' if outside else 'stays within'} the simultaneous "
             f"{LEVEL:.0%} band of replicated studies; largest difference from uniform {away:+.2f} at {c.loc[worst, 'x']:.2f}."
         )
-        return (
+        return self._told(
             f"{found} Pareto's k is above {GOOD_K} for {bad} of {len(self.k)} subjects, whose places are not to be trusted."
             if bad
             else found
@@ -114,7 +115,7 @@ def loo_pit(
     Raises
     ------
     FitError
-        If the fit is not hierarchical.
+        If the fit is not hierarchical, or no new subject can be computed.
     ConfigError
         If a number is below 1, or the output does not exist.
 
@@ -136,7 +137,12 @@ def loo_pit(
     index = rows["subject"].map(place).to_numpy(np.intp)
     rng = np.random.default_rng([seed, 4])
     low, high, values = _new_subjects(fit, one, draws, rows, index, n_repeats, rng)
-    weights, k = left_out_weights(marginal_log_likelihood(problem_of(fit), draws, n_inner, seed))
+    log_likelihood = marginal_log_likelihood(problem_of(fit), draws, n_inner, seed)
+    usable = np.isfinite(low + high).all(axis=1)  # a new subject may have no solution
+    if not usable.any():
+        raise FitError("loo_pit: no new subject could be computed; the equations give no number for any draw")
+    low, high, values = low[usable], high[usable], values[np.isfinite(values).all(axis=1)]
+    weights, k = left_out_weights(log_likelihood[usable])
     u = rng.uniform(size=len(rows))
 
     def places(weight: Any) -> Floats:
@@ -160,8 +166,8 @@ def loo_pit(
         }
     )
     settings = {
-        "n_draws": len(low), "n_repeats": n_repeats, "n_inner": n_inner, "band": f"{LEVEL:.0%} simultaneous",
-        "seed": seed, "output": output,
+        "n_draws": len(low), "n_failed": int((~usable).sum()), "n_repeats": n_repeats, "n_inner": n_inner, "band": f"{LEVEL:.0%} simultaneous",
+        "seed": seed, "output": output, "converged": convergence_of(fit),
     }  # fmt: skip
     return LooPit(
         table, pd.Series(k, index=pd.Index(fit.data.subject_ids, name="subject"), name="k"), curve, settings

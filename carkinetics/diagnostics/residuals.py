@@ -138,8 +138,9 @@ def _population(
     if fit.method == "individual":
         return {"pred": np.full(len(rows), np.nan), "npd": np.full(len(rows), np.nan)}
     made = replicates(fit, rows=rows, n_draws=n_sim, seed=seed, output=output)
-    blq, above, n = is_censored(rows), is_above(rows), len(made.value) + 1
-    below = (made.value < np.where(blq, limit_of(rows), measured_level(rows))).sum(axis=0)
+    value = made.value[np.isfinite(made.value).all(axis=1)]
+    blq, above, n = is_censored(rows), is_above(rows), len(value) + 1
+    below = (value < np.where(blq, limit_of(rows), measured_level(rows))).sum(axis=0)
     u = rng.uniform(size=len(rows))
     rank = np.where(blq, u * (below + 1), np.where(above, below + u * (n - below), below + u)) / n
     return {"pred": made.typical, "npd": ndtri(rank)}

@@ -260,9 +260,7 @@ def _outside(rows: pd.DataFrame) -> str:
 
 def _prediction_errors(case: _Case) -> Iterator[Finding]:
     for output, errors in case.errors.items():
-        p = errors.tests["p"]
-        trends = [name for name in p.index if "with" in str(name) and p[name] < STRICT]
-        if p["combined"] < LEVEL or trends:
+        if errors.tests.loc["all", "p"] < LEVEL:
             yield Finding("warning", "prediction-errors", _place(case, output), errors.statement)
 
 

@@ -19,7 +19,7 @@ and, after the correction, as far as the correction explains why the rows differ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from carkinetics.dataset.table import Dataset, is_censored
 from carkinetics.diagnostics.binning import censored_quantile, ranked_quantile, stratum_order, time_bins
 from carkinetics.diagnostics.omnibus import omnibus_p
 from carkinetics.diagnostics.replicate import Replicates, ceiling_of, limit_of, measured_level, replicates
+from carkinetics.diagnostics.unconverged import RestsOnFit, convergence_of
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
 from carkinetics.fit.covariate import covariate_frame
 from carkinetics.fit.predictive import Floats
@@ -48,7 +49,7 @@ BLQ_WORDS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Vpc:
+class Vpc(RestsOnFit):
     """A visual predictive check.
 
     Parameters
@@ -68,7 +69,7 @@ class Vpc:
     settings : dict
         Binning, number of replicates, interval, treatment of BLQ, strata, ``factors`` of the correction (smallest and
         largest), seed, rows left out, ``output``: the
-        name of the output, empty for the CAR-T level, and ``p``: of all percentiles and of all fractions BLQ together, see
+        name of the output, empty for the CAR-T level, ``converged`` (whether the fit did) and ``p``: of all percentiles and of all fractions BLQ together, see
         `carkinetics.diagnostics.omnibus`.
     """
 
@@ -80,7 +81,7 @@ class Vpc:
 
     def __repr__(self) -> str:
         strata = self.blq["stratum"].nunique()
-        return f"<Vpc: {len(self.points)} observations, {len(self.blq)} bins in {strata} strata, {self.settings['n_sim']} replicates>"
+        return f"<{self._kind}: {len(self.points)} observations, {len(self.blq)} bins in {strata} strata, {self.settings['n_sim']} replicates>"
 
     @property
     def statement(self) -> str:
@@ -88,7 +89,7 @@ class Vpc:
         low, seen, high = (self.percentiles[name].fillna(0.0) for name in ("lower", "observed", "upper"))
         inside, blq = (low <= seen) & (seen <= high), self.blq
         fractions = (blq["lower"] <= blq["observed"]) & (blq["observed"] <= blq["upper"])
-        return (
+        return self._told(
             f"Observed percentiles lie inside their simulated intervals {int(inside.sum())} of {len(inside)} times, "
             f"observed fractions BLQ {int(fractions.sum())} of {len(fractions)} times; all together p = "
             f"{self.settings['p']['percentiles']:.2g} and {self.settings['p']['blq']:.2g}."
@@ -185,9 +186,10 @@ def vpc(
     .. [2] Bergstrand M et al. AAPS J 2011;13:143-151.
     """
     made = replicates(fit, n_draws=n_sim, seed=seed, output=output)
-    return check_replicates(
+    found = check_replicates(
         made, fit.model, fit.data, bins=bins, by=by, corrected=corrected, seed=seed, output=output
     )
+    return replace(found, settings=found.settings | {"converged": convergence_of(fit)})
 
 
 def check_replicates(

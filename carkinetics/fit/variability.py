@@ -74,12 +74,12 @@ def shrinkage(eta: ArrayLike, omega: float) -> dict[str, float]:
     -------
     dict of str to float
         ``sd_percent``: 100 (1 − SD(eta) / omega); ``variance_percent``: 100 (1 − Var(eta) / omega²). The
-        two are not the same number, so a report names the type. NaN for fewer than two subjects.
+        two are not the same number, so a report names the type. NaN for fewer than two subjects, or with an eta that is NaN.
 
     Raises
     ------
     ConfigError
-        If omega is not above 0.
+        If omega is not above 0, or there is more than one random effect.
 
     Notes
     -----
@@ -97,6 +97,8 @@ def shrinkage(eta: ArrayLike, omega: float) -> dict[str, float]:
     if not omega > 0:
         raise ConfigError(f"omega is {omega!r}; expected a standard deviation above 0")
     values = np.asarray(eta, dtype=float)
+    if values.ndim != 1:
+        raise ConfigError(f"eta has shape {values.shape}; expected (n_subject,), one random effect at a time")
     variance = float(values.var(ddof=1)) if len(values) > 1 else float("nan")
     return {
         "sd_percent": 100 * (1 - variance**0.5 / omega),

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from carkinetics.plot.style import GREY, STYLE, number
+from carkinetics.plot.style import GREY, STYLE, VERMILION, number
 
 DAY_TICKS = (0, 7, 14, 28, 60, 90, 120, 180, 270, 365, 540, 730, 1095, 1460, 1825)
 # Beyond this the first month, where most samples are, would be squeezed into the left end of the axis.
@@ -208,6 +208,22 @@ def panel_message(ax: Axes, text: str) -> None:
     if not ax.has_data():
         ax.set_xticks([])
         ax.set_yticks([])
+
+
+def mark_unconverged(ax: Axes, converged: bool | None) -> None:
+    """Say over a panel, in red, that what it shows rests on a fit that did not converge.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The first panel of a figure, with its title.
+    converged : bool or None
+        Nothing happens unless it is False.
+    """
+    if converged is False:
+        ax.set_title(
+            f"not converged\n{ax.get_title()}".strip(), fontsize=ax.title.get_fontsize(), color=VERMILION
+        )
 
 
 def legend_right(ax: Axes, **kwargs: Any) -> None:

@@ -22,6 +22,7 @@ from carkinetics.plot.axes import (
     legend_shared,
     log_limits,
     log_ticks,
+    mark_unconverged,
     new_axes,
     new_grid,
     panel_message,
@@ -67,6 +68,7 @@ def exposure_check(check: ExposureCheck, *, axes: AxesArray | None = None) -> Ax
             rows = table[(table["subjects"] == kind) & (table["metric"] == metric)]
             _intervals(ax, rows, metric_label(metric, check.units[metric]))
             ax.set_title(_verdict(check, kind, metric), fontsize=8.5)
+    mark_unconverged(axes[0, 0], check.converged)
     for ax in axes[-1]:
         ax.set_xlabel("Subjects, by observed value")
     handles = [
@@ -177,6 +179,7 @@ def npde(result: Fit | Npde, *, axes: AxesArray | None = None, **settings: Any) 
             log_ticks(axes[1, 1].xaxis)
         draw_residuals(axes[1, 1], table, pred, "npde")
         axes[1, 1].set_title(f"trend p {_p(p['trend with PRED'])}", fontsize=9)
+    mark_unconverged(axes[0, 0], found.converged)
     handles = [
         Line2D([], [], color=BLUE, marker="o", linestyle="none", markersize=4, label="quantified"),
         Line2D([], [], color=VERMILION, markersize=5, label="BLQ or above ULOQ, imputed", **BLQ_MARK),
@@ -248,6 +251,7 @@ def pit(result: LooPit, *, ax: Axes | None = None) -> Axes:
     ax.set_title(
         safe(f"Pareto's k: largest {result.k.max():.2f}, median {result.k.median():.2f}", 60), fontsize=9
     )
+    mark_unconverged(ax, result.converged)
     handles = [
         Line2D([], [], color=BLUE, label="LOO-PIT, subject left out"),
         Line2D([], [], color=ORANGE, linestyle="--", label="PIT, subject in the fit"),

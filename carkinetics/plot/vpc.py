@@ -15,7 +15,7 @@ from carkinetics.diagnostics.vpc import ALL, Vpc
 from carkinetics.diagnostics.vpc import vpc as compute_vpc
 from carkinetics.errors import ConfigError
 from carkinetics.fit.result import INTERVAL, Fit
-from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, new_grid, time_axis
+from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, mark_unconverged, new_grid, time_axis
 from carkinetics.plot.style import (
     BLACK,
     BLQ_MARK,
@@ -82,6 +82,7 @@ def vpc(result: Fit | Vpc, *, axes: AxesArray | None = None, **settings: Any) ->
             unit = readable_unit(check.settings["by_unit"]) if check.settings["by_unit"] else ""
             name = f"{safe(str(check.settings['by']).replace('_', ' '))} {group_label(stratum)} {unit}"
             top.set_title(f"{name.strip()}  (n = {n})", fontsize=9.5 if len(strata) > 1 else None)
+    mark_unconverged(axes[0, 0], check.converged)
     _legend(axes, check)
     return axes
 
@@ -97,7 +98,7 @@ def vpc_compared(
     checks : mapping of str to Vpc
         Of all subjects together, by the name of the fit.
     marked : collection of str
-        Fits that did not converge: it stands in red over their panels.
+        Fits that did not converge, besides those whose check says it: it stands in red over their panels.
     axes : ndarray of matplotlib.axes.Axes, shape (2, n_checks), optional
         Where to draw; a new figure of at most three checks in a row if not given.
 
@@ -120,7 +121,7 @@ def vpc_compared(
         _prepare(column[:, None], check)
         _levels(column[0], check, check.strata[0])
         _fraction_blq(column[1], check.blq)
-        failed = name in marked
+        failed = name in marked or check.converged is False
         column[0].set_title(
             f"{safe(name)}{'\nnot converged' if failed else ''}",
             fontsize=9.5,

@@ -54,7 +54,10 @@ def marked(statement: str, warning: str) -> Text:
     >>> marked("None differs.", "not converged").text
     'Not converged. None differs.'
     """
-    return Text(f"{warning[:1].upper()}{warning[1:]}. {statement}", "bad") if warning else Text(statement)
+    if not warning:
+        return Text(statement)
+    said = f"{warning[:1].upper()}{warning[1:]}."
+    return Text(statement if statement.startswith(said) else f"{said} {statement}", "bad")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pandas as pd
 from carkinetics import plot
 from carkinetics.diagnostics.exploration import e_bfmi, ess_growth, funnels
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends, subject_covariates
+from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.errors import FitError
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.pareto import GOOD_K
@@ -20,7 +21,7 @@ from carkinetics.report import figures
 from carkinetics.report.blocks import MISSING, Block, Picture, Section, Table, Text, listing, number, span
 from carkinetics.report.images import picture
 from carkinetics.report.parameters import contraction_table
-from carkinetics.report.parts import NOT_CONVERGED, Parts
+from carkinetics.report.parts import Parts
 
 CLEAR = 0.01
 MOST_COVARIATES = 6  # columns of one figure

@@ -11,6 +11,7 @@ from carkinetics.dataset.table import PREDOSE, is_censored
 from carkinetics.diagnostics import diagnose
 from carkinetics.diagnostics.diagnose import EBFMI, ESS, RHAT
 from carkinetics.diagnostics.exploration import e_bfmi
+from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.errors import FitError
 from carkinetics.exposure import Exposure
 from carkinetics.fit import Fit
@@ -19,7 +20,7 @@ from carkinetics.fit.pareto import GOOD_K
 from carkinetics.report.blocks import Block, Section, Table, Text, listing, percent
 from carkinetics.report.citations import citation
 from carkinetics.report.parameters import parameter_table as parameter_block
-from carkinetics.report.parts import NOT_CONVERGED, Parts
+from carkinetics.report.parts import Parts
 
 _ERRORS = {
     "lognormal": "additive on the log scale", "student_t": "Student-t distributed on the log scale", "additive": "additive",

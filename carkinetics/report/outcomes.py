@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, marked, number, span
-from carkinetics.report.parts import NOT_CONVERGED, Parts
+from carkinetics.report.parts import Parts
 from carkinetics.response import EventModel, ExposureResponse, GradeModel, JointModel
 
 Outcome = GradeModel | EventModel | ExposureResponse | JointModel

@@ -10,6 +10,7 @@ import pandas as pd
 
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics import Calibration, LooPit, review
+from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
@@ -25,9 +26,6 @@ from carkinetics.response import (
     OnsetTiming,
 )
 from carkinetics.trial import EscalationPath, SimulatedTrial, TrialCharacteristics
-
-NOT_CONVERGED = "not converged: do not use these numbers"
-
 
 OUTCOMES = (GradeModel, EventModel, ExposureResponse, JointModel)
 KINDS = (

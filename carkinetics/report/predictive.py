@@ -25,6 +25,7 @@ TEST_WORDS = {
     "trend with time": "No trend with time",
     "trend with PRED": "No trend with the population prediction",
     "spread with time": "Spread does not change with time",
+    "all": "All six together",
 }
 
 
@@ -187,8 +188,8 @@ def _tests(errors: Npde, name: str, warning: str) -> Table:
     )
     lost = sum(errors.settings["left_out"].values())
     note = (
-        "All three together: three times the smallest p (Bonferroni). Decorrelated samples of a subject are independent only if the "
-        f"predictive distribution is normal, so that p is a little too small at times.{f' {lost} samples have no NPDE.' if lost else ''}"
+        "p: share of studies, replicated and observed, whose statistic is as far out; decorrelated samples of a subject are not independent, "
+        f"and the replicates' are dependent in the same way. Together: by the smallest p.{f' {lost} samples have no NPDE.' if lost else ''}"
     )
     heads = ("Expected of the right model", "Test", "Estimate", "Expected", "p")
     return Table(f"{name}Tests of NPDE", heads, rows, note, warning, align="llr")

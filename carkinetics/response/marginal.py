@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from carkinetics.fit.pareto import GOOD_K
+from carkinetics.fit.pareto import GOOD_K, smooth
 from carkinetics.response.bayes import BLOCK, Regression
 from carkinetics.response.pooled import POOLED
 from carkinetics.response.proposals import ENOUGH, LEAST, find_modes, weigh_proposals
@@ -100,7 +100,7 @@ def sample_marginal(
     at_each = np.concatenate(each)
     log_weight = at_each - logsumexp(at_each, axis=1, keepdims=True) + found[0][:, None]
     of_theta, of_population = logsumexp(log_weight, axis=1), logsumexp(log_weight, axis=0)
-    k = max(_pareto_k(one) for one in (of_theta, of_population))
+    k = max(smooth(one)[1] for one in (of_theta, of_population))
     share = np.exp(of_theta - logsumexp(of_theta))
     flat = np.exp(log_weight - logsumexp(log_weight)).ravel()
     picked = rng.choice(flat.size, size=POOLED, p=flat / flat.sum())
@@ -109,14 +109,6 @@ def sample_marginal(
     drawn = _draw_exposures(regression, exposures, subject, weights, theta[some], rows[some], rng)
     exposure_ess = float((1 / (weights**2).sum(axis=2)).mean(axis=1).min())
     return MarginalDraws(theta, rows, drawn, float(1 / (share**2).sum()), k, exposure_ess)
-
-
-def _pareto_k(log_weight: Floats) -> float:
-    from arviz_stats.base import array_stats  # takes two seconds to import
-
-    if np.ptp(log_weight) < 1e-6:
-        return -np.inf  # equal weights have no tail
-    return float(array_stats.psislw(-log_weight)[1])  # arviz takes minus the log weights, as of LOO
 
 
 def _by_subject(

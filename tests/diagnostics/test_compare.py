@@ -9,6 +9,7 @@ import pytest
 
 from carkinetics.diagnostics import compare, loo
 from carkinetics.diagnostics.compare import rank
+from carkinetics.diagnostics.criteria import psis_loo
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.diagnostics.refit import fit_without
 from carkinetics.errors import ConfigError, FitError
@@ -177,6 +178,23 @@ def test_a_refitted_subject_has_the_density_of_a_brute_force_average(monkeypatch
     each = alone.log_likelihood(alone.level(values), {"sigma": sigma}).sum(axis=-1)
     brute = np.logaddexp.reduce(each, axis=None) - np.log(each.size)
     assert table.loc[worst, "elpd"] == pytest.approx(brute, abs=0.15)
+
+
+def test_tables_and_matrices_are_ranked_without_fits(rng):
+    each = {"a": psis_loo(rng.normal(-1, 0.1, (200, 6))), "b": psis_loo(rng.normal(-2, 0.1, (200, 6)))}
+    table = compare(each)
+    assert table.index.tolist() == ["a", "b"]
+    behind = each["b"]["elpd"] - each["a"]["elpd"]
+    assert table.loc["b", "difference"] == pytest.approx(behind.sum())
+    assert table.loc["b", "difference_se"] == pytest.approx(np.sqrt(6) * behind.std(ddof=1))
+    assert table.loc["b", "verdict"] == "worse"
+    bare = compare({name: one[["elpd"]] for name, one in each.items()})
+    assert bare["elpd"].tolist() == table["elpd"].tolist()
+    assert bare["bad_k"].tolist() == [0, 0]
+    with pytest.raises(ConfigError, match="b leaves out other subjects than a"):
+        compare({"a": each["a"], "b": each["b"].iloc[::-1]})
+    with pytest.raises(ConfigError, match="found ndarray; log-likelihoods go to psis_loo"):
+        loo(np.zeros((100, 3)))
 
 
 def test_the_same_fit_twice_is_not_worse_than_itself():

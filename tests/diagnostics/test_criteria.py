@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from carkinetics.diagnostics.criteria import psis, stacking_weights, waic
+from carkinetics.diagnostics.criteria import psis, psis_loo, stacking_weights, waic
 from carkinetics.errors import ConfigError
 
 # Acceptance G2: y ~ N(mu, 1), mu ~ N(0, variance 4).
@@ -106,3 +106,40 @@ def test_an_impossible_unit_has_no_weights():
     elpd = pd.DataFrame({"a": [-1.0, -np.inf], "b": [-1.0, -2.0]}, index=["S1", "S2"])
     with pytest.raises(ConfigError, match="no finite density for S2"):
         stacking_weights(elpd)
+
+
+def test_a_matrix_of_draws_is_left_out_column_by_column(rng):
+    matrix = log_likelihood(MEAN + SD * rng.standard_normal(4000))
+    found = psis_loo(matrix)
+    for i, row in enumerate(found.itertuples()):
+        assert (row.elpd, row.k) == psis(matrix[:, i], matrix[:, i])
+    assert found["elpd"].sum() == pytest.approx(-7.31391778, abs=0.05)
+    # log of the mean density less what is predicted: the effective number of parameters, here of one mean.
+    assert found["p_loo"].sum() == pytest.approx(waic(matrix)["lppd"].sum() - found["elpd"].sum())
+    broken = matrix.copy()
+    broken[:3, 0] = -np.inf
+    broken[5, 1] = np.nan
+    assert np.isfinite(psis_loo(broken)[["elpd", "p_loo", "k"]]).all(axis=None)
+    assert psis_loo(np.full((5, 1), -1.0))["elpd"].tolist() == [-np.inf], "too few draws are no answer"
+    with pytest.raises(ConfigError, match="expected \\(draws, units\\)"):
+        psis_loo(matrix[:, 0])
+
+
+def test_waic_of_one_draw_has_no_variance():
+    with pytest.raises(ConfigError, match="two draws or more"):
+        waic(np.zeros((1, 3)))
+
+
+def test_likelihoods_that_no_number_holds_are_no_problem():
+    # log mean(exp(-10000), exp(-10001)) = -10000 + log((1 + 1/e) / 2); variance of two values one apart: 1/2.
+    found = waic([[-1e4], [-1e4 - 1]]).iloc[0]
+    assert found["lppd"] == pytest.approx(-1e4 + np.log((1 + np.exp(-1)) / 2), rel=1e-12)
+    assert found["p_waic"] == pytest.approx(0.5)
+
+
+def test_weights_by_hand():
+    # log(w2) - 1 + log(e^-3 (1 + w1 (e - 1))) has its maximum at w1 = (e - 2) / (2 (e - 1)); the first model's unit is impossible.
+    weight = stacking_weights([[-1000.0, -1.0], [-2.0, -3.0]])
+    assert weight[0] == pytest.approx((np.e - 2) / (2 * (np.e - 1)), abs=1e-5)
+    assert stacking_weights([[-1.0], [-2.0]]).tolist() == [1.0]
+    np.testing.assert_allclose(stacking_weights([[-1.0, -2.0]]), [1, 0], atol=1e-6)

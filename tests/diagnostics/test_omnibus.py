@@ -34,3 +34,5 @@ def test_the_order_of_quantities_and_their_scale_do_not_matter(rng):
 def test_nothing_to_compare_has_no_p():
     assert np.isnan(omnibus_p([], np.empty((5, 0))))
     assert np.isnan(omnibus_p([1.0], np.empty((0, 1))))
+    assert np.isnan(omnibus_p([np.nan], [[1.0], [2.0]])), "not a number is no reason to reject"
+    assert np.isnan(omnibus_p([1.0], [[1.0], [np.nan]]))

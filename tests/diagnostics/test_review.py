@@ -88,7 +88,14 @@ def test_a_student_residual_far_out_is_a_number_on_either_side(near, model, data
 def test_curves_of_another_shape_leave_residuals_that_are_alike(near, model, data):
     day = data.observations["time"].to_numpy(float)
     bent = faults.changed(data, np.ones(len(day), bool), np.where((day > 12) & (day < 50), 3.0, 1 / 1.5))
-    assert {"neighbours", "prediction-errors"} <= rules(ck.review(near(model, bent)))
+    assert {"neighbours", "percentiles"} <= rules(ck.review(near(model, bent)))
+
+
+def test_a_spread_that_is_wrong_speaks_by_prediction_errors(near, model):
+    wide = ck.simulate(model, DESIGN, 40, 4, sigma=1.2)
+    fit = near(model, wide)
+    assert "prediction-errors" in rules(ck.review(fit))
+    assert ck.npde(fit).tests.loc["all", "p"] < 0.01
 
 
 def test_effects_that_follow_the_dose_are_found(near, model):

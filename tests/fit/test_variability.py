@@ -45,6 +45,13 @@ def test_shrinkage_of_one_subject_is_unknown():
     assert np.isnan(shrinkage([0.3], 0.5)["sd_percent"])
 
 
+def test_shrinkage_is_of_one_random_effect_and_of_known_values():
+    with pytest.raises(ConfigError, match=r"eta has shape \(2, 2\)"):
+        shrinkage([[0.1, 0.2], [0.3, 0.1]], 0.5)
+    assert np.isnan(shrinkage([0.1, np.nan, 0.3], 0.5)["sd_percent"])
+    assert shrinkage([0.2, 0.2], 0.5) == {"sd_percent": 100.0, "variance_percent": 100.0}
+
+
 def test_shrinkage_needs_an_omega():
     with pytest.raises(ConfigError, match="omega is 0"):
         shrinkage([0.1, 0.2], 0.0)

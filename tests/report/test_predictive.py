@@ -57,7 +57,8 @@ def test_a_sentence_on_a_fit_that_did_not_converge_begins_with_that(bad_fit):
     """No departure from the model was found, said the page of a fit whose draws are of nothing."""
     text, image, table = prediction_errors(bad_fit, NOT_CONVERGED)
     assert text.tone == "bad"
-    assert text.text == f"Not converged: do not use these numbers. {image.alt}"
+    assert text.text == image.alt, "said once, by the result itself, and so to who cannot see the picture"
+    assert text.text.startswith("Not converged: do not use these numbers. NPDE of")
     assert image.warning == table.warning == NOT_CONVERGED
 
 
