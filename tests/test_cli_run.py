@@ -11,7 +11,7 @@ import carkinetics as ck
 from carkinetics.batch.folder import RunFolder
 from carkinetics.cli import app
 from carkinetics.cli_run import _names
-from carkinetics.diagnostics.compare import rank
+from carkinetics.diagnostics.ranking import rank
 from carkinetics.errors import ConfigError
 
 run = CliRunner()

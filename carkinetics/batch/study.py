@@ -10,7 +10,6 @@ import pandas as pd
 from carkinetics.batch.after_fit import AFTER_READERS
 from carkinetics.batch.asked import FitConfig, StudyConfig
 from carkinetics.dataset import read_nonmem
-from carkinetics.diagnostics.compare import rank
 from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.exposure import exposure_course, exposure_from, nca
 from carkinetics.fit import load_fit
@@ -64,11 +63,16 @@ class Study:
             case _ if kind in AFTER_READERS:
                 return AFTER_READERS[kind](self.folder, self[f"fit.{name}"], name)
             case "compare":
-                told = {"fit": str, "subject": str}
-                file = self.folder / COMPARED_SUBJECTS
-                table = pd.read_csv(file, dtype=told, keep_default_na=False, na_values=[""])
-                groups = table.groupby("fit", sort=False)
-                return rank({str(fit): rows.drop(columns="fit").set_index("subject") for fit, rows in groups})
+                told: dict[str, Any] = {
+                    "dtype": {"fit": str, "subject": str},
+                    "keep_default_na": False,
+                    "na_values": [""],
+                }
+                ranking = pd.read_csv(self.folder / "compare.csv", **told).set_index("fit")
+                each = pd.read_csv(self.folder / COMPARED_SUBJECTS, **told).set_index(["fit", "subject"])
+                by_fit = {name: each.loc[name] for name in each.index.unique("fit")}
+                ranking.attrs["subjects"] = pd.concat(by_fit, axis=1)
+                return ranking
             case "exposure":
                 return exposure_from(self[f"fit.{config.exposure_fit}"], **config.exposure)
             case "dose":

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from carkinetics.diagnostics.criteria import psis, stacking_weights, waic
+from carkinetics.diagnostics.criteria import monte_carlo_error, psis, waic
 from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
+from carkinetics.diagnostics.ranking import draws_wanted, rank
 from carkinetics.diagnostics.refit import left_out_density
 from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.fit.chosen import take_draws
@@ -26,8 +27,9 @@ from carkinetics.fit.population import fit_population
 from carkinetics.fit.result import Fit
 from carkinetics.model.residual import RESIDUAL_ERRORS
 
-SEPARATED = 2.0  # standard errors
 CRITERIA = ("waic", "bic")
+WAIC = ("elpd_waic", "p_waic")
+FIRST = 400  # draws of a ranking
 
 
 def loo(
@@ -64,7 +66,8 @@ def loo(
         Indexed by subject: ``elpd``, ``k`` (Pareto's k of its weights; above 0.7 the weights are unreliable), ``n_obs`` and
         ``how``: ``"psis"``, ``"refit"`` or ``"refit, not converged"``. Subjects without any observation of the output have
         ``elpd`` 0. ``elpd_waic`` and ``p_waic`` (`carkinetics.diagnostics.criteria.waic`) are secondary, and NaN for all
-        where subjects have other outputs than the one that is predicted or a draw makes a subject impossible.
+        where subjects have other outputs than the one that is predicted or a draw makes a subject impossible. ``.attrs["mcse"]``:
+        Monte-Carlo standard error of the sum of elpd, from the number of draws.
 
     Raises
     ------
@@ -103,17 +106,19 @@ def loo(
             density, converged = left_out_density(fit, part, subject, n_draws, n_inner, seed, progress)
             found.loc[subject, "elpd"] = density
             found.loc[subject, "how"] = "refit" if converged else "refit, not converged"
-    if part is whole and np.isfinite(left_out).all():
-        second = waic(left_out).set_axis(found.index)
-        return found.assign(elpd_waic=second["elpd_waic"], p_waic=second["p_waic"])
-    return found.assign(elpd_waic=np.nan, p_waic=np.nan)
+    usual = part is whole and np.isfinite(left_out).all()
+    second = waic(left_out).set_axis(found.index) if usual else dict.fromkeys(WAIC, np.nan)
+    found = found.assign(**{name: second[name] for name in WAIC})
+    psis_rows = (found["how"] == "psis").to_numpy()
+    found.attrs["mcse"] = monte_carlo_error(left_out[:, psis_rows], predicted[:, psis_rows])
+    return found
 
 
 def compare(
     fits: Mapping[str, Fit | pd.DataFrame],
     *,
     output: str = "",
-    n_draws: int = 400,
+    n_draws: int | None = None,
     n_inner: int = 200,
     seed: int = 1,
     refit: bool = False,
@@ -129,7 +134,10 @@ def compare(
         `carkinetics.diagnostics.psis_loo` found already, for all: then no other argument counts, and nothing is said of convergence.
     output : str
         Whose data are predicted, by its name in every model; the CAR-T level of each if empty.
-    n_draws, n_inner, seed : int
+    n_draws : int, optional
+        As in `loo`. If not given, from 400 on as many as it takes (3200 at most) until the Monte-Carlo error of each difference is
+        below a quarter of its standard error, or the difference is settled in spite of it.
+    n_inner, seed : int
         As in `loo`.
     refit : bool
         As in `loo`.
@@ -143,8 +151,8 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        As `rank` returns it, with ``converged`` behind the verdict (whether the fit did; what is said of one that did not is
-        worth nothing), and the ``criteria``.
+        As `rank` returns it, with ``converged`` behind the verdict (whether the fit did; those that did not come last, have the
+        verdict ``"not converged"`` and no weight), and the ``criteria``. ``.attrs["n_draws"]``: how many draws it took.
 
     Raises
     ------
@@ -169,23 +177,35 @@ def compare(
     )  # fmt: skip
 
 
-def _compared(fits: Mapping[str, Fit], asked: list[str], *, output: str, **settings: Any) -> pd.DataFrame:
+def _compared(
+    fits: Mapping[str, Fit], asked: list[str], *, output: str, n_draws: int | None, **settings: Any
+) -> pd.DataFrame:
     for name in asked:
         if name not in CRITERIA:
             raise ConfigError(f"compare: no criterion {name!r}{did_you_mean(name, CRITERIA)}")
     _check_alike(fits, output)
     bic = {name: _bic(fit) for name, fit in fits.items()} if "bic" in asked else {}
-    each = {name: loo(fit, output=output, **settings) for name, fit in fits.items()}
-    found = rank(each)
-    told = found.attrs
     done = {name: bool(diagnose(fit).attrs["converged"]) for name, fit in fits.items()}
-    found.insert(5, "converged", pd.Series(done))
+    lost = [name for name, converged in done.items() if not converged]
+    now = FIRST if n_draws is None else n_draws
+    each = _left_out(fits, now, output, **settings)
+    found = rank(each, unusable=lost)
+    if n_draws is None and (more := draws_wanted(found, now)) > now:
+        now = more
+        each = _left_out(fits, now, output, **settings)
+        found = rank(each, unusable=lost)
+    told = found.attrs | {"n_draws": now}
+    found.insert(found.columns.get_loc("verdict") + 1, "converged", pd.Series(done))
     if "waic" in asked:
         found = found.assign(**_waic_columns(each))
     if "bic" in asked:
         found = found.assign(bic=pd.Series(bic))
     found.attrs = told
     return found
+
+
+def _left_out(fits: Mapping[str, Fit], n_draws: int, output: str, **settings: Any) -> dict[str, pd.DataFrame]:
+    return {name: loo(fit, output=output, n_draws=n_draws, **settings) for name, fit in fits.items()}
 
 
 def _waic_columns(each: Mapping[str, pd.DataFrame]) -> dict[str, pd.Series]:
@@ -210,75 +230,6 @@ def _bic(fit: Fit) -> float:
         mixture=None if asked.get("mixture") else False,
     )  # fmt: skip
     return found.bic if found.converged else np.nan
-
-
-def rank(each: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Put models in order of how well they predict subjects that are left out.
-
-    Parameters
-    ----------
-    each : mapping of str to pandas.DataFrame
-        `loo` of the same subjects, by name: ``elpd``, and ``k`` and ``how`` where they are known.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by name, best first: ``elpd, se`` (√n times the SD over subjects, with n - 1), ``difference`` (to the best), ``difference_se``, ``verdict`` (``"best"``,
-        ``"not separated"`` up to 2 standard errors, or where one subject has none, ``"worse"``, ``"cannot be compared"`` where both find a subject
-        impossible), ``largest_k, bad_k`` (subjects with k above 0.7 that no
-        converged refit replaced) and ``weight`` in the mixture that predicts best
-        (`carkinetics.diagnostics.criteria.stacking_weights`; NaN where a model finds a subject impossible).
-        ``.attrs["subjects"]`` holds `loo` of every fit, side by side.
-
-    Raises
-    ------
-    ConfigError
-        If they are not of the same subjects in the same order.
-    """
-    units = next(iter(each.values())).index
-    for name, table in each.items():
-        if not table.index.equals(units):
-            raise ConfigError(
-                f"compare: {name} leaves out other subjects than {next(iter(each))}, or in another order"
-            )
-    each = {name: {"k": np.nan, "how": ""} | dict(table) for name, table in each.items()}
-    each = {name: pd.DataFrame(table, index=units) for name, table in each.items()}
-    elpd = pd.DataFrame({name: table["elpd"] for name, table in each.items()})
-    best, n = elpd.sum().idxmax(), len(elpd)
-    with np.errstate(invalid="ignore"):  # impossible less impossible is no number, and said to be none
-        behind = elpd.sub(elpd[best], axis=0)
-    found = pd.DataFrame(
-        {
-            "elpd": elpd.sum(),
-            "se": np.sqrt(n) * _sd(elpd),
-            "difference": behind.sum(skipna=False),
-            "difference_se": np.sqrt(n) * _sd(behind),
-            "largest_k": {name: table["k"].max() for name, table in each.items()},
-            "bad_k": {
-                name: int(((table["k"] > GOOD_K) & (table["how"] != "refit")).sum())
-                for name, table in each.items()
-            },
-            "weight": stacking_weights(elpd) if np.isfinite(elpd.to_numpy()).all() else np.nan,
-        }
-    ).sort_values("elpd", ascending=False)
-    # Of one subject there is no standard error, and equal models have one of 0.
-    far = found["difference"].abs() > SEPARATED * found["difference_se"]
-    close = ~(far | np.isneginf(found["difference"]))
-    found.insert(4, "verdict", np.where(close, "not separated", "worse"))
-    found.loc[found["difference"].isna(), "verdict"] = "cannot be compared"
-    found.loc[best, "verdict"] = "best"
-    found.attrs["subjects"] = pd.concat(each, axis=1)
-    return found
-
-
-def _sd(each: pd.DataFrame) -> pd.Series:
-    """Standard deviation of every column; NaN where a subject is impossible, or alone."""
-    values = each.to_numpy(float)
-    known = np.isfinite(values).all(axis=0) & (len(values) > 1)
-    return pd.Series(
-        np.where(known, np.where(known, values, 0.0).std(axis=0, ddof=min(len(values) - 1, 1)), np.nan),
-        index=each.columns,
-    )
 
 
 def _check_alike(fits: Mapping[str, Fit], output: str) -> None:

@@ -43,6 +43,30 @@ def psis(left_out: Floats, predicted: Floats) -> tuple[float, float]:
     return float(logsumexp(predicted[usable], b=weight)), k
 
 
+def monte_carlo_error(left_out: Floats, predicted: Floats) -> float:
+    """Standard error of the sum of all units' `psis` that comes from the number of draws.
+
+    Parameters
+    ----------
+    left_out, predicted : ndarray, shape (n_draws, n_units)
+        As of `psis`, of draws that are nearly independent.
+
+    Returns
+    -------
+    float
+        By the influence of each draw on the sum, which its units share. Too small where a Pareto k is large; units without enough
+        usable draws do not count.
+    """
+    influence = np.zeros(len(left_out))
+    for one, told in zip(left_out.T, predicted.T, strict=True):
+        usable = np.isfinite(one) & np.isfinite(told)
+        if usable.sum() >= FEWEST:
+            weight, _ = smooth(-one[usable])
+            density = np.exp(told[usable] - logsumexp(told[usable], b=weight))
+            influence[usable] += weight * (density - 1)
+    return float(np.sqrt((influence**2).sum()))
+
+
 def psis_loo(log_likelihood: ArrayLike) -> pd.DataFrame:
     """Leave-one-out from log-likelihoods alone, one row per unit.
 

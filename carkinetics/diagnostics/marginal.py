@@ -51,6 +51,8 @@ def marginal_log_likelihood(problem: Problem, draws: Draws, n_inner: int, seed: 
     )
     modes = laplace_em(problem).modes
     found = np.empty((len(next(iter(values.values()))), problem.n_subjects))
+    # Each draw has random numbers of its own: the same ones for all would give them one error that more draws do not lessen.
+    seeds = np.random.default_rng(seed).integers(2**63, size=len(found))
     for s in range(len(found)):
         between = _between(problem, draws, s, sd)
         state = approximation_at(
@@ -58,13 +60,13 @@ def marginal_log_likelihood(problem: Problem, draws: Draws, n_inner: int, seed: 
             np.array([draws.sigmas[name][s] for name in problem.sigma_names]), modes,
         )  # fmt: skip
         if problem.mixture is None:
-            found[s], _ = subject_log_likelihood(individual_gaussians(state), n_inner, seed)
+            found[s], _ = subject_log_likelihood(individual_gaussians(state), n_inner, seeds[s])
             continue
         of_class = []
         for member, share in ((0.0, 1 - draws.share[s]), (1.0, draws.share[s])):
             effects_there = state.effects.with_membership(np.full(problem.n_subjects, member))
             there = individual_gaussians(replace(state, effects=effects_there))
-            of_class.append(np.log(share) + subject_log_likelihood(there, n_inner, seed)[0])
+            of_class.append(np.log(share) + subject_log_likelihood(there, n_inner, seeds[s])[0])
         found[s] = np.logaddexp(*of_class)
     return found
 

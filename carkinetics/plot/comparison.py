@@ -47,7 +47,7 @@ def comparison(table: pd.DataFrame, *, axes: AxesArray | None = None) -> AxesArr
     left, right = axes
     place = np.arange(len(table))
     for y, row in zip(place, table.itertuples(), strict=True):
-        colour = {"best": BLACK, "worse": VERMILION}.get(str(row.verdict), BLUE)
+        colour = {"best": BLACK, "worse": VERMILION, "not converged": GREY}.get(str(row.verdict), BLUE)
         marker = "o" if row.bad_k == 0 else "s"
         for width, factor in ((1.2, 2.0), (3.2, 1.0)):
             reach = factor * row.difference_se

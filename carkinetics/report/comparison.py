@@ -130,14 +130,17 @@ def _best(compared: Compared) -> Text:
         return Text(f"Not ranked: {compared.refusal}.", "bad")
     best = str(table.index[0])
     others = [f"{compared.head(str(name))} is {_behind(row)}" for name, row in table.iloc[1:].iterrows()]
-    text = f"{compared.head(best)} predicts a subject that it has not seen best; {'; '.join(others)}."
+    separated = bool((table["verdict"].iloc[1:] == "worse").all())
+    ahead = "predicts a subject that it has not seen best"
+    if not separated:
+        ahead = "comes first in predicting a subject that it has not seen, but is not clearly the best"
+    text = f"{compared.head(best)} {ahead}; {'; '.join(others)}."
     unsure = int(table["bad_k"].sum())
     if unsure:
         text += f" For {unsure} subjects the weights cannot be relied on (Pareto k)."
     if compared.unusable:
         names = ", ".join(name for name in compared.fits if name in compared.unusable)
         return Text(f"{text} The place of {names} cannot be relied on: not converged.", "bad")
-    separated = bool((table["verdict"].iloc[1:] == "worse").all())
     return Text(text, "good" if separated and not unsure and _adequate(compared, best) else "caution")
 
 

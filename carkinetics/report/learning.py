@@ -284,20 +284,23 @@ def ranking_blocks(table: pd.DataFrame, warning: str, unusable: frozenset[str] |
     rows = tuple(
         (
             f"{name}, not converged" if str(name) in lost else str(name), f"{row['elpd']:.1f} ({row['se']:.1f})", f"{row['difference']:.1f} ({row['difference_se']:.1f})",
-            str(row["verdict"]), MISSING if np.isnan(row["weight"]) else f"{row['weight']:.2f}",
-            f"{row['bad_k']}; {row['largest_k']:.2f}", *(f"{row[one]:.1f}" for one in extra),
+            MISSING if np.isnan(row["difference_mcse"]) else f"{row['difference_mcse']:.1f}", str(row["verdict"]), MISSING if np.isnan(row["weight"]) else f"{row['weight']:.2f}",
+            f"{row['bad_k']}; {row['largest_k']:.2f}", *(MISSING if np.isnan(row[one]) else f"{row[one]:.1f}" for one in extra),
         )
         for name, row in table.iterrows()
     )  # fmt: skip
+    drawn = table.attrs.get("n_draws")
     note = (
         "elpd: sum over subjects of the log predictive density of each when it is left out, averaged over its random effects; "
-        "PSIS-LOO by subject. A difference below 2 standard errors is not separated. Weight: in the mixture of the models' "
-        f"predictions that predicts best (stacking), not the probability that a model is true. k > {GOOD_K}: subjects "
-        "whose Pareto k makes their weights unreliable and that were not refitted. WAIC and BIC, where shown, are secondary; n of the BIC is the number of subjects."
+        f"PSIS-LOO by subject{f' from {drawn} draws' if drawn else ''}. MCSE: Monte-Carlo error of the difference, from the number of draws. A difference below 2 of "
+        "both errors together is not separated. Weight: in the mixture of the models' predictions that predicts best (stacking), not "
+        "the probability that a model is true; none for a model that did not converge or has a Pareto k above 1. "
+        f"k > {GOOD_K}: subjects whose Pareto k makes their weights unreliable and that were not refitted. WAIC and BIC, where shown, are secondary; "
+        "n of the BIC is the number of subjects, and it is missing where that fit did not converge."
     )
     words = {"elpd_waic": "elpd (WAIC)", "p_waic": "p (WAIC)", "bic": "BIC"}
     heads = (
-        "Model", "elpd (SE)", "Difference (SE)", "Verdict", "Weight", f"k > {GOOD_K}; largest",
+        "Model", "elpd (SE)", "Difference (SE)", "MCSE", "Verdict", "Weight", f"k > {GOOD_K}; largest",
         *(words[one] for one in extra),
     )  # fmt: skip
     marked = unusable or frozenset()
@@ -312,10 +315,12 @@ def ranking_blocks(table: pd.DataFrame, warning: str, unusable: frozenset[str] |
     each = table.attrs["subjects"]
     second = str(rest.index[0])
     ahead = each[best, "elpd"] - each[second, "elpd"]
-    by_subject = f"{(ahead > 0).sum()} of {len(each)} subjects are predicted better by {best}, {(ahead < 0).sum()} by {second}."
+    if (best, "n_obs") in each:
+        ahead = ahead[each[best, "n_obs"] > 0]
+    by_subject = f"{(ahead > 0).sum()} of {len(ahead)} subjects are predicted better by {best}, {(ahead < 0).sum()} by {second}."
     return [
-        Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrlrr", warned=warned),
-        picture(plot.comparison(table), f"{best} predicts best; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning=warning),
+        Table("Which model predicts a subject that it has not seen?", heads, rows, note, warning, align="lrrrlrr", warned=warned),
+        picture(plot.comparison(table), f"{best} is first; difference of elpd: {said}.", "Differences of elpd and stacking weights.", warning=warning),
         picture(plot.comparison_by_subject(table), by_subject, f"{by_subject} A difference that rests on a few subjects is a question about them.", warning=warning),
     ]  # fmt: skip
 

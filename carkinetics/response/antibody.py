@@ -16,7 +16,7 @@ import pandas as pd
 
 from carkinetics.dataset.table import QUANTIFIED, Dataset
 from carkinetics.diagnostics import compare, diagnose
-from carkinetics.diagnostics.compare import SEPARATED
+from carkinetics.diagnostics.ranking import SEPARATED
 from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.fit import Fit, fit_hierarchical
 from carkinetics.fit.pareto import GOOD_K

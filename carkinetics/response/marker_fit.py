@@ -17,7 +17,7 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset, is_censored
 from carkinetics.diagnostics import loo
-from carkinetics.diagnostics.compare import rank
+from carkinetics.diagnostics.ranking import rank
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
 from carkinetics.fit import Fit, fit_hierarchical
 from carkinetics.fit.pareto import GOOD_K

@@ -9,7 +9,7 @@ from carkinetics.batch.config import read_study
 from carkinetics.batch.folder import Draft
 from carkinetics.batch.run import list_steps
 from carkinetics.batch.study import Study
-from carkinetics.diagnostics.compare import rank
+from carkinetics.diagnostics.ranking import rank
 
 TWO = """
 [fit.base]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from carkinetics.diagnostics import compare, loo
-from carkinetics.diagnostics.compare import rank
 from carkinetics.diagnostics.criteria import psis_loo
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
+from carkinetics.diagnostics.ranking import draws_wanted, rank
 from carkinetics.diagnostics.refit import fit_without
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit import fit_hierarchical, fit_individuals, fit_population
@@ -114,6 +114,58 @@ def test_differences_weights_and_unreliable_subjects_are_counted():
     assert np.isnan(impossible.loc["bad", "difference_se"])
     both = rank({name: leave_out([-np.inf, -1, -1, -1], [np.inf, 0, 0, 0]) for name in ("a", "b")})
     assert "cannot be compared" in both["verdict"].tolist()
+
+
+def test_a_fit_that_did_not_converge_is_never_best_and_has_no_weight():
+    good, worse = leave_out([-1.0, -2.0, -3.0], [0.1] * 3), leave_out([-1.5, -2.6, -3.1], [0.1] * 3)
+    lost = leave_out([-0.1, -0.2, -0.3], [0.1] * 3)
+    table = rank({"lost": lost, "worse": worse, "good": good}, unusable=["lost"])
+    assert table.index.tolist() == ["good", "worse", "lost"]
+    assert table["verdict"].tolist()[::2] == ["best", "not converged"]
+    assert table.loc["lost", "difference"] == pytest.approx(5.4), "to the best of the others"
+    assert np.isnan(table.loc["lost", "weight"])
+    assert table["weight"].sum() == pytest.approx(1)
+    none = rank({"a": good, "b": worse}, unusable=["a", "b"])
+    assert set(none["verdict"]) == {"not converged"}
+    assert none["weight"].isna().all()
+
+
+def test_a_model_whose_weights_have_no_mean_gets_none_in_the_mixture():
+    models = {
+        "a": leave_out([-1.0, -2.0, -3.0], [0.1] * 3),
+        "b": leave_out([-1.1, -1.9, -3.1], [0.9, 0.1, 0.1]),
+    }
+    hopeless = leave_out([-0.5, -1.0, -2.0], [1.2, 0.1, 0.1])
+    table = rank({**models, "c": hopeless})
+    assert np.isnan(table.loc["c", "weight"])
+    pd.testing.assert_series_equal(
+        table["weight"].drop("c").sort_index(), rank(models)["weight"].sort_index()
+    )
+
+
+def test_the_monte_carlo_error_counts_in_the_verdict_and_asks_for_draws():
+    one, other = (
+        leave_out([-1.0, -2.0, -3.0, -1.5], [0.1] * 4),
+        leave_out([-1.5, -3.0, -3.5, -2.5], [0.1] * 4),
+    )
+    sharp = rank({"one": one, "other": other})
+    assert sharp.loc["other", "verdict"] == "worse"  # -3.0 with a standard error of 0.577
+    assert np.isnan(sharp.loc["other", "difference_mcse"])
+    assert draws_wanted(sharp, 400) == 400
+    one.attrs["mcse"], other.attrs["mcse"] = 1.2, 0.9
+    table = rank({"one": one, "other": other})
+    assert table.loc["other", "difference_mcse"] == pytest.approx(1.5)
+    assert table.loc["other", "verdict"] == "not separated", "1.61 is half of 3.2"
+    assert table.loc["one", "difference_mcse"] == 0
+    wanted = 400 * (1.5 / (0.25 * 2 * np.sqrt(1 / 12))) ** 2
+    assert draws_wanted(table, 400) == 3200 < wanted
+    one.attrs["mcse"], other.attrs["mcse"] = 0.12, 0.16  # 3.0 less 0.4 is still beyond 1.15
+    assert draws_wanted(rank({"one": one, "other": other}), 400) == 400
+    close = leave_out([-1.5, -1.5, -3.5, -1.6], [0.1] * 4)
+    close.attrs["mcse"] = 0.16
+    table = rank({"one": one, "close": close})
+    error = table.loc["close", "difference_se"]
+    assert draws_wanted(table, 400) == np.ceil(400 * max(0.2 / (0.25 * error), 1) ** 2)
 
 
 def test_equal_models_and_a_single_subject_separate_nothing():

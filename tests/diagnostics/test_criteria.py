@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from carkinetics.diagnostics.criteria import psis, psis_loo, stacking_weights, waic
+from carkinetics.diagnostics.criteria import monte_carlo_error, psis, psis_loo, stacking_weights, waic
 from carkinetics.errors import ConfigError
 
 # Acceptance G2: y ~ N(mu, 1), mu ~ N(0, variance 4).
@@ -143,3 +143,19 @@ def test_weights_by_hand():
     assert weight[0] == pytest.approx((np.e - 2) / (2 * (np.e - 1)), abs=1e-5)
     assert stacking_weights([[-1.0], [-2.0]]).tolist() == [1.0]
     np.testing.assert_allclose(stacking_weights([[-1.0, -2.0]]), [1, 0], atol=1e-6)
+
+
+def test_the_monte_carlo_error_is_the_spread_over_sets_of_draws():
+    """G2's posterior of the mean, drawn anew 300 times: 300 independent sums of five log densities."""
+    y, rng = np.array([1.2, -0.4, 0.8, 2.1, 0.3]), np.random.default_rng(4)
+    sums, told = [], []
+    for _ in range(300):
+        mu = rng.normal(0.76190476, 0.43643578, 400)
+        matrix = -0.5 * np.log(2 * np.pi) - 0.5 * (y - mu[:, None]) ** 2
+        sums.append(psis_loo(matrix)["elpd"].sum())
+        told.append(monte_carlo_error(matrix, matrix))
+    assert np.mean(told) == pytest.approx(
+        np.std(sums, ddof=1), rel=4 / np.sqrt(2 * 299)
+    )  # four standard errors of an SD
+    assert monte_carlo_error(matrix, matrix) > 0
+    assert monte_carlo_error(matrix[:20], matrix[:20]) == 0, "too few draws to say"

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from carkinetics.diagnostics.compare import rank
+from carkinetics.diagnostics.ranking import rank
 from carkinetics.errors import ConfigError
 from carkinetics.plot import comparison, comparison_by_subject
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from carkinetics.batch import run_study, write_index
-from carkinetics.diagnostics.compare import rank
+from carkinetics.diagnostics.ranking import rank
 from carkinetics.report import write_comparison
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carkinetics.diagnostics.compare import compare, rank
+from carkinetics.diagnostics.compare import compare
+from carkinetics.diagnostics.ranking import rank
 from carkinetics.diagnostics.residuals import misfit
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.exposure.typical import typical_exposure

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from carkinetics.diagnostics import effect_trends
-from carkinetics.diagnostics.compare import rank
+from carkinetics.diagnostics.ranking import rank
 from carkinetics.fit import CovariateScreen, fit_population, stepwise_covariates
 from carkinetics.fit.variability import shrinkage_table
 from carkinetics.model import load_model, simulate
@@ -130,7 +130,7 @@ def test_the_comparison_says_who_is_best_and_by_how_much(good_fit):
     (shown,) = of_kind(section.blocks, Table)
     assert [row[0] for row in shown.rows] == ["two phases", "one phase"]
     first, second = of_kind(section.blocks, Picture)
-    assert first.alt.startswith("two phases predicts best")
+    assert first.alt.startswith("two phases is first; difference of elpd: one phase -")
     assert f"one phase {table.loc['one phase', 'difference']:.1f} (SE" in first.alt
     each = table.attrs["subjects"]
     prefer = int((each["two phases", "elpd"] > each["one phase", "elpd"]).sum())
