@@ -271,7 +271,7 @@ def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str]) -> Ex
         coords = {"chain": posterior["chain"], "draw": posterior["draw"], "subject": fit.data.subject_ids}
         draws = xr.Dataset({m: (("chain", "draw", "subject"), v) for m, v in found.items()}, coords)
     settings: dict[str, Any] = {
-        "source": "model", "method": method, "model": fit.model.name,
+        "source": "model", "method": method, "model": fit.model.name, "fit": fit.name,
         "interval": f"{INTERVAL:.0%} equal-tailed" if drawn else "none",
         "blq": f"{fit.settings['blq']} in the fit; the latent curve has no BLQ",
         "persistence": "the latent level falls below the LLOQ for good", "horizon_days": HORIZON,

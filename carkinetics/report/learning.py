@@ -100,7 +100,7 @@ def effect_section(parts: Parts) -> Section | None:
     if fit is None or not fit.settings.get("random"):
         return None
     shrunk = shrinkage_table(fit)
-    blocks: list[Block] = [_shrinkage(shrunk, parts.warning)]
+    blocks: list[Block] = [_shrinkage(shrunk, parts.shown_warning)]
     if len(fit.data.subjects) > 1:
         said = ", ".join(f"{row.parameter} {row.sd_percent:.0f} %" for row in shrunk.itertuples())
         alt = f"Density of the random effects of {len(fit.data.subjects)} subjects against N(0, ω²). Shrinkage (SD type): {said}."
@@ -108,8 +108,8 @@ def effect_section(parts: Parts) -> Section | None:
             "Random effects against the model's distribution. Draws of all subjects follow it where the model is right; their "
             "posterior means (ticks) are narrower by the shrinkage even then."
         )
-        blocks.append(picture(plot.random_effects(fit), alt, caption, warning=parts.warning))
-        blocks += _trends(fit, parts.warning) + _correlations(fit, parts.warning)
+        blocks.append(picture(plot.random_effects(fit), alt, caption, warning=parts.shown_warning))
+        blocks += _trends(fit, parts.shown_warning) + _correlations(fit, parts.shown_warning)
     return Section("effects", "Random effects", tuple(blocks))
 
 
@@ -195,8 +195,8 @@ def contraction_section(parts: Parts) -> Section | None:
     """How much the data narrowed the priors, and how sensitive the posterior is to them."""
     fit, blocks = parts.fit, sensitivity_blocks(parts)
     if fit is not None:
-        table = contraction_table(fit, warning=parts.warning)
-        blocks = (table, *blocks, *figures.prior_posterior(fit, parts.warning))
+        table = contraction_table(fit, warning=parts.shown_warning)
+        blocks = (table, *blocks, *figures.prior_posterior(fit, parts.shown_warning))
     return Section("contraction", "From prior to posterior", blocks) if blocks else None
 
 
@@ -216,7 +216,7 @@ def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
     found: list[Block] = []
     for table in parts.sensitivities:
         told = table.attrs
-        warning = parts.warning or ("" if told.get("converged", True) else NOT_CONVERGED)
+        warning = "" if told.get("converged", not parts.warning) else NOT_CONVERGED
         rows = tuple(
             (
                 str(name), f"{row['prior']:.3f}", f"{row['likelihood']:.3f}",
@@ -249,7 +249,7 @@ def comparison_section(parts: Parts) -> Section | None:
     """Models side by side, by leaving subjects out."""
     blocks: list[Block] = []
     for table in parts.comparisons:
-        blocks += ranking_blocks(table, parts.warning)
+        blocks += ranking_blocks(table, "" if "converged" in table else parts.warning)
     if len(parts.fits) > 1 and not parts.comparisons:
         names = [fit.name for fit, _ in parts.fits]
         blocks.append(

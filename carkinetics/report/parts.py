@@ -143,8 +143,22 @@ class Parts:
 
     @property
     def warning(self) -> str:
-        """What stands above every number that rests on a population fit."""
+        """What stands above a number that rests on a population fit, and does not say on which."""
         return NOT_CONVERGED if self.converged is False else ""
+
+    @property
+    def shown_warning(self) -> str:
+        """What stands above a number of the fit that is shown in full."""
+        return NOT_CONVERGED if self.fits and not self.fits[0][1].attrs["converged"] else ""
+
+    def warning_of(self, result: Exposure) -> str:
+        """What stands above an exposure: whether the fit converged that it names, or all that have its name."""
+        if result.draws is None:
+            return ""
+        named = [found for fit, found in self.fits if fit.name == result.settings.get("fit")]
+        if not named:
+            return self.warning
+        return "" if all(bool(found.attrs["converged"]) for found in named) else NOT_CONVERGED
 
     def warning_if_drawn(self, drawn: bool) -> str:
         """The warning for a result that may rest on a fit: only if posterior draws went into it."""

@@ -35,7 +35,7 @@ from carkinetics.report.measured import data_section
 from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import description_table, parameter_table, prior_table
-from carkinetics.report.parts import Parts
+from carkinetics.report.parts import NOT_CONVERGED, Parts
 from carkinetics.report.predictive import left_out_places, prediction_errors, predictive_checks
 from carkinetics.report.remarks import warning_section
 from carkinetics.report.verdict import verdict_section
@@ -196,7 +196,7 @@ def parameter_section(parts: Parts) -> Section | None:
     """Estimates of every population fit, and of fits of single subjects."""
     blocks: list[Block] = []
     for fit, found in parts.fits:
-        warning = parts.warning if not found.attrs["converged"] else ""
+        warning = "" if found.attrs["converged"] else NOT_CONVERGED
         table = parameter_table(fit, warning=warning)
         title = table.caption if len(parts.fits) == 1 else f"{table.caption}, {fit!r}"
         blocks.append(replace(table, caption=title))
@@ -235,7 +235,7 @@ def individual_section(parts: Parts) -> Section | None:
     fit = parts.fit or (parts.individual[0] if parts.individual else None)
     if fit is None:
         return None
-    return Section("individual", "Individual fits", figures.individual_fits(fit, parts.warning))
+    return Section("individual", "Individual fits", figures.individual_fits(fit, parts.shown_warning))
 
 
 def vpc_section(parts: Parts) -> Section | None:
@@ -246,7 +246,10 @@ def vpc_section(parts: Parts) -> Section | None:
         else Section(
             "vpc",
             "Predictive checks",
-            (*figures.vpc(parts.fit, parts.warning), *predictive_checks(parts.fit, parts.warning)),
+            (
+                *figures.vpc(parts.fit, parts.shown_warning),
+                *predictive_checks(parts.fit, parts.shown_warning),
+            ),
         )
     )
 
@@ -260,8 +263,8 @@ def gof_section(parts: Parts) -> Section | None:
             "gof",
             "Goodness of fit",
             (
-                *figures.gof(parts.fit, parts.warning),
-                *prediction_errors(parts.fit, parts.warning),
+                *figures.gof(parts.fit, parts.shown_warning),
+                *prediction_errors(parts.fit, parts.shown_warning),
                 *left_out_places(parts.pits, parts.warning),
             ),
         )
@@ -275,7 +278,7 @@ def exposure_section(parts: Parts) -> Section | None:
     modelled = [("Model" if i == 0 else f"Model {i + 1}", one) for i, one in enumerate(parts.modelled)]
     if data is None or not observed + modelled:
         return None
-    warning = parts.warning_if_drawn(any(one.draws is not None for _, one in modelled))
+    warning = max((parts.warning_of(one) for _, one in modelled), default="")
     blocks: list[Block] = [group_table([*observed, *modelled], data, warning=warning)]
     if observed and modelled:
         blocks.append(
@@ -286,7 +289,7 @@ def exposure_section(parts: Parts) -> Section | None:
             )
         )
     for name, one in observed + modelled:
-        blocks.append(subject_table(name, one, warning=parts.warning_if_drawn(one.draws is not None)))
+        blocks.append(subject_table(name, one, warning=parts.warning_of(one)))
         missing = missing_table(name, one)
         blocks += [missing] if missing else []
     return Section("exposure", "Exposure", tuple(blocks))

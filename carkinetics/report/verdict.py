@@ -96,7 +96,7 @@ def typical_numbers(parts: Parts) -> Table | None:
         (metric_label(row.metric, row.unit), number(row.value), interval(row.lower, row.upper))
         for row in found.itertuples()
     )
-    warning = "" if parts.fits[0][1].attrs["converged"] else parts.warning
+    warning = parts.shown_warning
     note = (
         "Curve of a subject without random effects, at the centre of the covariates and the median dose: median over "
         f"the posterior draws, and {INTERVAL:.0%} equal-tailed credible interval."
