@@ -85,24 +85,41 @@ def png(figure: Figure, dpi: int = PNG_DPI) -> bytes:
     bytes
         The file.
     """
-    content = _drawn(figure, "png", dpi=dpi, metadata={"Software": None})
+    content = _drawn(figure, "png", dpi=dpi, pil_kwargs={"compress_level": 1})  # read again at once
     drawn = Image.open(BytesIO(content)).convert("RGB")
     # A palette makes the file a third as large. By coverage and not by frequency: a single red point among a
     # thousand blues must stay red.
     few = drawn.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     apart = np.asarray(ImageChops.difference(drawn, few.convert("RGB"))).max()
-    if apart > SEEN:
-        return content
     buffer = BytesIO()
-    few.save(buffer, "png", optimize=True)
+    (few if apart <= SEEN else drawn).save(
+        buffer, "png", compress_level=8
+    )  # 9: 4 % smaller, in twice the time
     return buffer.getvalue()
 
 
 def _drawn(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "carkinetics", "svg.fonttype": "path"}):
-        if figure.get_layout_engine() is not None:
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # placing labels takes longest: once is enough for all formats
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": "carkinetics", "svg.fonttype": "path", "figure.autolayout": False,
+        "figure.constrained_layout.use": False,  # or a figure without a layout engine would get one again
+    }  # fmt: skip
+    with mpl.rc_context(settings):
+        _place(figure)
         figure.savefig(buffer, format=kind, **options)
     return buffer.getvalue()
+
+
+def _place(figure: Figure) -> None:
+    """Find room for all labels, which takes longest: once for all formats."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(
+                    0.5, 0.5
+                )  # else an empty label is measured against all ticks, many times
+    engine.execute(figure)
+    figure.set_layout_engine(None)  # with one, even "none", `savefig` draws twice
