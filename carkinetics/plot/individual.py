@@ -20,7 +20,7 @@ from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.fit.measured import fitted_data
 from carkinetics.fit.predictive import individual_curves, typical_curve
 from carkinetics.fit.result import INTERVAL, Fit
-from carkinetics.plot.axes import legend_shared, new_grid
+from carkinetics.plot.axes import legend_shared, new_grid, panel_title
 from carkinetics.plot.profile import draw_lloq, prepare_levels
 from carkinetics.plot.style import (
     BLACK,
@@ -97,10 +97,12 @@ def individual_fits(
     shown = rows[rows["subject"].isin(chosen)]
     last = max(float(shown["time"].max()) if len(shown) else 0.0, 7.0)
     times = np.square(np.linspace(0.0, np.sqrt(last), CURVE_POINTS))
-    curves = individual_curves(fit, times, n_draws, seed, output=output)
+    curves = individual_curves(fit, times, n_draws, seed, subjects=chosen, output=output)
     hierarchical = fit.method != "individual"
     typical = (
-        typical_curve(fit, times, n_draws, seed, by_subject=True, output=output).median("draw")
+        typical_curve(fit, times, n_draws, seed, by_subject=True, subjects=chosen, output=output).median(
+            "draw"
+        )
         if hierarchical
         else None
     )
@@ -119,7 +121,7 @@ def individual_fits(
         population = None if typical is None else typical.sel(subject=subject).to_numpy()
         _panel(ax, fit, subject, rows, times, curves.sel(subject=subject).to_numpy(), population, events)
         if worst is not None and np.isfinite(worst[subject]):
-            ax.set_title(f"{safe(subject, 16)} ({worst[subject]:.1f})", fontsize=9, pad=3)
+            panel_title(ax, f"{safe(subject, 16)} ({worst[subject]:.1f})", fontsize=9, pad=3)
     _share_labels(panels, len(chosen), columns, level_label(of.unit, marker))
     note = "" if worst is None else "(1.0): mean squared IWRES"
     _legend(panels[0], fit, shown, chosen, hierarchical, events, columns, note)
@@ -163,7 +165,7 @@ def _panel(
     events: dict[str, str],
 ) -> None:
     """One subject; levels of 0 are left to the lower edge of the log axis."""
-    ax.set_title(safe(subject, 22), fontsize=9, pad=3)
+    panel_title(ax, safe(subject, 22), fontsize=9, pad=3)
     rows = rows[rows["subject"] == subject]
     draw_lloq(ax, rows)
     if np.isfinite(draws).all():

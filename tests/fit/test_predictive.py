@@ -41,6 +41,18 @@ def test_individual_fit_has_one_draw_and_nan_where_it_failed(exact, alone):
         typical_curve(fit, TIMES)
 
 
+@pytest.mark.parametrize("name", ["stein2019", "stein2019_ode"])
+def test_curves_of_some_subjects_are_those_that_they_have_among_all(made_fit, name):
+    fit, some = replace(made_fit, model=load_model(name)), ["S005", "S002"]
+    own, typical = individual_curves(fit, TIMES, 3), typical_curve(fit, TIMES, 3, by_subject=True)
+    for every, few in (
+        (own, individual_curves(fit, TIMES, 3, subjects=some)),
+        (typical, typical_curve(fit, TIMES, 3, by_subject=True, subjects=some)),
+    ):
+        assert few["subject"].to_numpy().tolist() == some
+        np.testing.assert_allclose(few, every.sel(subject=some), rtol=1e-12)
+
+
 def test_individual_fit_without_any_estimate_has_no_curve(exact, alone):
     fit = alone(exact)
     nothing = replace(fit, parameters=fit.parameters.assign(median=np.nan))
@@ -96,6 +108,8 @@ def test_requests_that_make_no_sense_are_refused(made_fit):
         new_subjects(made_fit, 2, data=made_fit.data)
     with pytest.raises(ConfigError, match="number of draws is 0"):
         individual_curves(made_fit, TIMES, n_draws=0)
+    with pytest.raises(ConfigError, match="no subject 'S0002' in the fit; did you mean 'S002'"):
+        individual_curves(made_fit, TIMES, subjects=["S0002"])
 
 
 def test_models_of_differential_equations_give_the_same_curves(exact):
