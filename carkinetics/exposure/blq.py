@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ class Profile:
     left_out: Counter[str] = field(default_factory=Counter)
     n_above: int = 0
 
-    @property
+    @cached_property
     def sampled(self) -> Floats:
         """Days of all samples after the infusion, BLQ or not."""
         return np.sort(np.concatenate([self.quantified_time, self.blq_time]))
@@ -114,7 +115,7 @@ def _counted(
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Level of each row by the convention, NaN for a row that is left out; and its place in the series."""
     days = time[~blq]
-    place = np.where(time < days.min(), 0, np.where(time > days.max(), 2, 1))
+    place = (time >= days[0]).astype(np.intp) + (time > days[-1])  # in order of time
     share = np.array(BLQ_CONVENTIONS[convention])[place]
     counted = (
         np.where(share != 0, limit, 0.0) * share

@@ -92,9 +92,8 @@ def png(figure: Figure, dpi: int = PNG_DPI) -> bytes:
     few = drawn.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     apart = np.asarray(ImageChops.difference(drawn, few.convert("RGB"))).max()
     buffer = BytesIO()
-    (few if apart <= SEEN else drawn).save(
-        buffer, "png", compress_level=8
-    )  # 9: 4 % smaller, in twice the time
+    chosen = few if apart <= SEEN else drawn
+    chosen.save(buffer, "png", compress_level=8)  # 9 is 4 % smaller and takes twice as long
     return buffer.getvalue()
 
 
@@ -115,11 +114,9 @@ def _place(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is None:
         return
-    for ax in figure.axes:
-        for axis in (ax.xaxis, ax.yaxis):
-            if not axis.get_label_text():
-                axis.set_label_coords(
-                    0.5, 0.5
-                )  # else an empty label is measured against all ticks, many times
+    # A label without a place of its own is measured against all ticks, again and again, even an empty one.
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)):
+        if not axis.get_label_text():
+            axis.set_label_coords(0.5, 0.5)
     engine.execute(figure)
     figure.set_layout_engine(None)  # with one, even "none", `savefig` draws twice
