@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from carkinetics.dataset import Dataset
+from carkinetics.dataset import Dataset, check
 from carkinetics.diagnostics import Calibration, LooPit, review
 from carkinetics.errors import ConfigError
-from carkinetics.exposure import CovariateForest, Exposure
+from carkinetics.exposure import CovariateForest, Exposure, nca_findings
+from carkinetics.findings import SEVERITIES
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.response import (
@@ -23,6 +25,7 @@ from carkinetics.response import (
     JointModel,
     MarkerModel,
     OnsetTiming,
+    exposure_response_findings,
 )
 from carkinetics.trial import EscalationPath, SimulatedTrial, TrialCharacteristics
 
@@ -147,6 +150,22 @@ class Parts:
     def warning(self) -> str:
         """What stands above every number that rests on a population fit."""
         return NOT_CONVERGED if self.converged is False else ""
+
+    @cached_property
+    def remarks(self) -> pd.DataFrame:
+        """Remarks from everywhere, worst first: ``about, severity, rule, where, message``."""
+        tables = [("run", self.findings)] if self.findings is not None else []
+        if self.data is not None:
+            tables.append(("data", check(self.data)))
+        tables += [(f"fit of {fit.name}", found) for fit, found in self.fits]
+        tables += [("NCA", nca_findings(one)) for one in self.observed]
+        tables += [("exposure-response", exposure_response_findings(model)) for model in self.outcomes]
+        columns = ["about", "severity", "rule", "where", "message"]
+        rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
+        found = pd.DataFrame(rows, columns=columns)
+        return found.sort_values(
+            "severity", key=lambda s: s.map(SEVERITIES.index), kind="stable", ignore_index=True
+        )
 
     def warning_if_drawn(self, drawn: bool) -> str:
         """The warning for a result that may rest on a fit: only if posterior draws went into it."""
