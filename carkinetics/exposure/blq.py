@@ -199,14 +199,14 @@ def series(
         counted, _ = _counted(time, value, blq, limit, convention)
         kept = ~np.isnan(counted)
         days, level = time[kept], counted[kept]
-        if 0.0 not in days:
+        if not len(days) or days[0] != 0.0:
             days, level = np.concatenate([[0.0], days]), np.concatenate([[0.0], level])
-    known = limit[blq & ~np.isnan(limit)]
+    exact, known = ~blq, limit[blq & ~np.isnan(limit)]
     return Profile(
         time=days,
         level=level,
-        quantified_time=time[~blq],
-        quantified_level=value[~blq],
+        quantified_time=time[exact],
+        quantified_level=value[exact],
         blq_time=time[blq],
         lloq=float(known.max()) if len(known) else np.nan,
         problem=problem,

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis, Ticker
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from carkinetics.dataset.table import PREDOSE, is_above, is_censored
 from carkinetics.diagnostics.replicate import limit_of, measured_level
@@ -114,8 +113,10 @@ def individual_fits(
     of = fit.model.output(output)
     marker = "" if of is fit.model.output() else of.name
     prepare_levels(panels[0], shown, of.unit, marker)
-    for ax in grid[:, 1:].ravel():
-        _without_minor_ticks(ax.yaxis)
+    if (
+        columns > 1
+    ):  # small panels, whose ticks between the powers of ten are a third of what they take to draw
+        panels[0].yaxis.set_minor_locator(NullLocator())
     events = _event_colours(fit, chosen)
     for ax, subject in zip(panels, chosen, strict=False):
         population = None if typical is None else typical.sel(subject=subject).to_numpy()
@@ -199,13 +200,6 @@ def _panel(
     happened = fit.data.events[fit.data.events["subject"] == subject]
     for time_of, name in zip(happened["time"], happened["event"].astype(str), strict=True):
         ax.axvline(float(time_of), color=events[name], linewidth=1.1, linestyle=":", zorder=1)
-
-
-def _without_minor_ticks(axis: Axis) -> None:
-    """Drop ticks between the powers of ten, which are half of what a page of panels takes to draw, of one panel only."""
-    axis.minor = Ticker()  # its own: panels that share an axis share what places the ticks
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_minor_locator(NullLocator())
 
 
 def _share_labels(panels: AxesArray, n: int, columns: int, levels: str) -> None:
