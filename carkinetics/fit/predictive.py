@@ -9,7 +9,7 @@ A new subject has its own random effects, drawn from the same posterior draw as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -22,6 +22,7 @@ from carkinetics.fit.course import subject_courses, typical_course
 from carkinetics.fit.covariate import covariate_frame, covariate_values
 from carkinetics.fit.inputs import known_inputs
 from carkinetics.fit.result import Fit
+from carkinetics.model.course import Course
 from carkinetics.model.solve import FEW_SETS, curve
 from carkinetics.model.spec import Model
 
@@ -112,14 +113,28 @@ def subject_levels(
     n_draws = max(len(value) for value in values.values())
     found = np.full((n_draws, len(at)), np.nan)
     solver = "compiled" if n_draws * len(data.subjects) > FEW_SETS else "scipy"
-    for i, course in enumerate(subject_courses(model, data)):
-        rows = np.flatnonzero(whose == i)
+    courses = subject_courses(model, data)
+    for members in _alike(courses, known):
+        rows = np.flatnonzero(np.isin(whose, members))
         if len(rows):
-            one = {name: value[:, i, None] for name, value in known.items()}
-            found[:, rows] = curve(
-                model, at[rows], one, output, infusions=course.infusions, series=course.series, solver=solver
+            first, course = members[0], courses[members[0]]
+            one = {name: value[:, first, None] for name, value in known.items()}
+            days, place = np.unique(at[rows], return_inverse=True)
+            levels = curve(
+                model, days, one, output, infusions=course.infusions, series=course.series, solver=solver
             )
+            found[:, rows] = levels[:, place]
     return found
+
+
+def _alike(courses: Sequence[Course], values: Mapping[str, Floats]) -> list[list[int]]:
+    """Subjects with the same values and infusions, for whom equations are solved once: without covariates all typical ones."""
+    groups: dict[object, list[int]] = {}
+    for i, course in enumerate(courses):
+        own = b"".join(value[:, i].tobytes() for value in values.values())
+        key = i if course.series else (course.infusions, own)
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
 
 
 def individual_curves(

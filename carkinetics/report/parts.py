@@ -11,6 +11,7 @@ import pandas as pd
 
 from carkinetics.dataset import Dataset, check
 from carkinetics.diagnostics import Calibration, LooPit, review
+from carkinetics.diagnostics.review import Evidence
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure, nca_findings
 from carkinetics.findings import SEVERITIES
@@ -65,6 +66,8 @@ class Parts:
         What was measured.
     fits : tuple of (Fit, pandas.DataFrame)
         Population fits and their reviews; the first is shown in full.
+    evidence : Evidence or None
+        What the review of the first population fit looked at.
     individual : tuple of Fit
         Fits of single subjects.
     observed : tuple of Exposure
@@ -107,6 +110,7 @@ class Parts:
 
     data: Dataset | None = None
     fits: tuple[tuple[Fit, pd.DataFrame], ...] = ()
+    evidence: Evidence | None = None
     individual: tuple[Fit, ...] = ()
     observed: tuple[Exposure, ...] = ()
     modelled: tuple[Exposure, ...] = ()
@@ -210,10 +214,11 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         raise ConfigError(
             f"write_report: {len(given)} parts with {len(datasets)} datasets; expected one dataset, or a fit"
         )
-    population = tuple((fit, review(fit)) for fit in fits if fit.method == "hierarchical")
+    evidence = [Evidence(fit) for fit in fits if fit.method == "hierarchical"]
     return Parts(
         data=datasets[0] if datasets else fits[0].data if fits else None,
-        fits=population,
+        fits=tuple((one.fit, review(one.fit, evidence=one)) for one in evidence),
+        evidence=evidence[0] if evidence else None,
         individual=tuple(fit for fit in fits if fit.method == "individual"),
         observed=tuple(one for one in exposures if one.settings.get("engine") == "nca"),
         modelled=tuple(one for one in exposures if one.settings.get("engine") != "nca"),
