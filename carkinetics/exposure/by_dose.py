@@ -18,6 +18,9 @@ GEOMETRIC = (
     "cmax", "clast", "clast_pred", "auc_last", "auc_inf_obs", "auc_inf_pred", "aumc_last", "lambda_z", "half_life",
 )  # fmt: skip
 
+LABEL_ROUNDING = 0.05  # of a label of two digits, as reading makes them
+MOST_AMOUNTS = 8  # amounts by body weight differ in everybody, and then the level is the group
+
 
 def subject_groups(data: Dataset, by: str) -> pd.Series:
     """Group of each subject.
@@ -48,6 +51,51 @@ def subject_groups(data: Dataset, by: str) -> pd.Series:
     raise ConfigError(
         f"by is {by!r}, which is not a column of subjects{did_you_mean(by, [*columns, 'dose'])}"
     )
+
+
+def dose_unit(data: Dataset, by: str | None) -> str:
+    """Unit of groups by dose: none where they are codes such as 1, 2 and 3.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+    by : str or None
+        How subjects are grouped.
+
+    Returns
+    -------
+    str
+        That of the doses, if all have one and the groups are the amounts given, up to the digits of a label; else empty.
+    """
+    units = data.doses["unit"].dropna().unique()
+    if by not in ("dose", "dose_level") or len(units) != 1:
+        return ""
+    amount, level = data.first_dose(), pd.to_numeric(subject_groups(data, by), errors="coerce")
+    both = amount.notna() & subject_groups(data, by).notna()
+    same = np.isclose(level[both], amount[both], rtol=LABEL_ROUNDING)
+    return str(units[0]) if both.any() and same.all() else ""
+
+
+def dose_grouping(data: Dataset) -> str:
+    """What tells dose groups apart: the amount given, rather than a code for it.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+
+    Returns
+    -------
+    str
+        ``"dose"`` where ``dose_level`` is a code, every subject with one has an amount in one unit, and the amounts are few;
+        else ``"dose_level"``.
+    """
+    if "dose_level" not in data.subjects or dose_unit(data, "dose_level") or not dose_unit(data, "dose"):
+        return "dose_level"
+    amount, level = data.first_dose(), data.subjects.set_index("subject")["dose_level"]
+    known = bool(amount[level.notna()].notna().all())
+    return "dose" if known and amount.nunique() <= MOST_AMOUNTS else "dose_level"
 
 
 def _describe(values: pd.Series, geometric: bool) -> dict[str, float]:

@@ -11,6 +11,7 @@ import pandas as pd
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.exposure import Exposure, nca_by
+from carkinetics.exposure.by_dose import dose_grouping, dose_unit
 from carkinetics.exposure.table import window_end
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Table, amount, number, span
@@ -44,7 +45,8 @@ def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: 
     Table
         One column per dose group and one for all subjects.
     """
-    summaries = {name: _summary(exposure, data, "dose_level") for name, exposure in sources}
+    by = dose_grouping(data)
+    summaries = {name: _summary(exposure, data, by) for name, exposure in sources}
     found = {str(group): group for table in summaries.values() for group, _ in table.index}
     groups = [found[name] for name in stratum_order(list(found)) if name != EVERYONE] + [EVERYONE]
     rows: list[tuple[str, ...]] = []
@@ -59,7 +61,8 @@ def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: 
                     warned.add(len(rows))
                 rows.append((name, *cells))
     sizes = [max(_size(summary, group) for summary in summaries.values()) for group in groups]
-    heads = [f"{_dose(group, data)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
+    unit = dose_unit(data, by)
+    heads = [f"{_dose(group, unit)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
     return Table(
         "Exposure by dose group", ("Method", *heads), tuple(rows), note=NOTE, warning=warning,
         align="lr", warned=frozenset(warned),
@@ -113,14 +116,13 @@ def _cell(summary: pd.DataFrame, group: object, metric: str) -> str:
     return f"{number(row['median'])}{several}{n}"
 
 
-def _dose(group: object, data: Dataset) -> str:
-    """Head of a dose group: the number with its unit, or the name of the group."""
-    units = data.doses["unit"].unique()
+def _dose(group: object, unit: str) -> str:
+    """Head of a dose group: an amount with its unit, a number that is none as the code it is, or the name of the group."""
     try:
         value = float(str(group))
     except ValueError:
         return str(group)
-    return f"{amount(value)}{f' {units[0]}' if len(units) == 1 else ''}"
+    return f"{amount(value)} {unit}" if unit else f"Dose level {amount(value)}"
 
 
 def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import nca, nca_by
+from carkinetics.exposure.by_dose import dose_grouping, dose_unit
 from carkinetics.fit.variability import cv_percent
 
 SERIES = {
@@ -38,6 +41,37 @@ def test_a_subject_without_a_group_is_not_lost(make_data):
     table = nca_by(nca(data, metrics=["sampling_end"]), data)
     assert table["n"].tolist() == [2, 1, 1]
     assert table["dose_level"].isna().tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("levels", "unit", "grouping"),
+    [
+        ([1, 1, 2, 2], "", "dose"),
+        (["1.0e6", "1.0e6", "3.0e6", "3.0e6"], "cells/kg", "dose_level"),
+        ([1e6, 1e6, 3e6, None], "cells/kg", "dose_level"),
+        (["low", "low", "high", "high"], "", "dose"),
+        ([1, 1, 2, None], "", "dose"),
+    ],
+)
+def test_only_amounts_have_a_unit(make_data, levels, unit, grouping):
+    subjects = pd.DataFrame({"subject": list("abcd"), "dose_level": levels})
+    data = make_data(SERIES, doses=DOSES, subjects=subjects)
+    assert (dose_unit(data, "dose_level"), dose_unit(data, "dose")) == (unit, "cells/kg")
+    assert dose_grouping(data) == grouping
+
+
+def test_levels_stay_the_groups_where_amounts_are_unknown_many_or_of_two_units(make_data):
+    subjects = pd.DataFrame({"subject": list("abcd"), "dose_level": [1, 1, 2, 2]})
+    fewer = make_data(SERIES, doses={s: DOSES[s] for s in "abc"}, subjects=subjects)
+    mixed = make_data(SERIES, doses=DOSES, subjects=subjects)
+    mixed = replace(mixed, doses=mixed.doses.assign(unit=["cells", "cells", "cells/kg", "cells/kg"]))
+    names = list("abcdefghi")
+    many = make_data(
+        dict.fromkeys(names, SERIES["a"]), doses={s: [(0.0, 1e6 + i)] for i, s in enumerate(names)},
+        subjects=pd.DataFrame({"subject": names, "dose_level": 1}),
+    )  # fmt: skip
+    assert [dose_grouping(data) for data in (fewer, mixed, many)] == ["dose_level"] * 3
+    assert dose_grouping(make_data(SERIES, doses=DOSES)) == "dose_level"
 
 
 def test_an_unknown_grouping_names_the_near_one(make_data):

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from carkinetics.report.exposures import group_table, missing_table, subject_table
 
@@ -25,11 +26,20 @@ def test_the_cell_is_the_geometric_mean_with_its_cv(good_fit, observed):
     assert cell == f"{round(mean, 2 - int(np.log10(mean))):.0f} ({cv:.3g} %)"
 
 
-def test_dose_levels_are_in_order_of_dose(good_fit, observed):
+@pytest.mark.parametrize("levels", [[2, 1] * 4, ["DL2", "DL1"] * 4])
+def test_dose_codes_give_way_to_the_amounts_in_their_order(good_fit, observed, levels):
     data = good_fit.data
-    levels = ["2e6", "1e5"] * 4
-    table = group_table([("NCA", observed)], replace(data, subjects=data.subjects.assign(dose_level=levels)))
-    assert table.columns[1:3] == ("1 × 10⁵ cells/kg (n = 4)", "2 × 10⁶ cells/kg (n = 4)")
+    coded = replace(data, subjects=data.subjects.assign(dose_level=levels))
+    heads = ("3 × 10⁵ cells/kg (n = 4)", "1 × 10⁶ cells/kg (n = 4)", "All subjects (n = 8)")
+    assert group_table([("NCA", observed)], coded).columns[1:] == heads
+
+
+def test_a_code_without_its_amount_has_no_unit(good_fit, observed):
+    data = good_fit.data
+    subjects, first = data.subjects.assign(dose_level=[2, 1] * 4), data.subject_ids[0]
+    unknown = replace(data, subjects=subjects, doses=data.doses[data.doses["subject"] != first])
+    table = group_table([("NCA", observed)], unknown)
+    assert table.columns[1:3] == ("Dose level 1 (n = 4)", "Dose level 2 (n = 4)")
 
 
 def test_a_value_that_is_missing_says_why(observed, good_fit):
