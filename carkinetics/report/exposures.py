@@ -12,20 +12,32 @@ from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.exposure import Exposure, nca_by
 from carkinetics.exposure.by_dose import dose_grouping, dose_unit
+from carkinetics.exposure.follow_up import UNTIL_LOST, beyond, times_until_lost
+from carkinetics.exposure.quality import R2_FAIR
 from carkinetics.exposure.table import window_end
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Table, amount, number, span
 
 # What a study report lists; windows such as auc_0_28 are always shown.
 SHOWN = ("cmax", "tmax", "auc_last", "half_life", "tlast", "clast", "persistence")
+SIGNS = {
+    "†": "†: extrapolated beyond the subject's last sample.",
+    ">": ">: above the LLOQ to the last sample, on that day.",
+}
 EVERYONE = "All subjects"
 MOST_GROUPS = 8
 SAME_FOR_ALL = 1e-6  # geometric CV in %
 NOTE = (
     "Geometric mean (geometric CV %) of levels, areas and half-lives; median (smallest to largest) of times. "
-    "n: subjects in the group; where fewer have a value, their number stands behind it. "
+    "n: subjects in the group; where fewer have a value, or are left out, the number described stands behind it. "
     "Geometric CV % = 100 × √(exp(s²) − 1), s the SD of the logs."
 )
+SLOPES = f" Half-lives by NCA whose line has an adjusted R² below {R2_FAIR:g} are left out of the group and listed by subject."
+UNTIL = (
+    " Persistence: Kaplan-Meier median; of samples the day of the first BLQ sample after the last quantified one; who was above "
+    "the LLOQ to the last sample is censored there."
+)
+BEYOND = " Extrapolated: the model's curve after a subject's last sample."
 
 
 def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: str = "") -> Table:
@@ -63,8 +75,12 @@ def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: 
     sizes = [max(_size(summary, group) for summary in summaries.values()) for group in groups]
     unit = dose_unit(data, by)
     heads = [f"{_dose(group, unit)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
+    said = pd.concat(list(summaries.values())).reset_index()
+    until = said["metric"].isin(UNTIL_LOST)
+    note = NOTE + SLOPES * bool(said["n_left_out"].any()) + UNTIL * bool(until.any())
+    note += BEYOND * bool(said.loc[~until, "n_beyond"].any())
     return Table(
-        "Exposure by dose group", ("Method", *heads), tuple(rows), note=NOTE, warning=warning,
+        "Exposure by dose group", ("Method", *heads), tuple(rows), note=note, warning=warning,
         align="lr", warned=frozenset(warned),
     )  # fmt: skip
 
@@ -74,7 +90,7 @@ def _size(summary: pd.DataFrame, group: object) -> int:
     if group not in summary.index:
         return 0
     first = summary.loc[[group]].iloc[0]
-    return int(first["n"] + first["n_missing"])
+    return int(first["n"] + first["n_missing"] + first["n_left_out"])
 
 
 def _metrics(exposures: list[Exposure]) -> Iterator[tuple[str, str]]:
@@ -104,9 +120,13 @@ def _cell(summary: pd.DataFrame, group: object, metric: str) -> str:
     if (group, metric) not in summary.index:
         return MISSING
     row = summary.loc[(group, metric)]
-    n = "" if not row["n_missing"] else f", n = {int(row['n'])}"
+    n = "" if not row["n_missing"] + row["n_left_out"] else f", n = {int(row['n'])}"
     if not row["n"]:
         return "none"
+    if metric in UNTIL_LOST:
+        median = "not reached" if np.isinf(row["median"]) else number(row["median"])
+        return f"{median}, {int(row['n_beyond'])} of {int(row['n'])} censored"
+    n += f", {int(row['n_beyond'])} extrapolated" if row["n_beyond"] else ""
     if not np.isnan(row["geometric_mean"]):
         cv = row["geometric_cv_percent"]
         # A parameter without random effects is the same for everybody, up to rounding.
@@ -143,14 +163,19 @@ def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
         Values, with their interval where the metric has draws; `missing_table` has the reasons where there is none.
     """
     heads = _heads(exposure)
-    columns = [exposure.rows(metric) for metric in heads]
-    rows = tuple(
-        (str(subject), *(_value(column.loc[subject], exposure.draws is not None) for column in columns))
-        for subject in exposure.subject_ids
-    )
-    note = "" if exposure.draws is None else "Posterior median, and 90 % equal-tailed interval."
+    columns = [_shown(exposure, metric) for metric in heads]
+    rows = tuple((str(subject), *(column[subject] for column in columns)) for subject in exposure.subject_ids)
+    note = [] if exposure.draws is None else ["Posterior median, and 90 % equal-tailed interval."]
+    note += [
+        words for sign, words in SIGNS.items() if any(column.str.contains(sign).any() for column in columns)
+    ]
     return Table(
-        f"{name}: each subject", ("Subject", *heads.values()), rows, note=note, warning=warning, folded=True
+        f"{name}: each subject",
+        ("Subject", *heads.values()),
+        rows,
+        note=" ".join(note),
+        warning=warning,
+        folded=True,
     )
 
 
@@ -194,6 +219,15 @@ _QUALITY = {
     "lambda_z_r2_adjusted": "Its adjusted R²",
     "auc_extrapolated_percent": "Extrapolated area (%)",
 }
+
+
+def _shown(exposure: Exposure, metric: str) -> pd.Series:
+    """Cells of a metric by subject; a day that was not seen is later than the last sample."""
+    rows, late, drawn = exposure.rows(metric), beyond(exposure, metric), exposure.draws is not None
+    cells = pd.Series([_value(row, drawn) for _, row in rows.iterrows()], index=rows.index, dtype=object)
+    if metric in UNTIL_LOST:
+        return cells.where(~late, "> " + times_until_lost(exposure, metric)["time"].map(number))
+    return cells.where(~late, cells + " †")
 
 
 def _value(row: pd.Series, drawn: bool) -> str:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from carkinetics.exposure import exposure_from
 from carkinetics.report.exposures import group_table, missing_table, subject_table
 
 
@@ -58,6 +59,22 @@ def test_a_value_that_is_missing_says_why(observed, good_fit):
     assert table.folded
     grouped = group_table([("NCA", replace(observed, table=changed))], good_fit.data)
     assert grouped.rows[1][-1].endswith(", n = 7")
+
+
+def test_what_was_not_seen_is_marked(good_fit, modelled):
+    rows = good_fit.data.observations
+    short = replace(good_fit, data=replace(good_fit.data, observations=rows[rows["time"] <= 21]))
+    told = exposure_from(short, ["cmax", "auc_0_28", "persistence"])
+    table = subject_table("Model", told)
+    assert [row[2].endswith(" †") for row in table.rows] == [True] * 8
+    assert [row[1].endswith(" †") for row in table.rows] == [False] * 8
+    assert [row[3] for row in table.rows] == ["> 21.0"] * 8
+    assert "extrapolated beyond" in table.note
+    assert "†" not in subject_table("Model", modelled).note
+    cells = {row[0]: row[-1] for row in group_table([("Model", told)], short.data).rows if len(row) > 1}
+    assert cells == {"Model": "not reached, 8 of 8 censored"}
+    names = group_table([("Model", told)], short.data).rows
+    assert names[3][-1].endswith(", 8 extrapolated")
 
 
 def test_model_values_have_their_interval(modelled):
