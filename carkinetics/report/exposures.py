@@ -10,7 +10,7 @@ import pandas as pd
 
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.binning import stratum_order
-from carkinetics.exposure import Exposure, nca_by
+from carkinetics.exposure import Exposure, nca_by, nca_findings
 from carkinetics.exposure.by_dose import dose_grouping, dose_unit
 from carkinetics.exposure.follow_up import UNTIL_LOST, beyond, times_until_lost
 from carkinetics.exposure.quality import R2_FAIR
@@ -20,6 +20,7 @@ from carkinetics.report.blocks import MISSING, Table, amount, number, span
 
 # What a study report lists; windows such as auc_0_28 are always shown.
 SHOWN = ("cmax", "tmax", "auc_last", "half_life", "tlast", "clast", "persistence")
+FLAGS = "Flags"
 SIGNS = {
     "†": "†: extrapolated beyond the subject's last sample.",
     ">": ">: above the LLOQ to the last sample, on that day.",
@@ -163,15 +164,17 @@ def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
         Values, with their interval where the metric has draws; `missing_table` has the reasons where there is none.
     """
     heads = _heads(exposure)
-    columns = [_shown(exposure, metric) for metric in heads]
+    listed = _listed(exposure)
+    columns = [*(_shown(exposure, metric) for metric in heads), *listed.values()]
     rows = tuple((str(subject), *(column[subject] for column in columns)) for subject in exposure.subject_ids)
     note = [] if exposure.draws is None else ["Posterior median, and 90 % equal-tailed interval."]
+    note += ["Flags: rules of NCA, said in full under Warnings."] if FLAGS in listed else []
     note += [
         words for sign, words in SIGNS.items() if any(column.str.contains(sign).any() for column in columns)
     ]
     return Table(
         f"{name}: each subject",
-        ("Subject", *heads.values()),
+        ("Subject", *heads.values(), *listed),
         rows,
         note=" ".join(note),
         warning=warning,
@@ -219,6 +222,21 @@ _QUALITY = {
     "lambda_z_r2_adjusted": "Its adjusted R²",
     "auc_extrapolated_percent": "Extrapolated area (%)",
 }
+
+
+def _listed(exposure: Exposure) -> dict[str, pd.Series]:
+    """What a listing of NCA has beside its numbers: days of the terminal line, and the rules that warn of a subject."""
+    if exposure.settings.get("engine") != "nca":
+        return {}
+    found: dict[str, pd.Series] = {}
+    if {"lambda_z_start", "lambda_z_end"} <= set(exposure.metrics):
+        start, end = exposure.metric("lambda_z_start"), exposure.metric("lambda_z_end")
+        days = start.map(number) + " to " + end.map(number)
+        found["Days of the terminal slope"] = days.where(start.notna(), MISSING)
+    flags = nca_findings(exposure)
+    whose = flags["where"].str.removeprefix("subject ").where(flags["where"].str.startswith("subject "))
+    rules = flags.groupby(whose)["rule"].agg(lambda rule: ", ".join(dict.fromkeys(rule)))
+    return found | {FLAGS: rules.reindex(exposure.subject_ids).fillna(MISSING)}
 
 
 def _shown(exposure: Exposure, metric: str) -> pd.Series:

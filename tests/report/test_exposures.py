@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carkinetics.exposure import exposure_from
+from carkinetics.exposure import exposure_from, nca_findings
+from carkinetics.report.blocks import number
 from carkinetics.report.exposures import group_table, missing_table, subject_table
 
 
@@ -75,6 +76,22 @@ def test_what_was_not_seen_is_marked(good_fit, modelled):
     assert cells == {"Model": "not reached, 8 of 8 censored"}
     names = group_table([("Model", told)], short.data).rows
     assert names[3][-1].endswith(", 8 extrapolated")
+
+
+def test_a_listing_of_nca_has_the_days_of_its_slope_and_its_flags(observed, modelled):
+    table = subject_table("NCA", observed)
+    assert table.columns[-2:] == ("Days of the terminal slope", "Flags")
+    found = nca_findings(observed)
+    wide = observed.wide()
+    for row in table.rows:
+        mine = found.loc[found["where"] == f"subject {row[0]}", "rule"]
+        assert row[-1] == (", ".join(dict.fromkeys(mine)) or "–")
+        start, end = wide.loc[row[0], ["lambda_z_start", "lambda_z_end"]]
+        assert row[-2] == f"{number(start)} to {number(end)}"
+    assert any(row[-1] != "–" for row in table.rows)
+    assert "Flags" not in subject_table("Model", modelled).columns
+    few = observed.table[observed.table["metric"].isin(["cmax", "half_life"])]
+    assert subject_table("NCA", replace(observed, table=few)).columns[-1] == "Flags"
 
 
 def test_model_values_have_their_interval(modelled):
