@@ -118,9 +118,35 @@ def _describe(values: pd.Series, geometric: bool) -> dict[str, float]:
     return row | {"median": known.median(), "min": known.min(), "max": known.max()}
 
 
+def described(exposure: Exposure, metric: str) -> pd.DataFrame:
+    """Rows of a metric whose quantiles say something.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Of samples or of a fit.
+    metric : str
+        One of it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of the table with a value, without slopes that are no lines; none of a persistence that is censored in some.
+    """
+    rows = exposure.table[(exposure.table["metric"] == metric) & exposure.table["value"].notna()]
+    if metric in UNTIL_LOST and beyond(exposure, metric).any():
+        return rows.iloc[:0]
+    return rows[~rows["subject"].isin(_weak(exposure, metric))]
+
+
+def _weak(exposure: Exposure, metric: str) -> list[str]:
+    """Subjects whose terminal slope is no line, if the metric is one of the slope."""
+    return list(exposure.settings.get("weak_slopes", {})) if metric in OF_SLOPE else []
+
+
 def _of_group(exposure: Exposure, metric: str, values: pd.Series) -> dict[str, float]:
     """What is said of the values of one group: slopes that are no lines left out, censored times as such."""
-    weak = values.index.isin(list(exposure.settings.get("weak_slopes", {}))) & (metric in OF_SLOPE)
+    weak = values.index.isin(_weak(exposure, metric))
     row = _describe(values[~weak], metric in GEOMETRIC or window_end(metric) is not None)
     row |= {"n_left_out": int(weak.sum()), "n_beyond": int(beyond(exposure, metric)[values.index].sum())}
     if metric in UNTIL_LOST:

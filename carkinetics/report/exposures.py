@@ -27,7 +27,7 @@ SIGNS = {
 }
 EVERYONE = "All subjects"
 MOST_GROUPS = 8
-SAME_FOR_ALL = 1e-6  # geometric CV in %
+SAME_FOR_ALL = 1e-6  # geometric CV in %, and relative width of an interval: rounding
 NOTE = (
     "Geometric mean (geometric CV %) of levels, areas and half-lives; median (smallest to largest) of times. "
     "n: subjects in the group; where fewer have a value, or are left out, the number described stands behind it. "
@@ -251,5 +251,7 @@ def _shown(exposure: Exposure, metric: str) -> pd.Series:
 def _value(row: pd.Series, drawn: bool) -> str:
     if np.isnan(row["value"]):
         return MISSING
-    interval = f" ({span(row['lower'], row['upper'])})" if drawn and not np.isnan(row["lower"]) else ""
-    return f"{number(row['value'])}{interval}"
+    if not drawn or np.isnan(row["lower"]):
+        return number(row["value"])
+    fixed = row["upper"] - row["lower"] <= SAME_FOR_ALL * abs(row["upper"])
+    return f"{number(row['value'])} ({'fixed' if fixed else span(row['lower'], row['upper'])})"

@@ -6,7 +6,7 @@ import pytest
 
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import nca, nca_by
-from carkinetics.exposure.by_dose import dose_grouping, dose_unit
+from carkinetics.exposure.by_dose import described, dose_grouping, dose_unit
 from carkinetics.fit.variability import cv_percent
 
 SERIES = {
@@ -43,6 +43,8 @@ def test_slopes_that_are_no_lines_are_left_out_and_counted(make_data):
         assert (row["n"], row["n_missing"], row["n_left_out"]) == (2, 1, 1)
         assert [row["geometric_mean"], row["min"], row["max"]] == pytest.approx([value] * 3)
     assert table.loc["lambda_z_n", "n"] == 3
+    assert described(exposure, "half_life")["subject"].tolist() == ["a", "b"]
+    assert described(exposure, "lambda_z_n")["subject"].tolist() == ["a", "b", "c"]
     assert (table["n_left_out"] > 0).sum() == 2
 
 
@@ -56,6 +58,8 @@ def test_persistence_is_a_kaplan_meier_median_with_its_censored(make_data):
     }
     data = make_data(series, doses={"a": [(0.0, 1e6)], **{s: [(0.0, 3e6)] for s in "bcd"}})
     table = nca_by(nca(data), data).set_index(["dose_level", "metric"])
+    assert described(nca(data), "persistence").empty
+    assert described(nca(data.select(subjects=["a", "c"])), "persistence")["value"].tolist() == [14, 21]
     alone, three = table.loc[(1e6, "persistence")], table.loc[(3e6, "persistence")]
     assert (alone["median"], alone["n_beyond"]) == (21, 0)
     assert (three["n"], three["n_beyond"], three["median"], three["min"], three["max"]) == (3, 2, 28, 21, 28)

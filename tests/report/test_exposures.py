@@ -78,6 +78,15 @@ def test_what_was_not_seen_is_marked(good_fit, modelled):
     assert names[3][-1].endswith(", 8 extrapolated")
 
 
+def test_a_fixed_value_is_called_fixed(modelled):
+    rows = modelled.table["metric"] == "half_life"
+    fixed = modelled.table.assign(
+        **{name: modelled.table[name].mask(rows, 217.0) for name in ("value", "lower", "upper")}
+    )
+    table = subject_table("Model", replace(modelled, table=fixed))
+    assert {row[table.columns.index("Half-life (day)")] for row in table.rows} == {"217 (fixed)"}
+
+
 def test_a_listing_of_nca_has_the_days_of_its_slope_and_its_flags(observed, modelled):
     table = subject_table("NCA", observed)
     assert table.columns[-2:] == ("Days of the terminal slope", "Flags")
