@@ -28,7 +28,7 @@ def blq_table(data: Dataset, edges: Sequence[float] | None = None) -> pd.DataFra
     -------
     pandas.DataFrame
         One row per assay and bin that holds a sample: ``assay, from, to`` (day, ``from`` < time ≤
-        ``to``), ``n, n_blq, percent_blq``. Structural zeros before the infusion are not counted.
+        ``to``), ``n, n_blq, percent_blq``. Samples after the first infusion, as everywhere else.
 
     Raises
     ------
@@ -46,7 +46,8 @@ def blq_table(data: Dataset, edges: Sequence[float] | None = None) -> pd.DataFra
     if not inner or not all(a < b for a, b in pairwise(inner)):
         raise DataError(f"edges are {inner}; expected days that increase")
     bounds = np.array([-np.inf, *inner, np.inf])
-    samples = data.observations[data.observations["status"] != PREDOSE]
+    rows = data.observations
+    samples = rows[(rows["status"] != PREDOSE) & (rows["time"] > 0)]
     bins = np.searchsorted(bounds, samples["time"].to_numpy(dtype=float), side="left") - 1
     counted = samples.assign(_bin=bins, _blq=is_censored(samples)).groupby(["assay", "_bin"])["_blq"]
     table = counted.agg(n="size", n_blq="sum").reset_index()

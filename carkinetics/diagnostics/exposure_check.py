@@ -77,18 +77,37 @@ class ExposureCheck(RestsOnFit):
     def _of(self, kind: str) -> str:
         rows = self.population[self.population["subjects"] == kind]
         judged = rows[rows["p"].notna()]
+        mine = self.individual[self.individual["subjects"] == kind]
+        counts = mine.groupby("metric", sort=False)["observed"].agg(["count", "size"])
         found = [
-            f"{row.statistic} of {row.metric} {_number(row.observed)} (predicted {_number(row.lower)} to "
-            f"{_number(row.upper)}, p = {row.p:.2g})"
+            f"{_counted(row, counts)} (predicted {_number(row.lower)} to {_number(row.upper)}, p = {row.p:.2g})"
             for row in judged[judged["p"] < NOTABLE].itertuples()
         ]
-        each = self.individual[(self.individual["subjects"] == kind) & self.individual["observed"].notna()]
-        inside = ((each["lower"] <= each["observed"]) & (each["observed"] <= each["upper"])).mean()
-        share = f" {inside:.0%} of single values lie in their {INTERVAL:.0%} intervals." if len(each) else ""
+        few = counts[(counts["count"] > 0) & (2 * counts["count"] < counts["size"])]
+        rests = "".join(
+            f" {row.Index} rests on {row.count} of {row.size} subjects." for row in few.itertuples()
+        )
         differ = "differs" if len(found) < 2 else "differ"
         many = f"{len(found) or 'none'} of {len(judged)} statistics {differ} from what was predicted"
         which = f" (p < {NOTABLE:g}): {'; '.join(found)}." if found else f" (p < {NOTABLE:g})."
-        return f"{kind.capitalize()} subjects: {many}{which}{share}"
+        return f"{kind.capitalize()} subjects: {many}{which}{_covered(mine, kind)}{rests}"
+
+
+def _counted(row: Any, counts: pd.DataFrame) -> str:
+    """A statistic and its observed value; numbers of subjects are whole, and out of how many."""
+    if row.statistic == VALUES:
+        return f"{row.observed:.0f} of {counts.loc[row.metric, 'size']} subjects with a {row.metric}"
+    return f"{row.statistic} of {row.metric} {_number(row.observed)}"
+
+
+def _covered(rows: pd.DataFrame, kind: str) -> str:
+    """How many single values lie in their intervals, counted: a share of 99.7 % must not read as all."""
+    each = rows[rows["observed"].notna() & rows["lower"].notna()]
+    if each.empty:
+        return ""
+    inside = int(((each["lower"] <= each["observed"]) & (each["observed"] <= each["upper"])).sum())
+    more = "; more are expected, since their own samples made the curves" if kind == "fitted" else ""
+    return f" {inside} of {len(each)} single values lie in their {INTERVAL:.0%} intervals{more}."
 
 
 def _number(value: float) -> str:

@@ -32,6 +32,7 @@ from carkinetics.diagnostics.omnibus import omnibus_p
 from carkinetics.diagnostics.replicate import Replicates, ceiling_of, limit_of, measured_level, replicates
 from carkinetics.diagnostics.unconverged import RestsOnFit, convergence_of
 from carkinetics.errors import ConfigError, DataError, FitError, did_you_mean
+from carkinetics.exposure.by_dose import dose_unit
 from carkinetics.fit.covariate import covariate_frame
 from carkinetics.fit.predictive import Floats
 from carkinetics.fit.result import INTERVAL, Fit
@@ -268,18 +269,12 @@ def check_replicates(
     settings = {
         "n_sim": int(computed.sum()), "n_failed": int((~computed).sum()),
         "bins": bins if isinstance(bins, str | int) else [float(edge) for edge in bins],
-        "n_bins": int(points["bin"].nunique()), "by": by, "by_unit": _unit_of(data, by), "corrected": corrected,
+        "n_bins": int(points["bin"].nunique()), "by": by, "by_unit": dose_unit(data, by), "corrected": corrected,
         "factors": (float(factor.min()), float(factor.max())),
         "interval": f"{100 * INTERVAL:g}% equal-tailed over replicates", "blq": BLQ_WORDS[corrected],
         "left_out": left_out, "seed": seed, "output": other, "p": p,
     }  # fmt: skip
     return Vpc(percentiles, fractions, points, shown.unit, settings)
-
-
-def _unit_of(data: Dataset, by: str | None) -> str:
-    """Unit of the doses where they are the strata."""
-    units = data.doses["unit"].dropna().unique()
-    return str(units[0]) if by in ("dose", "dose_level") and len(units) == 1 else ""
 
 
 def _strata(data: Dataset, by: str | None) -> NDArray[np.object_]:

@@ -1,7 +1,9 @@
 """Exposure by dose group: the table of a clinical study report.
 
 Levels, areas and the terminal slope are described by geometric mean and geometric CV, because they are
-skewed and compared as ratios; times (Tmax, Tlast) by median and range only.
+skewed and compared as ratios; times (Tmax, Tlast) by median and range only. Terminal slopes whose adjusted R² is below 0.90 are
+left out of the groups, as `nca_findings` warns of them; persistence is censored at the last sample, and its median is that of
+Kaplan and Meier.
 """
 
 from __future__ import annotations
@@ -11,12 +13,20 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.exposure.follow_up import UNTIL_LOST, beyond, median_time, times_until_lost
 from carkinetics.exposure.table import Exposure, window_end
 from carkinetics.fit.variability import cv_percent
 
 GEOMETRIC = (
     "cmax", "clast", "clast_pred", "auc_last", "auc_inf_obs", "auc_inf_pred", "aumc_last", "lambda_z", "half_life",
 )  # fmt: skip
+
+OF_SLOPE = ("lambda_z", "half_life")
+COLUMNS = (
+    "n", "n_missing", "n_left_out", "n_beyond", "geometric_mean", "geometric_cv_percent", "median", "min", "max",
+)  # fmt: skip
+LABEL_ROUNDING = 0.05  # of a label of two digits, as reading makes them
+MOST_AMOUNTS = 8  # amounts by body weight differ in everybody, and then the level is the group
 
 
 def subject_groups(data: Dataset, by: str) -> pd.Series:
@@ -50,6 +60,51 @@ def subject_groups(data: Dataset, by: str) -> pd.Series:
     )
 
 
+def dose_unit(data: Dataset, by: str | None) -> str:
+    """Unit of groups by dose: none where they are codes such as 1, 2 and 3.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+    by : str or None
+        How subjects are grouped.
+
+    Returns
+    -------
+    str
+        That of the doses, if all have one and the groups are the amounts given, up to the digits of a label; else empty.
+    """
+    units = data.doses["unit"].dropna().unique()
+    if by not in ("dose", "dose_level") or len(units) != 1:
+        return ""
+    amount, level = data.first_dose(), pd.to_numeric(subject_groups(data, by), errors="coerce")
+    both = amount.notna() & subject_groups(data, by).notna()
+    same = np.isclose(level[both], amount[both], rtol=LABEL_ROUNDING)
+    return str(units[0]) if both.any() and same.all() else ""
+
+
+def dose_grouping(data: Dataset) -> str:
+    """What tells dose groups apart: the amount given, rather than a code for it.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+
+    Returns
+    -------
+    str
+        ``"dose"`` where ``dose_level`` is a code, every subject with one has an amount in one unit, and the amounts are few;
+        else ``"dose_level"``.
+    """
+    if "dose_level" not in data.subjects or dose_unit(data, "dose_level") or not dose_unit(data, "dose"):
+        return "dose_level"
+    amount, level = data.first_dose(), data.subjects.set_index("subject")["dose_level"]
+    known = bool(amount[level.notna()].notna().all())
+    return "dose" if known and amount.nunique() <= MOST_AMOUNTS else "dose_level"
+
+
 def _describe(values: pd.Series, geometric: bool) -> dict[str, float]:
     """One cell of the table, a row of numbers."""
     known = values.dropna()
@@ -61,6 +116,44 @@ def _describe(values: pd.Series, geometric: bool) -> dict[str, float]:
         if len(known) > 1:
             row["geometric_cv_percent"] = float(cv_percent(logs.std(ddof=1)))
     return row | {"median": known.median(), "min": known.min(), "max": known.max()}
+
+
+def described(exposure: Exposure, metric: str) -> pd.DataFrame:
+    """Rows of a metric whose quantiles say something.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        Of samples or of a fit.
+    metric : str
+        One of it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of the table with a value, without slopes that are no lines; none of a persistence that is censored in some.
+    """
+    rows = exposure.table[(exposure.table["metric"] == metric) & exposure.table["value"].notna()]
+    if metric in UNTIL_LOST and beyond(exposure, metric).any():
+        return rows.iloc[:0]
+    return rows[~rows["subject"].isin(_weak(exposure, metric))]
+
+
+def _weak(exposure: Exposure, metric: str) -> list[str]:
+    """Subjects whose terminal slope is no line, if the metric is one of the slope."""
+    return list(exposure.settings.get("weak_slopes", {})) if metric in OF_SLOPE else []
+
+
+def _of_group(exposure: Exposure, metric: str, values: pd.Series) -> dict[str, float]:
+    """What is said of the values of one group: slopes that are no lines left out, censored times as such."""
+    weak = values.index.isin(_weak(exposure, metric))
+    row = _describe(values[~weak], metric in GEOMETRIC or window_end(metric) is not None)
+    row |= {"n_left_out": int(weak.sum()), "n_beyond": int(beyond(exposure, metric)[values.index].sum())}
+    if metric in UNTIL_LOST:
+        known = times_until_lost(exposure, metric).reindex(values.dropna().index)
+        time, event = known["time"], known["event"].astype(bool)
+        row |= {"median": median_time(time, event), "min": time.min(), "max": time.max()}
+    return {name: row[name] for name in COLUMNS}
 
 
 def nca_by(exposure: Exposure, data: Dataset, by: str = "dose_level") -> pd.DataFrame:
@@ -79,9 +172,11 @@ def nca_by(exposure: Exposure, data: Dataset, by: str = "dose_level") -> pd.Data
     Returns
     -------
     pandas.DataFrame
-        One row per group and metric: the group, ``metric, unit, n, n_missing, geometric_mean,
-        geometric_cv_percent, median, min, max``. Geometric columns are empty for times, for counts, and
-        where a value is 0. Subjects without a group come last, under a missing group.
+        One row per group and metric: the group, ``metric, unit, n, n_missing, n_left_out, n_beyond, geometric_mean,
+        geometric_cv_percent, median, min, max``. ``n_left_out``: half-lives and slopes of lines with an adjusted R² below 0.90,
+        which are not described. ``n_beyond``, of ``n``: values that rest on time after the subject's last sample: censored for
+        persistence, whose ``median`` is infinite where it is not reached, extrapolated by the model for areas. Geometric columns
+        are empty for times, for counts, and where a value is 0. Subjects without a group come last, under a missing group.
 
     Raises
     ------
@@ -98,7 +193,6 @@ def nca_by(exposure: Exposure, data: Dataset, by: str = "dose_level") -> pd.Data
     for group, block in blocks:
         for metric, part in block.groupby("metric", sort=False):
             name = str(metric)
-            geometric = name in GEOMETRIC or window_end(name) is not None
             head = {by: group, "metric": name, "unit": part["unit"].iloc[0]}
-            rows.append(head | _describe(part["value"], geometric))
+            rows.append(head | _of_group(exposure, name, part.set_index("subject")["value"]))
     return pd.DataFrame(rows)

@@ -29,6 +29,7 @@ from carkinetics.dataset.table import CAR, Dataset
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.area import METHODS, auc, aumc, check_method
 from carkinetics.exposure.blq import ALL_BLQ, BLQ_CONVENTIONS, Profile, profile
+from carkinetics.exposure.quality import R2_FAIR
 from carkinetics.exposure.table import EXPOSURE_COLUMNS, METRICS, Exposure, metric_unit, window_end
 from carkinetics.exposure.terminal import MINIMUM_POINTS, TerminalPhase, terminal_slope
 
@@ -295,7 +296,8 @@ def nca(
     Notes
     -----
     With repeated infusions all metrics count from the first one, over the whole series; the later
-    infusions are in ``settings["repeat_infusions"]`` and `nca_findings` reports them.
+    infusions are in ``settings["repeat_infusions"]`` and `nca_findings` reports them. ``settings["weak_slopes"]`` has the adjusted R²
+    of terminal lines below 0.90, which `nca_by` leaves out.
 
     References
     ----------
@@ -312,15 +314,18 @@ def nca(
     table: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     above: dict[str, int] = {}
+    weak: dict[str, float] = {}
     for subject in data.subject_ids:
         series = profile(by_subject.get(str(subject), observations.iloc[:0]), blq)
         left_out += series.left_out
         above |= {str(subject): series.n_above} if series.n_above else {}
         state = _Subject(series, method)
+        if not series.problem and not state.phase.reason and state.phase.r2_adjusted < R2_FAIR:
+            weak[str(subject)] = state.phase.r2_adjusted
         for name in names:
             row = {"subject": subject, "metric": name, "unit": metric_unit(name, unit)}
             table.append(row | _measure(state, name)._asdict())
     return Exposure(
         pd.DataFrame(table, columns=list(EXPOSURE_COLUMNS)),
-        settings=_settings(data, chosen, method, blq, left_out) | {"above_uloq": above},
+        settings=_settings(data, chosen, method, blq, left_out) | {"above_uloq": above, "weak_slopes": weak},
     )

@@ -10,7 +10,7 @@ which the curve is at or above the LLOQ. ``persistence`` is when the curve falls
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from carkinetics.exposure.curve_metrics import (
     levels,
     peak,
 )
+from carkinetics.exposure.follow_up import beyond
 from carkinetics.exposure.table import (
     EXPOSURE_COLUMNS,
     METRICS,
@@ -50,6 +51,7 @@ OF_SAMPLES = (
     "lambda_z_n", "lambda_z_r2_adjusted", "lambda_z_start", "lambda_z_end", "span", "clast_pred", "sampling_start",
     "sampling_end", "auc_inf_obs",
 )  # fmt: skip
+EXTRAPOLATED = "; extrapolated beyond the last sample"
 CHUNK = 20_000  # curves at a time: about 200 MB of work space
 Array = NDArray[np.float64]
 
@@ -68,7 +70,8 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
     -------
     Exposure
         ``value`` is the median over the draws, ``lower`` and ``upper`` the 90 % equal-tailed interval. A subject
-        without any observation, or whose own fit did not converge, has rows that say so.
+        without any observation, or whose own fit did not converge, has rows that say so. Where a value rests on time after the
+        subject's last sample, ``method`` says that it is extrapolated.
 
     Raises
     ------
@@ -87,14 +90,17 @@ def exposure_from(fit: Fit, metrics: Iterable[str] | None = None) -> Exposure:
     found = {metric: np.full(shape, np.nan) for metric in wanted}
     observations = fitted_data(fit).observations
     courses = subject_courses(fit.model, fit.data)
+    last: dict[str, float] = {}
     for i, subject in enumerate(fit.data.subject_ids):
         if subject in excluded:
             continue
         sampled = Sampled.of(observations[observations["subject"] == subject], courses[i])
+        if len(sampled.days):
+            last[subject] = float(sampled.days[-1])
         one = {name: np.ascontiguousarray(value[..., i]) for name, value in values.items()}
         for metric, result in metrics_of_one(fit, one, wanted, sampled).items():
             found[metric][..., i] = result
-    return _exposure(fit, found, excluded)
+    return _told_beyond(_exposure(fit, found, excluded, last))
 
 
 def _subject_values(fit: Fit) -> tuple[dict[str, Array], dict[str, str]]:
@@ -240,7 +246,17 @@ def _last_sampled(fit: Fit, values: dict[str, Array], sampled: Sampled) -> dict[
     }
 
 
-def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str]) -> Exposure:
+def _told_beyond(exposure: Exposure) -> Exposure:
+    """Say of every value that rests on time after the last sample that the model extrapolates."""
+    late = {metric: beyond(exposure, metric) for metric in exposure.metrics}
+    marked = [late[row.metric][row.subject] for row in exposure.table.itertuples()]
+    method = exposure.table["method"] + np.where(marked, EXTRAPOLATED, "")
+    return replace(exposure, table=exposure.table.assign(method=method))
+
+
+def _exposure(
+    fit: Fit, found: dict[str, Array], excluded: dict[str, str], last: dict[str, float]
+) -> Exposure:
     tail = (1 - INTERVAL) / 2
     drawn = fit.method == "hierarchical"
     method = "model, posterior of the latent curve" if drawn else "model, individual estimate"
@@ -275,7 +291,7 @@ def _exposure(fit: Fit, found: dict[str, Array], excluded: dict[str, str]) -> Ex
         "interval": f"{INTERVAL:.0%} equal-tailed" if drawn else "none",
         "blq": f"{fit.settings['blq']} in the fit; the latent curve has no BLQ",
         "persistence": "the latent level falls below the LLOQ for good", "horizon_days": HORIZON,
-        "covariates": [c["text"] for c in fit.settings["covariates"]],
+        "covariates": [c["text"] for c in fit.settings["covariates"]], "last_sample": last,
     }  # fmt: skip
     return Exposure(pd.DataFrame(rows, columns=list(EXPOSURE_COLUMNS)), draws, settings)
 

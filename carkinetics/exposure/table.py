@@ -106,7 +106,7 @@ def metric_unit(metric: str, level_unit: str) -> str:
     """
     if metric in _LEVELS:
         return canonical_unit(level_unit)
-    if metric in _DAYS:
+    if metric in _DAYS or metric.startswith("half_life_"):  # a model may have several
         return "day"
     if metric == "auc_extrapolated_percent":
         return "%"

@@ -102,16 +102,12 @@ def _intervals(ax: Axes, rows: pd.DataFrame, label: str) -> None:
     inside = (low <= seen) & (seen <= high)
     ax.plot(x[inside], seen[inside], "o", color=BLACK, markersize=2.6)
     ax.plot(x[~inside], seen[~inside], "D", color=VERMILION, markersize=3.4)
-    without = len(rows) - len(known)
-    if without:
+    if len(known) < len(rows):
+        few = 2 * len(known) < len(rows)
         ax.annotate(
-            f"{without} without a value",
-            (0.98, 0.03),
-            xycoords="axes fraction",
-            ha="right",
-            fontsize=8,
-            color=GREY,
-        )
+            f"{len(known)} of {len(rows)} subjects", (0.98, 0.03), xycoords="axes fraction", ha="right",
+            fontsize=8, color=BLACK if few else GREY, fontweight="bold" if few else None,
+        )  # fmt: skip
 
 
 def _verdict(check: ExposureCheck, kind: str, metric: str) -> str:

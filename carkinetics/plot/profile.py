@@ -17,6 +17,7 @@ from carkinetics.dataset.table import CAR, PREDOSE, Dataset, is_above, is_censor
 from carkinetics.diagnostics.binning import ranked_quantile, stratum_order, time_bins
 from carkinetics.diagnostics.replicate import limit_of, measured_level
 from carkinetics.errors import ConfigError, DataError, did_you_mean
+from carkinetics.exposure.by_dose import dose_unit
 from carkinetics.fit.covariate import covariate_frame
 from carkinetics.plot.axes import legend_right, log_limits, log_ticks, new_axes, panel_message, time_axis
 from carkinetics.plot.style import (
@@ -153,9 +154,9 @@ def _colours(groups: pd.Series) -> dict[str, Any]:
 
 
 def _group_title(data: Dataset, by: str) -> str:
-    units = data.doses["unit"].dropna().unique().tolist() if by in ("dose", "dose_level") else []
+    unit = dose_unit(data, by)
     title = safe(by.replace("_", " ")).capitalize() if by.islower() else safe(by)
-    return f"{title} ({readable_unit(str(units[0]))})" if len(units) == 1 else title
+    return f"{title} ({readable_unit(unit)})" if unit else title
 
 
 def _legend(

@@ -206,7 +206,11 @@ def _side_by_side(dose: np.ndarray) -> np.ndarray:
 
 @styled
 def exposure_response(
-    result: GradeModel, *, dose: Mapping[str, object] | pd.Series | None = None, ax: Axes | None = None
+    result: GradeModel,
+    *,
+    dose: Mapping[str, object] | pd.Series | None = None,
+    dose_label: str = "Dose",
+    ax: Axes | None = None,
 ) -> Axes:
     """Probability of the outcome against exposure, over what was observed.
 
@@ -216,6 +220,8 @@ def exposure_response(
         From `carkinetics.fit_grade`.
     dose : mapping or pandas.Series, optional
         Dose or dose level by subject; adds the distribution of exposure by dose under the curve.
+    dose_label : str
+        What they are, such as ``"Dose (cells/kg)"``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure if not given.
 
@@ -237,7 +243,7 @@ def exposure_response(
     if dose is not None:
         if ax is not None:
             raise ConfigError("exposure_response: dose needs a second Axes; leave ax out, or dose")
-        ax, lower = _two_axes(seen, dose)
+        ax, lower = _two_axes(seen, dose, dose_label)
     ax = new_axes(7.4) if ax is None else ax
     log = str(settings["on"]).startswith("log")
     if log:
@@ -350,7 +356,7 @@ def wilson(events: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
-def _two_axes(seen: pd.DataFrame, dose: Mapping[str, object] | pd.Series) -> tuple[Axes, Axes]:
+def _two_axes(seen: pd.DataFrame, dose: Mapping[str, object] | pd.Series, label: str) -> tuple[Axes, Axes]:
     """Axes for the curve, and under it box and points of exposure by dose on the same axis."""
     given = seen["subject"].map(dict(dose))
     if given.isna().any():
@@ -364,7 +370,7 @@ def _two_axes(seen: pd.DataFrame, dose: Mapping[str, object] | pd.Series) -> tup
         _dose_row(lower, seen[given == name], height)
     lower.set_yticks(range(len(names)), [group_label(name) for name in names])
     lower.set_ylim(-0.6, len(names) - 0.4)
-    lower.set_ylabel("Dose")
+    lower.set_ylabel(label)
     lower.grid(visible=False, axis="y")
     lower.text(
         1.02, len(names) - 0.4, "events/n", transform=lower.get_yaxis_transform(), fontsize=8.5, color=GREY

@@ -195,11 +195,13 @@ def metric_label(metric: str, unit: str) -> str:
 
     Examples
     --------
-    >>> metric_label("auc_0_28", "copies*day/ug"), metric_label("cmax", "copies/ug")
-    ('AUC day 0–28 (copies × day/µg DNA)', 'Cmax (copies/µg DNA)')
+    >>> metric_label("auc_0_28", "copies*day/ug"), metric_label("half_life_fast", "day")
+    ('AUC day 0–28 (copies × day/µg DNA)', 'Half-life, fast (day)')
     """
     window = metric.removeprefix("auc_0_")
     name = f"AUC day 0–{window}" if window != metric else METRIC_NAMES.get(metric, safe(metric))
+    phase = metric.removeprefix("half_life_")
+    name = f"Half-life, {safe(phase.replace('_', ' '))}" if phase != metric else name
     return f"{name} ({readable_unit(unit)})"
 
 

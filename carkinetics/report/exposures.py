@@ -10,21 +10,35 @@ import pandas as pd
 
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.binning import stratum_order
-from carkinetics.exposure import Exposure, nca_by
+from carkinetics.exposure import Exposure, nca_by, nca_findings
+from carkinetics.exposure.by_dose import dose_grouping, dose_unit
+from carkinetics.exposure.follow_up import UNTIL_LOST, beyond, times_until_lost
+from carkinetics.exposure.quality import R2_FAIR
 from carkinetics.exposure.table import window_end
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Table, amount, number, span
 
 # What a study report lists; windows such as auc_0_28 are always shown.
 SHOWN = ("cmax", "tmax", "auc_last", "half_life", "tlast", "clast", "persistence")
+FLAGS = "Flags"
+SIGNS = {
+    "†": "†: extrapolated beyond the subject's last sample.",
+    ">": ">: above the LLOQ to the last sample, on that day.",
+}
 EVERYONE = "All subjects"
 MOST_GROUPS = 8
-SAME_FOR_ALL = 1e-6  # geometric CV in %
+SAME_FOR_ALL = 1e-6  # geometric CV in %, and relative width of an interval: rounding
 NOTE = (
     "Geometric mean (geometric CV %) of levels, areas and half-lives; median (smallest to largest) of times. "
-    "n: subjects in the group; where fewer have a value, their number stands behind it. "
+    "n: subjects in the group; where fewer have a value, or are left out, the number described stands behind it. "
     "Geometric CV % = 100 × √(exp(s²) − 1), s the SD of the logs."
 )
+SLOPES = f" Half-lives by NCA whose line has an adjusted R² below {R2_FAIR:g} are left out of the group and listed by subject."
+UNTIL = (
+    " Persistence: Kaplan-Meier median; of samples the day of the first BLQ sample after the last quantified one; who was above "
+    "the LLOQ to the last sample is censored there."
+)
+BEYOND = " Extrapolated: the model's curve after a subject's last sample."
 
 
 def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: str = "") -> Table:
@@ -44,7 +58,8 @@ def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: 
     Table
         One column per dose group and one for all subjects.
     """
-    summaries = {name: _summary(exposure, data, "dose_level") for name, exposure in sources}
+    by = dose_grouping(data)
+    summaries = {name: _summary(exposure, data, by) for name, exposure in sources}
     found = {str(group): group for table in summaries.values() for group, _ in table.index}
     groups = [found[name] for name in stratum_order(list(found)) if name != EVERYONE] + [EVERYONE]
     rows: list[tuple[str, ...]] = []
@@ -59,9 +74,14 @@ def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: 
                     warned.add(len(rows))
                 rows.append((name, *cells))
     sizes = [max(_size(summary, group) for summary in summaries.values()) for group in groups]
-    heads = [f"{_dose(group, data)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
+    unit = dose_unit(data, by)
+    heads = [f"{_dose(group, unit)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
+    said = pd.concat(list(summaries.values())).reset_index()
+    until = said["metric"].isin(UNTIL_LOST)
+    note = NOTE + SLOPES * bool(said["n_left_out"].any()) + UNTIL * bool(until.any())
+    note += BEYOND * bool(said.loc[~until, "n_beyond"].any())
     return Table(
-        "Exposure by dose group", ("Method", *heads), tuple(rows), note=NOTE, warning=warning,
+        "Exposure by dose group", ("Method", *heads), tuple(rows), note=note, warning=warning,
         align="lr", warned=frozenset(warned),
     )  # fmt: skip
 
@@ -71,7 +91,7 @@ def _size(summary: pd.DataFrame, group: object) -> int:
     if group not in summary.index:
         return 0
     first = summary.loc[[group]].iloc[0]
-    return int(first["n"] + first["n_missing"])
+    return int(first["n"] + first["n_missing"] + first["n_left_out"])
 
 
 def _metrics(exposures: list[Exposure]) -> Iterator[tuple[str, str]]:
@@ -101,9 +121,13 @@ def _cell(summary: pd.DataFrame, group: object, metric: str) -> str:
     if (group, metric) not in summary.index:
         return MISSING
     row = summary.loc[(group, metric)]
-    n = "" if not row["n_missing"] else f", n = {int(row['n'])}"
+    n = "" if not row["n_missing"] + row["n_left_out"] else f", n = {int(row['n'])}"
     if not row["n"]:
         return "none"
+    if metric in UNTIL_LOST:
+        median = "not reached" if np.isinf(row["median"]) else number(row["median"])
+        return f"{median}, {int(row['n_beyond'])} of {int(row['n'])} censored"
+    n += f", {int(row['n_beyond'])} extrapolated" if row["n_beyond"] else ""
     if not np.isnan(row["geometric_mean"]):
         cv = row["geometric_cv_percent"]
         # A parameter without random effects is the same for everybody, up to rounding.
@@ -113,14 +137,13 @@ def _cell(summary: pd.DataFrame, group: object, metric: str) -> str:
     return f"{number(row['median'])}{several}{n}"
 
 
-def _dose(group: object, data: Dataset) -> str:
-    """Head of a dose group: the number with its unit, or the name of the group."""
-    units = data.doses["unit"].unique()
+def _dose(group: object, unit: str) -> str:
+    """Head of a dose group: an amount with its unit, a number that is none as the code it is, or the name of the group."""
     try:
         value = float(str(group))
     except ValueError:
         return str(group)
-    return f"{amount(value)}{f' {units[0]}' if len(units) == 1 else ''}"
+    return f"{amount(value)} {unit}" if unit else f"Dose level {amount(value)}"
 
 
 def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
@@ -141,14 +164,21 @@ def subject_table(name: str, exposure: Exposure, *, warning: str = "") -> Table:
         Values, with their interval where the metric has draws; `missing_table` has the reasons where there is none.
     """
     heads = _heads(exposure)
-    columns = [exposure.rows(metric) for metric in heads]
-    rows = tuple(
-        (str(subject), *(_value(column.loc[subject], exposure.draws is not None) for column in columns))
-        for subject in exposure.subject_ids
-    )
-    note = "" if exposure.draws is None else "Posterior median, and 90 % equal-tailed interval."
+    listed = _listed(exposure)
+    columns = [*(_shown(exposure, metric) for metric in heads), *listed.values()]
+    rows = tuple((str(subject), *(column[subject] for column in columns)) for subject in exposure.subject_ids)
+    note = [] if exposure.draws is None else ["Posterior median, and 90 % equal-tailed interval."]
+    note += ["Flags: rules of NCA, said in full under Warnings."] if FLAGS in listed else []
+    note += [
+        words for sign, words in SIGNS.items() if any(column.str.contains(sign).any() for column in columns)
+    ]
     return Table(
-        f"{name}: each subject", ("Subject", *heads.values()), rows, note=note, warning=warning, folded=True
+        f"{name}: each subject",
+        ("Subject", *heads.values(), *listed),
+        rows,
+        note=" ".join(note),
+        warning=warning,
+        folded=True,
     )
 
 
@@ -194,8 +224,34 @@ _QUALITY = {
 }
 
 
+def _listed(exposure: Exposure) -> dict[str, pd.Series]:
+    """What a listing of NCA has beside its numbers: days of the terminal line, and the rules that warn of a subject."""
+    if exposure.settings.get("engine") != "nca":
+        return {}
+    found: dict[str, pd.Series] = {}
+    if {"lambda_z_start", "lambda_z_end"} <= set(exposure.metrics):
+        start, end = exposure.metric("lambda_z_start"), exposure.metric("lambda_z_end")
+        days = start.map(number) + " to " + end.map(number)
+        found["Days of the terminal slope"] = days.where(start.notna(), MISSING)
+    flags = nca_findings(exposure)
+    whose = flags["where"].str.removeprefix("subject ").where(flags["where"].str.startswith("subject "))
+    rules = flags.groupby(whose)["rule"].agg(lambda rule: ", ".join(dict.fromkeys(rule)))
+    return found | {FLAGS: rules.reindex(exposure.subject_ids).fillna(MISSING)}
+
+
+def _shown(exposure: Exposure, metric: str) -> pd.Series:
+    """Cells of a metric by subject; a day that was not seen is later than the last sample."""
+    rows, late, drawn = exposure.rows(metric), beyond(exposure, metric), exposure.draws is not None
+    cells = pd.Series([_value(row, drawn) for _, row in rows.iterrows()], index=rows.index, dtype=object)
+    if metric in UNTIL_LOST:
+        return cells.where(~late, "> " + times_until_lost(exposure, metric)["time"].map(number))
+    return cells.where(~late, cells + " †")
+
+
 def _value(row: pd.Series, drawn: bool) -> str:
     if np.isnan(row["value"]):
         return MISSING
-    interval = f" ({span(row['lower'], row['upper'])})" if drawn and not np.isnan(row["lower"]) else ""
-    return f"{number(row['value'])}{interval}"
+    if not drawn or np.isnan(row["lower"]):
+        return number(row["value"])
+    fixed = row["upper"] - row["lower"] <= SAME_FOR_ALL * abs(row["upper"])
+    return f"{number(row['value'])} ({'fixed' if fixed else span(row['lower'], row['upper'])})"

@@ -13,7 +13,7 @@ from carkinetics.diagnostics.replicate import Replicates
 from carkinetics.diagnostics.vpc import check_replicates
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
-from carkinetics.exposure.by_dose import subject_groups
+from carkinetics.exposure.by_dose import dose_grouping, dose_unit, subject_groups
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
 from carkinetics.report import charts
@@ -34,7 +34,7 @@ def _outputs(fit: Fit) -> dict[str, str]:
 
 
 def dose_groups(data: Dataset) -> pd.Series | None:
-    """Dose level of each subject, if there are levels to tell apart.
+    """Dose of each subject, or its level where that is all there is to group by, if there are several.
 
     Parameters
     ----------
@@ -47,10 +47,16 @@ def dose_groups(data: Dataset) -> pd.Series | None:
         Indexed by subject; None without doses, and with one dose only.
     """
     try:
-        groups = subject_groups(data, "dose_level")
+        groups = subject_groups(data, dose_grouping(data))
     except ConfigError:
         return None
     return groups if len(groups.dropna().unique()) > 1 else None
+
+
+def _dose_words(data: Dataset) -> str:
+    """What `dose_groups` are: the dose with its unit, or a level that is a code."""
+    unit = dose_unit(data, dose_grouping(data))
+    return f"dose ({unit})" if unit else "dose level"
 
 
 def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
@@ -69,7 +75,7 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
         One chart per assay.
     """
     groups = dose_groups(data)
-    by = "subject" if groups is None else "dose_level"
+    by = "subject" if groups is None else dose_grouping(data)
     found: list[Block] = []
     for assay in assays:
         rows = data.observations[data.observations["assay"] == assay]
@@ -77,7 +83,7 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
             f"Observed {assay} levels of {rows['subject'].nunique()} subjects on a log axis against days since infusion; "
             f"highest {number(rows['value'].max())}, last sample on day {number(rows['time'].max())}."
         )
-        colour = "" if by == "subject" else " Colour: dose level."
+        colour = "" if by == "subject" else f" Colour: {_dose_words(data)}."
         caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
         still = picture(plot.profiles(data, by=by, assay=assay), alt, caption)
         content = partial(charts.profile_chart, data, str(assay), groups)
@@ -199,9 +205,9 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
         sizes = groups.value_counts()
         if len(sizes) <= MOST_STRATA and sizes.min() >= FEWEST_IN_STRATUM:
             first = measured_output(fit).output
-            checks.append(
-                ("By dose level", check_replicates(made[first], fit.model, fit.data, by="dose_level"))
-            )
+            by = dose_grouping(fit.data)
+            title = f"By {_dose_words(fit.data)}"
+            checks.append((title, check_replicates(made[first], fit.model, fit.data, by=by)))
     found: list[Block] = []
     for title, check in checks:
         blq = check.blq
@@ -292,7 +298,8 @@ def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> 
         One picture.
     """
     groups = None if data is None else dose_groups(data)
-    ax = plot.exposure_response(model, dose=groups)
+    words = "Dose" if data is None else _dose_words(data).capitalize()
+    ax = plot.exposure_response(model, dose=groups, dose_label=words)
     caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
     return (picture(ax, model.statement, caption, warning=warning),)
 

@@ -58,18 +58,16 @@ def _assay_table(data: Dataset) -> Table:
 
 
 def _blq(data: Dataset) -> Table:
+    last = data.observations.groupby("assay")["time"].max()
     rows = tuple(
-        (str(row.assay), _days(row.start, row.end), str(row.n), str(row.n_blq), percent(row.n_blq / row.n))
+        (
+            str(row.assay), f"{row.start:g} to {min(row.end, last[row.assay]):g}", str(row.n), str(row.n_blq),
+            percent(row.n_blq / row.n),
+        )
         for row in blq_table(data).rename(columns={"from": "start", "to": "end"}).itertuples()
-    )
+    )  # fmt: skip
     heads = ("Assay", "Days since infusion", "Samples", "BLQ", "Share BLQ")
     return Table("Below the limit of quantification, by time", heads, rows, align="llr", folded=True)
-
-
-def _days(start: float, end: float) -> str:
-    if np.isinf(start):
-        return f"to {end:g}"
-    return f"after {start:g}" if np.isinf(end) else f"{start:g} to {end:g}"
 
 
 def _dose_table(data: Dataset) -> Table:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from carkinetics.dataset.table import CENSORED, PREDOSE
 from carkinetics.exposure import Exposure
+from carkinetics.exposure.by_dose import described
 from carkinetics.exposure.posterior import interval_of
 from carkinetics.exposure.typical import ASKED_FIRST, typical_exposure
 from carkinetics.findings import SEVERITIES
@@ -151,9 +152,7 @@ def observed_numbers(parts: Parts) -> Table | None:
 
 
 def _of_subjects(exposure: Exposure, metric: str) -> tuple[str, ...] | None:
-    table = exposure.table
-    rows = table[(table["metric"] == metric) & (table["excluded"] == "")]
-    values = rows["value"].to_numpy(float)
+    values = described(exposure, metric)["value"].to_numpy(float)
     if np.isnan(values).all():
         return None
     low, middle, high = interval_of(values, QUARTILE)

@@ -25,6 +25,7 @@ from carkinetics.response.timing import (
     refuse_ever_status,
     refuse_late_exposure,
     refuse_late_window,
+    with_event_days,
 )
 
 _COMEDICATION = re.compile(r"toci|steroid|dexameth|anakinra|siltuximab|vasopressor")
@@ -145,6 +146,7 @@ def pose(
             f"exposure is a {type(exposure).__name__}; expected exposures, from exposure_from or nca"
         )
     subjects = covariate_frame(data).set_index(pd.Index(data.subject_ids, name="subject"), drop=False)
+    subjects = with_event_days(subjects, data)
     answer = _answer(subjects, question)
     reasons = _reasons(subjects, answer, question)
     _refuse_ever(subjects, question)

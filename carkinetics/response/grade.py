@@ -122,8 +122,8 @@ def fit_grade(
     adjust : str or iterable of str
         Columns or texts such as ``"log(base_sum)"``. Baseline tumour burden drives expansion, response and toxicity alike.
     onset : str, optional
-        Column with the day of the outcome, empty for who had none. If not given, a column named alike is looked for
-        (``crs_day`` of ``crs_grade``). An exposure that is complete only after it is refused; ``""`` does not check.
+        Column with the day of the outcome, empty for who had none. If not given, a column or an event of the data named alike is
+        looked for (``crs_day`` or the event ``crs`` of ``crs_grade``). An exposure that is complete only after it is refused; ``""`` does not check.
     family : {"auto", "binary", "ordinal", "continuous", "count"}
         Kind of the outcome. ``"auto"`` takes whole numbers up to 6 for grades and other numbers for numbers.
     shape : {"linear", "emax"}

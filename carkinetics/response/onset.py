@@ -23,6 +23,7 @@ from carkinetics.fit.measured import fitted_rows
 from carkinetics.fit.predictive import individual_parameters, subject_levels
 from carkinetics.fit.result import INTERVAL, Fit
 from carkinetics.response.proportion import binomial_interval
+from carkinetics.response.timing import with_event_days
 
 ONSET_COLUMNS = (
     "subject",
@@ -86,7 +87,7 @@ def onset_timing(
     data : Dataset
         Whose subjects carry the onset.
     onset : str
-        Column of ``data.subjects``: day since infusion; empty without the event.
+        Column of ``data.subjects``: day since infusion; empty without the event. ``crs_day`` also for an event ``crs`` of the data.
     grade : str or None
         Column with the grade; None if there is none.
     n_draws : int or None
@@ -159,10 +160,11 @@ def _table(fit: Fit, values: Mapping[str, Floats], onset: pd.Series, grade: pd.S
 
 def _numbers(data: Dataset, column: str) -> pd.Series:
     """A column of the subjects as numbers."""
-    known = [str(name) for name in data.subjects.columns if name != "subject"]
+    subjects = with_event_days(data.subjects.set_index("subject"), data)
+    known = [str(name) for name in subjects.columns]
     if column not in known:
         raise ConfigError(f"{column!r} is not a column of subjects{did_you_mean(column, known)}")
-    given = data.subjects.set_index("subject")[column]
+    given = subjects[column]
     numbers = pd.to_numeric(given, errors="coerce").astype(float)
     wrong = given[(numbers.isna() & given.notna()) | np.isinf(numbers)]
     if len(wrong):

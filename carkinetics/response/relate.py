@@ -82,8 +82,8 @@ def exposure_response(
         Columns or texts such as ``"log(burden)"``. Baseline tumour burden drives expansion, response and toxicity alike: adjust for
         it where it is known.
     onset : str, optional
-        Column with the day of an outcome, empty for who had none. If not given, a column named alike is looked for (``crs_day`` of
-        ``crs_grade``); ``""`` does not check.
+        Column with the day of an outcome, empty for who had none. If not given, a column or an event of the data named alike is looked
+        for (``crs_day`` or the event ``crs`` of ``crs_grade``); ``""`` does not check.
     landmark : float, optional
         Day from which on an event counts. Who had it earlier, or was not followed so long, is left out, and said.
     draws : int

@@ -31,6 +31,7 @@ from carkinetics.response.outcome import parse_outcome
 from carkinetics.response.pooled import PooledDraws, pooled_draws
 from carkinetics.response.question import Question
 from carkinetics.response.survival import times_and_events
+from carkinetics.response.timing import with_event_days
 
 BASELINES = ("weibull", "piecewise")
 MINIMUM_SUBJECTS = 5
@@ -182,7 +183,7 @@ def _as_event(
     """The data with an outcome and its onset as the time to an event, and the names of the new columns."""
     if not onset:
         raise ConfigError("outcome needs onset, the column with the day it began")
-    subjects = data.subjects.set_index("subject", drop=False)
+    subjects = with_event_days(data.subjects.set_index("subject", drop=False), data)
     had = parse_outcome(outcome, data.subjects).to_numpy(dtype=float, na_value=np.nan)
     day = numeric(subjects, onset).to_numpy()
     unknown = (had == 1) & np.isnan(day)

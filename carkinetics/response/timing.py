@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 
+from carkinetics.dataset.subjects import column_name
+from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure.table import Exposure, window_end
 
@@ -48,6 +50,28 @@ def complete_on(exposure: Exposure, metric: str, subjects: pd.Index) -> pd.Serie
     return pd.Series(np.inf, index=subjects)
 
 
+def with_event_days(subjects: pd.DataFrame, data: Dataset) -> pd.DataFrame:
+    """Subjects with the first day of every event of the data, which reading has taken out of their columns.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        Indexed by subject.
+    data : Dataset
+        Whose events.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With a column ``crs_day`` for an event ``crs``, unless there is one: days since infusion, missing for who had none.
+    """
+    first = data.events.groupby(["event", "subject"])["time"].min()
+    days = {f"{column_name(str(name))}_day": first[name] for name in data.events["event"].unique()}
+    return subjects.assign(
+        **{day: times.reindex(subjects.index) for day, times in days.items() if day not in subjects}
+    )
+
+
 def onset_column(outcome: str, subjects: pd.DataFrame) -> str:
     """The column with the day of an outcome, by its name.
 
@@ -56,7 +80,7 @@ def onset_column(outcome: str, subjects: pd.DataFrame) -> str:
     outcome : str
         Such as ``"crs_grade >= 3"``.
     subjects : pandas.DataFrame
-        Whose columns.
+        Whose columns; `with_event_days` for events that are no columns.
 
     Returns
     -------

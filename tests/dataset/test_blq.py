@@ -27,6 +27,14 @@ def test_a_time_on_an_edge_belongs_to_the_bin_that_ends_there() -> None:
     ]  # fmt: skip
 
 
+def test_samples_up_to_the_infusion_are_not_counted_whatever_they_hold() -> None:
+    before = pd.DataFrame({"ID": [3, 3, 3], "TIME": [-2, 0, 0.5], "DV": [70, 80, "<50"]})
+    data = read_nonmem(pd.concat([FRAME, before]), value_unit="copies/ug", lloq=50)
+    table = blq_table(data).set_index("from")
+    assert table.loc[0, ["to", "n", "n_blq"]].tolist() == [2, 1, 1]
+    assert table["n"].sum() == (data.observations["time"] > 0).sum() == 6
+
+
 @pytest.mark.parametrize("edges", [[], [1, 1], [2, 1], [0, float("nan")]])
 def test_edges_must_increase(edges) -> None:
     with pytest.raises(DataError, match="expected days that increase"):

@@ -113,6 +113,32 @@ def test_a_wrong_model_is_seen_where_it_is_wrong(around, wrong, metric, statisti
     assert f"{statistic} of {metric}" in check.statement
 
 
+def test_values_inside_their_intervals_are_counted(made_fit):
+    """One of 348 outside was told as 100 % inside."""
+    table = pd.DataFrame(
+        {
+            "subjects": "fitted", "metric": np.repeat(["cmax", "auc_0_28"], [347, 3]), "observed": 1.0,
+            "lower": 0.5, "upper": 2.0,
+        }
+    )  # fmt: skip
+    table.loc[0, "observed"] = 3.0
+    table.loc[[1, 348, 349], "observed"] = np.nan  # two of three have no auc_0_28
+    table.loc[2, "lower"] = np.nan  # no replicate has a value: neither inside nor outside
+    check = check_exposure(made_fit, ["cmax"], n_sim=3)
+    row = check.population.iloc[-1:].assign(observed=346.0, lower=347, upper=347, p=0.01, statistic=VALUES)
+    both = [
+        replace(check, individual=table.assign(subjects=kind), population=row.assign(subjects=kind))
+        for kind in ("new", "fitted")
+    ]
+    said = "346 of 347 subjects with a cmax (predicted 347 to 347, p = 0.01)"
+    for kind, more in zip(
+        both, ("", "; more are expected, since their own samples made the curves"), strict=True
+    ):
+        assert said in kind.statement
+        assert f" 345 of 346 single values lie in their 90% intervals{more}." in kind.statement
+        assert kind.statement.endswith(" auc_0_28 rests on 1 of 3 subjects.")
+
+
 def test_what_has_no_value_is_counted_with_its_reason(around):
     model = load_model("stein2019")
     fit = around(model, simulate(model, {"times": (7, 14, 28), "lloq": 20_000}, n=12, seed=1))

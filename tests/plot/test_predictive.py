@@ -49,7 +49,7 @@ def test_subjects_without_a_value_are_counted(around, rendered):
     model = load_model("stein2019")
     fit = around(model, simulate(model, {"times": (7, 14, 28), "lloq": 20_000}, n=12, seed=1))
     axes = exposure_check(check_exposure(fit, metrics=["cmax"], subjects=["new"], n_sim=10))
-    assert any("without a value" in text.get_text() for text in axes[0, 0].texts)
+    assert any(" of 12 subjects" in text.get_text() for text in axes[0, 0].texts)
     none = around(model, simulate(model, {"times": (7, 14), "lloq": 1e12}, n=3, seed=1))
     assert rendered(exposure_check(check_exposure(none, metrics=["cmax"], n_sim=5)))
 

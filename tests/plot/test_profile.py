@@ -67,6 +67,13 @@ def test_groups_have_colours_and_a_legend_with_their_sizes(data, rendered):
     assert rendered(ax)
 
 
+def test_a_code_of_the_dose_has_no_unit(data):
+    coded = replace(data, subjects=data.subjects.assign(dose_level=[1, 2] * 10))
+    legend = profiles(coded, by="dose_level").get_legend()
+    assert legend.get_title().get_text() == "Dose level"
+    assert profiles(data, by="dose_level").get_legend().get_title().get_text() == "Dose level (cells/kg)"
+
+
 def test_dose_level_falls_back_to_the_dose(data):
     without = replace(data, subjects=data.subjects.drop(columns="dose_level"))
     assert len(profiles(without, by="dose_level").get_legend().get_texts()) == 4

@@ -170,7 +170,9 @@ def test_exposure_by_dose_lies_under_the_curve_on_the_same_axis(data, grade, ren
         r"$5{\times}10^{5}$",
         r"$2{\times}10^{6}$",
     ]
-    assert lower.get_xlabel() == "Cmax (copies/µg DNA)"
+    assert (lower.get_xlabel(), lower.get_ylabel()) == ("Cmax (copies/µg DNA)", "Dose")
+    named = exposure_response(grade, dose=data.first_dose(), dose_label="Dose (cells/kg)")
+    assert named.figure.axes[1].get_ylabel() == "Dose (cells/kg)"
     drawn = sum(len(line.get_xdata()) for line in lower.get_lines() if line.get_marker() == "o")
     assert drawn == grade.n
     assert rendered(ax)

@@ -63,6 +63,8 @@ def test_groups_are_doses_in_order(good_fit):
     found = profile_chart(good_fit.data, "qpcr", dose_groups(good_fit.data))
     assert found["groups"] == ["3 × 10⁵", "1 × 10⁶", "no dose"]
     assert {one["group"] for one in found["subjects"]} == {"3 × 10⁵", "1 × 10⁶"}
+    coded = replace(good_fit.data, subjects=good_fit.data.subjects.assign(dose_level=[1, 2] * 4))
+    assert profile_chart(coded, "qpcr", dose_groups(coded)) == found
 
 
 def test_a_subject_without_an_estimate_has_no_curve(good_fit):

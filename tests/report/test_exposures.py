@@ -1,7 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from carkinetics.exposure import exposure_from, nca_findings
+from carkinetics.report.blocks import number
 from carkinetics.report.exposures import group_table, missing_table, subject_table
 
 
@@ -25,11 +28,20 @@ def test_the_cell_is_the_geometric_mean_with_its_cv(good_fit, observed):
     assert cell == f"{round(mean, 2 - int(np.log10(mean))):.0f} ({cv:.3g} %)"
 
 
-def test_dose_levels_are_in_order_of_dose(good_fit, observed):
+@pytest.mark.parametrize("levels", [[2, 1] * 4, ["DL2", "DL1"] * 4])
+def test_dose_codes_give_way_to_the_amounts_in_their_order(good_fit, observed, levels):
     data = good_fit.data
-    levels = ["2e6", "1e5"] * 4
-    table = group_table([("NCA", observed)], replace(data, subjects=data.subjects.assign(dose_level=levels)))
-    assert table.columns[1:3] == ("1 × 10⁵ cells/kg (n = 4)", "2 × 10⁶ cells/kg (n = 4)")
+    coded = replace(data, subjects=data.subjects.assign(dose_level=levels))
+    heads = ("3 × 10⁵ cells/kg (n = 4)", "1 × 10⁶ cells/kg (n = 4)", "All subjects (n = 8)")
+    assert group_table([("NCA", observed)], coded).columns[1:] == heads
+
+
+def test_a_code_without_its_amount_has_no_unit(good_fit, observed):
+    data = good_fit.data
+    subjects, first = data.subjects.assign(dose_level=[2, 1] * 4), data.subject_ids[0]
+    unknown = replace(data, subjects=subjects, doses=data.doses[data.doses["subject"] != first])
+    table = group_table([("NCA", observed)], unknown)
+    assert table.columns[1:3] == ("Dose level 1 (n = 4)", "Dose level 2 (n = 4)")
 
 
 def test_a_value_that_is_missing_says_why(observed, good_fit):
@@ -48,6 +60,47 @@ def test_a_value_that_is_missing_says_why(observed, good_fit):
     assert table.folded
     grouped = group_table([("NCA", replace(observed, table=changed))], good_fit.data)
     assert grouped.rows[1][-1].endswith(", n = 7")
+
+
+def test_what_was_not_seen_is_marked(good_fit, modelled):
+    rows = good_fit.data.observations
+    short = replace(good_fit, data=replace(good_fit.data, observations=rows[rows["time"] <= 21]))
+    told = exposure_from(short, ["cmax", "auc_0_28", "persistence"])
+    table = subject_table("Model", told)
+    assert [row[2].endswith(" †") for row in table.rows] == [True] * 8
+    assert [row[1].endswith(" †") for row in table.rows] == [False] * 8
+    assert [row[3] for row in table.rows] == ["> 21.0"] * 8
+    assert "extrapolated beyond" in table.note
+    assert "†" not in subject_table("Model", modelled).note
+    cells = {row[0]: row[-1] for row in group_table([("Model", told)], short.data).rows if len(row) > 1}
+    assert cells == {"Model": "not reached, 8 of 8 censored"}
+    names = group_table([("Model", told)], short.data).rows
+    assert names[3][-1].endswith(", 8 extrapolated")
+
+
+def test_a_fixed_value_is_called_fixed(modelled):
+    rows = modelled.table["metric"] == "half_life"
+    fixed = modelled.table.assign(
+        **{name: modelled.table[name].mask(rows, 217.0) for name in ("value", "lower", "upper")}
+    )
+    table = subject_table("Model", replace(modelled, table=fixed))
+    assert {row[table.columns.index("Half-life (day)")] for row in table.rows} == {"217 (fixed)"}
+
+
+def test_a_listing_of_nca_has_the_days_of_its_slope_and_its_flags(observed, modelled):
+    table = subject_table("NCA", observed)
+    assert table.columns[-2:] == ("Days of the terminal slope", "Flags")
+    found = nca_findings(observed)
+    wide = observed.wide()
+    for row in table.rows:
+        mine = found.loc[found["where"] == f"subject {row[0]}", "rule"]
+        assert row[-1] == (", ".join(dict.fromkeys(mine)) or "–")
+        start, end = wide.loc[row[0], ["lambda_z_start", "lambda_z_end"]]
+        assert row[-2] == f"{number(start)} to {number(end)}"
+    assert any(row[-1] != "–" for row in table.rows)
+    assert "Flags" not in subject_table("Model", modelled).columns
+    few = observed.table[observed.table["metric"].isin(["cmax", "half_life"])]
+    assert subject_table("NCA", replace(observed, table=few)).columns[-1] == "Flags"
 
 
 def test_model_values_have_their_interval(modelled):

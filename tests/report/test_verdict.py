@@ -100,3 +100,21 @@ def test_remarks_near_the_estimates_come_first_and_a_rule_is_said_once(good_fit)
 def test_a_number_that_was_fixed_is_no_estimate_with_a_narrow_interval():
     assert interval(217.0, 217.0) == interval(217.0, 217.0 + 1e-12) == "fixed"
     assert interval(1.0, 2.0) == "1.00 to 2.00"
+
+
+def test_observed_numbers_leave_out_slopes_that_are_no_lines_and_days_that_nobody_saw(observed):
+    weak = dict.fromkeys(observed.subject_ids[:3], 0.4)
+    until = observed.table["metric"] == "persistence"
+    table = observed.table.assign(upper=observed.table["upper"].mask(until, 200.0))
+    ended = replace(observed, table=table, settings=observed.settings | {"weak_slopes": weak})
+    rows = {row[0]: row for row in numbers(verdict_section(sort_parts((ended,), None))).rows}
+    half_life = observed.metric("half_life")[3:]
+    assert rows["Half-life (day)"][1:] == (
+        number(half_life.median()),
+        span(*half_life.quantile([0.25, 0.75])),
+        "5",
+    )
+    assert rows["Persistence (day)"][3] == "8"
+    table.loc[until.idxmax(), "upper"] = float("inf")
+    rows = numbers(verdict_section(sort_parts((replace(ended, table=table),), None))).rows
+    assert "Persistence (day)" not in [row[0] for row in rows]

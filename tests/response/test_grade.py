@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit
 
+from carkinetics.dataset.table import EVENT_COLUMNS
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.response import fit_grade, logistic_ml
-from carkinetics.response.timing import TimingError
+from carkinetics.response.timing import TimingError, with_event_days
 
 # Acceptance F1: 16 patients, AUC0-28 in copies*day/ug and response.
 AUC = 1e3 * np.array([20, 35, 50, 60, 80, 100, 120, 150, 190, 220, 260, 300, 360, 420, 500, 600])
@@ -254,6 +258,39 @@ def test_an_onset_before_the_exposure_is_complete_is_refused_unless_told_otherwi
     assert fit_grade(*study, outcome="crs_grade >= 3", on="log(auc_0_28)", onset="").n == 16
 
 
+def with_events(data, name, onset):
+    """The data as they are read where the column of days is declared to be an event."""
+    had = [(s, day, name, np.nan, i) for i, (s, day) in enumerate(zip(data.subject_ids, onset, strict=True))]
+    known = [row for row in had if np.isfinite(row[1])]
+    return replace(data, events=pd.DataFrame(known, columns=list(EVENT_COLUMNS)))
+
+
+@pytest.mark.parametrize("name", ["crs", "CRS"])
+def test_the_day_of_a_declared_event_refuses_as_its_column_does(make_study, name):
+    onset = np.where(RESPONSE == 1, 12.0, np.nan)
+    asked = {"outcome": "crs_grade >= 3", "on": "log(auc_0_28)"}
+    with pytest.raises(TimingError) as by_column:
+        fit_grade(*make_study(AUC, crs_grade=RESPONSE * 3, crs_day=onset), **asked)
+    exposure, data = make_study(AUC, crs_grade=RESPONSE * 3)
+    declared = with_events(data, name, onset)
+    for given in ({}, {"onset": "crs_day"}):
+        with pytest.raises(TimingError) as by_event:
+            fit_grade(exposure, declared, **asked, **given)
+        assert str(by_event.value) == str(by_column.value)
+    later = with_events(data, name, onset + 20)
+    assert fit_grade(exposure, later, **asked).settings["timing_checked"] is True
+    assert fit_grade(exposure, declared, **asked, onset="").settings["timing_checked"] is False
+
+
+def test_the_first_of_several_events_counts_and_a_column_goes_before_them(make_study):
+    _, data = make_study(AUC, crs_day=np.arange(16.0))
+    twice = pd.concat([with_events(data, "icans", at).events for at in (np.full(16, 9.0), np.arange(16.0))])
+    found = with_event_days(data.subjects.set_index("subject"), replace(data, events=twice))
+    assert found["icans_day"].tolist() == np.minimum(np.arange(16), 9).tolist()
+    kept = with_event_days(data.subjects.set_index("subject"), with_events(data, "crs", np.full(16, 2.0)))
+    assert kept["crs_day"].tolist() == list(range(16))
+
+
 def test_an_outcome_without_its_day_is_refused(make_study):
     onset = np.where((RESPONSE == 1) & (np.arange(16) > 8), 40.0, np.nan)
     study = make_study(AUC, crs_grade=RESPONSE * 3, crs_day=onset)
@@ -262,8 +299,6 @@ def test_an_outcome_without_its_day_is_refused(make_study):
 
 
 def test_exposure_that_changes_with_time_is_no_number(make_study):
-    import pandas as pd
-
     from carkinetics.exposure import ExposureCourse
     from carkinetics.response import exposure_response
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -36,6 +37,21 @@ def test_tmax_is_that_of_the_curve_in_every_draw(made_fit, study):
     )
     assert repr(found) == "<OnsetTiming: crs_day, 5 of 6 before their Tmax>"
     assert table["grade"].tolist() == [1, 1, 2, 3, 2, 1]
+
+
+def test_the_day_of_a_declared_event_is_found_as_its_column_is(made_fit, study):
+    day = study.subjects.set_index("subject")["crs_day"].dropna()
+    events = pd.DataFrame(
+        {
+            "subject": day.index,
+            "time": day.to_numpy(),
+            "event": "crs",
+            "value": np.nan,
+            "row": range(len(day)),
+        }
+    )
+    declared = replace(study, subjects=study.subjects.drop(columns="crs_day"), events=events)
+    pd.testing.assert_frame_equal(onset_timing(made_fit, declared).table, onset_timing(made_fit, study).table)
 
 
 def test_the_level_is_that_of_the_curve_on_the_day_of_onset(made_fit, study, alone):
