@@ -7,6 +7,7 @@ finding that is an error; 2: finished, but not converged. The package is importe
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,7 +17,7 @@ from rich.console import Console
 import carkinetics as ck
 from carkinetics.cli_figure import Picture, draw
 from carkinetics.cli_learn import screen, sensitivity, stepwise
-from carkinetics.cli_run import calibrate, cite, compare, index, verify
+from carkinetics.cli_run import calibrate, cite, compare, index, names_of, verify
 from carkinetics.cli_table import (
     Assay,
     Column,
@@ -319,7 +320,7 @@ def report(
 ) -> None:
     """Write saved fits, their data and their exposure into one page, Word or PDF file; exit 2 if one did not converge."""
     expect_writable(output)
-    loaded = [ck.load_fit(path) for path in fits]
+    loaded = [_named(ck.load_fit(path), name) for name, path in names_of(fits, "report").items()]
     first = loaded[0]
     observed = ck.nca(first.data, assay=first.settings["assay"])
     ck.write_report(output, first.data, *loaded, observed, ck.exposure_from(first), title=title)
@@ -371,6 +372,11 @@ def main() -> None:
         _fail("stopped")
     except OSError as error:  # a full disk, a folder without the right to write: not a bug of ours
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _named(fit: ck.Fit, name: str) -> ck.Fit:
+    """A fit that tells itself from others by the name of its file, unless a study gave it one."""
+    return replace(fit, settings={"name": name} | fit.settings)
 
 
 def _fail(message: str) -> NoReturn:

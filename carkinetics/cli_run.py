@@ -50,7 +50,7 @@ def compare(
 
         expect_writable(output)
         document_writer(output)  # another ending is refused now, and not after the work
-    loaded = {name: ck.load_fit(path) for name, path in _names(fits).items()}
+    loaded = {name: ck.load_fit(path) for name, path in names_of(fits, "compare").items()}
     asked = [name.strip() for name in criteria.split(",") if name.strip()]
     ranking, refusal = None, None
     try:
@@ -73,16 +73,34 @@ def compare(
         raise typer.Exit(NOT_CONVERGED)
 
 
-def _names(paths: list[Path]) -> dict[str, Path]:
-    """Names of files, with as much of their folders as tells them apart."""
+def names_of(paths: list[Path], verb: str) -> dict[str, Path]:
+    """Names of files, with as much of their folders as tells them apart.
+
+    Parameters
+    ----------
+    paths : list of pathlib.Path
+        Files.
+    verb : str
+        Who asks, for the message.
+
+    Returns
+    -------
+    dict of str to pathlib.Path
+        By name, in order.
+
+    Raises
+    ------
+    ConfigError
+        If a file is there twice.
+    """
     whole = [path.resolve().with_suffix("").parts for path in paths]
     if len(set(whole)) < len(whole):
-        raise ConfigError(f"compare: {', '.join(map(str, paths))}; expected different fits")
+        raise ConfigError(f"{verb}: {', '.join(map(str, paths))}; expected different fits")
     for parts in range(1, max(map(len, whole)) + 1):
         names = ["/".join(one[-parts:]) for one in whole]
         if len(set(names)) == len(names):
             return dict(zip(names, paths, strict=True))
-    raise ConfigError(f"compare: {', '.join(map(str, paths))}; expected different fits")
+    raise ConfigError(f"{verb}: {', '.join(map(str, paths))}; expected different fits")
 
 
 def index(

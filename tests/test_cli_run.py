@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import carkinetics as ck
 from carkinetics.batch.folder import RunFolder
 from carkinetics.cli import app
-from carkinetics.cli_run import _names
+from carkinetics.cli_run import names_of
 from carkinetics.diagnostics.ranking import rank
 from carkinetics.errors import ConfigError
 
@@ -146,10 +146,13 @@ def test_compare_writes_the_page_of_fits_that_cannot_be_ranked_and_fails(two, mo
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders():
-    assert [*_names([Path("a/fit/base.nc"), Path("b/fit/base.nc")])] == ["a/fit/base", "b/fit/base"]
-    assert [*_names([Path("a/base.nc"), Path("a/dose.nc")])] == ["base", "dose"]
+    assert [*names_of([Path("a/fit/base.nc"), Path("b/fit/base.nc")], "compare")] == [
+        "a/fit/base",
+        "b/fit/base",
+    ]
+    assert [*names_of([Path("a/base.nc"), Path("a/dose.nc")], "compare")] == ["base", "dose"]
     with pytest.raises(ConfigError, match="expected different fits"):
-        _names([Path("a/base.nc"), Path("a/../a/base.nc")])
+        names_of([Path("a/base.nc"), Path("a/../a/base.nc")], "compare")
 
 
 def test_index_writes_a_page_and_says_what_is_wrong(folder):

@@ -54,13 +54,35 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     population = estimated_rows(fit)
     trajectories = ", no divergences" if "diverging" in fit.tree["sample_stats"] else ""
     good = (
-        f"converged: R-hat at most {population['rhat'].max():.3f}, effective sample size at least "
+        f"converged: R-hat at most {rhat_words(population['rhat'].max())}, effective sample size at least "
         f"{population[['ess_bulk', 'ess_tail']].min().min():.0f}{trajectories}"
     )
     if "pareto_k" in fit.settings:
         good = f"approximate ({fit.settings['sampler']}), corrected by weights with Pareto k {fit.settings['pareto_k']:.2f}"
     table.attrs = {"converged": not errors, "verdict": f"not converged: {errors[0]}" if errors else good}
     return table
+
+
+def rhat_words(value: float) -> str:
+    """R-hat with as many digits as tell on which side of the threshold it is.
+
+    Parameters
+    ----------
+    value : float
+        R-hat.
+
+    Returns
+    -------
+    str
+        Three decimals, or four where three are those of the threshold.
+
+    Examples
+    --------
+    >>> rhat_words(1.00963), rhat_words(1.0042)
+    ('1.0096', '1.004')
+    """
+    text = f"{value:.3f}"
+    return f"{value:.4f}" if text == f"{RHAT:.3f}" else text
 
 
 def _count_converged(fit: Fit) -> tuple[int, int]:
@@ -112,7 +134,7 @@ def _rhat(fit: Fit) -> Iterator[Finding]:
             "error",
             "rhat",
             str(worst),
-            f"R-hat is {population.max():.3f} for {worst} ({n} of {len(population)} above {RHAT}); draw longer",
+            f"R-hat is {rhat_words(population.max())} for {worst} ({n} of {len(population)} above {RHAT}); draw longer",
         )
     individual = fit.individual()
     above = individual[~(individual["rhat"] < RHAT)]

@@ -16,6 +16,8 @@ from carkinetics.model.mixture import Mixture
 from carkinetics.model.parts import Check, Input, Output, Parameter, ParameterSet, Quantity, State
 from carkinetics.model.prior import PRIOR_KINDS, Prior
 
+SET_HERE = "set for this analysis"  # source of what the model file does not say
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -135,6 +137,18 @@ class Model:
         """Names of the parameters whose prior is not the file's."""
         calls = ("with_priors", "in_unit")
         return {name for call, entries in self.changes if call in calls for name in entries if name != "unit"}
+
+    @property
+    def omega_priors_changed(self) -> set[str]:
+        """Names of the parameters whose prior of the between-subject standard deviation is not the file's."""
+        calls = ("with_priors", "in_unit")
+        entries = [entry for call, entry in self.changes if call in calls]
+        return {
+            name
+            for entry in entries
+            for name, one in entry.items()
+            if isinstance(one, Mapping) and "omega" in one
+        }
 
     @property
     def free_parameters(self) -> list[str]:
@@ -332,7 +346,8 @@ class Model:
             )
         changed = self.with_priors(**priors)
         parameters = {
-            name: replace(p, unit=unit, typical=p.prior.centre) if name in levels else p
+            # Where it was published it had another unit, and another value.
+            name: replace(p, unit=unit, typical=p.prior.centre, source=SET_HERE) if name in levels else p
             for name, p in changed.parameters.items()
         }
         quantities = {

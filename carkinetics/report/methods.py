@@ -9,7 +9,7 @@ import pandas as pd
 
 from carkinetics.dataset.table import PREDOSE, is_censored
 from carkinetics.diagnostics import diagnose
-from carkinetics.diagnostics.diagnose import EBFMI, ESS, RHAT
+from carkinetics.diagnostics.diagnose import EBFMI, ESS, RHAT, rhat_words
 from carkinetics.diagnostics.exploration import e_bfmi
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.errors import FitError
@@ -178,7 +178,7 @@ def _judged(fit: Fit) -> str:
         least = float(e_bfmi(stats["energy"].transpose("chain", "draw").to_numpy()).min())
         trajectories += f" and E-BFMI above {EBFMI} (smallest {least:.2f})"
     return (
-        f"Convergence was judged by rank-normalised split R-hat below {RHAT} (largest {table['rhat'].max():.3f}) and bulk and tail "
+        f"Convergence was judged by rank-normalised split R-hat below {RHAT} (largest {rhat_words(table['rhat'].max())}) and bulk and tail "
         f"effective sample sizes above {ESS} (smallest {table[['ess_bulk', 'ess_tail']].min().min():.0f}){trajectories}."
     )
 

@@ -16,6 +16,7 @@ from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.variability import cv_percent, shrinkage_table
 from carkinetics.model import Model
+from carkinetics.model.spec import SET_HERE
 from carkinetics.report.blocks import MISSING, Table, number, span
 
 COLUMNS = (
@@ -203,7 +204,7 @@ def priors_of(fit: Fit) -> Iterator[tuple[str, str, str]]:
     set_here = fit.model.priors_changed
     for name, parameter in fit.model.parameters.items():
         if not parameter.fixed:
-            origin = "set for this analysis" if name in set_here else "model file"
+            origin = SET_HERE if name in set_here else "model file"
             yield f"{name}_typical", str(parameter.prior), parameter.prior.source or origin
     for covariate in fit.settings.get("covariates", []):
         prior = covariate["prior"]
@@ -216,7 +217,8 @@ def priors_of(fit: Fit) -> Iterator[tuple[str, str, str]]:
             yield fit.mixture.shift_name(name), str(shift), shift.source or source
     for name in fit.settings.get("random", []):
         scale = fit.model.parameters[name].omega_prior
-        yield f"{name}_omega", f"half-normal(scale {scale:g})", "model file"
+        origin = SET_HERE if name in fit.model.omega_priors_changed else "model file"
+        yield f"{name}_omega", f"half-normal(scale {scale:g})", origin
     for name in (name for one in measured_outputs(fit) for name in one.sigmas):
         if name in fit.tree["prior"]:
             yield name, "half-normal", "scale from the kind of residual error"

@@ -169,13 +169,13 @@ class Parts:
 
     @cached_property
     def remarks(self) -> pd.DataFrame:
-        """Remarks from everywhere, worst first: ``about, severity, rule, where, message``."""
+        """Remarks from everywhere, worst first, of those that are equally bad the nearer to the estimates: ``about, severity, rule, where, message``."""
         tables = [("run", self.findings)] if self.findings is not None else []
+        tables += [(f"fit of {fit.name}", found) for fit, found in self.fits]
+        tables += [("exposure-response", exposure_response_findings(model)) for model in self.outcomes]
         if self.data is not None:
             tables.append(("data", check(self.data)))
-        tables += [(f"fit of {fit.name}", found) for fit, found in self.fits]
         tables += [("NCA", nca_findings(one)) for one in self.observed]
-        tables += [("exposure-response", exposure_response_findings(model)) for model in self.outcomes]
         columns = ["about", "severity", "rule", "where", "message"]
         rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
         found = pd.DataFrame(rows, columns=columns)

@@ -199,7 +199,7 @@ def parameter_section(parts: Parts) -> Section | None:
     for fit, found in parts.fits:
         warning = "" if found.attrs["converged"] else NOT_CONVERGED
         table = parameter_table(fit, warning=warning)
-        title = table.caption if len(parts.fits) == 1 else f"{table.caption}, {fit!r}"
+        title = table.caption if len(parts.fits) == 1 else f"{table.caption}, {fit.name}"
         blocks.append(replace(table, caption=title))
     blocks += [_individual_table(fit) for fit in parts.individual]
     return Section("parameters", "Parameter estimates", tuple(blocks)) if blocks else None
@@ -354,7 +354,7 @@ def session_section(parts: Parts, versions: dict[str, str]) -> Section:
             "seconds",
             "centred",
         ):
-            if key in settings:
+            if key in settings and not (key in _OF_NUTS and settings.get("sampler") == "structured"):
                 value = settings[key]
                 rows.append(
                     (key, ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value))
@@ -373,6 +373,8 @@ def session_section(parts: Parts, versions: dict[str, str]) -> Section:
     )
 
 
+# Asked of every fit, and read by one engine only.
+_OF_NUTS = ("tune", "target_accept")
 SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     verdict_section,
     data_section,

@@ -176,18 +176,11 @@ def worst_warnings(parts: Parts) -> tuple[Text, ...]:
     found = parts.remarks
     said = " ".join(box.text for box in convergence(parts))  # what the verdict says is not said again
     serious = [one for one in grouped(found) if one[0] in TONES and one[-1] not in said]
-    serious.sort(key=lambda one: _distance(one[1]))
-    serious.sort(key=lambda one: [*TONES].index(one[0]))
     first: dict[tuple[str, str], tuple[str, str, str, str, str]] = {}
     for one in serious:
         first.setdefault(one[1:3], one)
     boxes = [_box(one, serious) for one in list(first.values())[:MOST_WARNINGS]]
     return (*boxes, *_counted(found))
-
-
-def _distance(about: str) -> int:
-    """How far a remark is from the estimates: of two that are equally bad, the nearer one comes first."""
-    return next((i for i, name in enumerate(("run", "fit", "exposure")) if about.startswith(name)), 3)
 
 
 def _box(remark: tuple[str, str, str, str, str], all_of_them: list[tuple[str, str, str, str, str]]) -> Text:

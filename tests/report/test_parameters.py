@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from carkinetics.fit.variability import cv_percent
+from carkinetics.model import load_model
 from carkinetics.report.blocks import number
 from carkinetics.report.parameters import (
     COLUMNS,
@@ -11,6 +12,7 @@ from carkinetics.report.parameters import (
     description_table,
     parameter_table,
     prior_table,
+    priors_of,
 )
 
 
@@ -76,3 +78,16 @@ def test_the_description_names_every_parameter_and_its_source(good_fit):
     rows = rows_by_name(description_table(good_fit.model))
     assert list(rows) == list(good_fit.model.parameters)
     assert rows["cmax"][-1] == "Table 1"
+
+
+def test_what_was_set_here_is_not_attributed_to_the_paper(good_fit):
+    cmax = {"dist": "lognormal", "median": 100, "sigma": 2}
+    model = load_model("stein2019").in_unit(
+        "cells/uL", cmax=cmax | {"omega": 2}, foldx={"dist": "lognormal", "median": 50, "sigma": 1}
+    )
+    rows = {row[0]: row for row in description_table(model).rows}
+    (shown,) = [row for name, row in rows.items() if name.startswith("cmax")]
+    assert "set for this analysis" in shown
+    priors = {name: source for name, _, source in priors_of(replace(good_fit, model=model))}
+    assert priors["cmax_omega"] == "set for this analysis"
+    assert priors["foldx_omega"] == "model file", "its prior was changed, that of its omega was not"

@@ -118,3 +118,12 @@ def test_observed_numbers_leave_out_slopes_that_are_no_lines_and_days_that_nobod
     table.loc[until.idxmax(), "upper"] = float("inf")
     rows = numbers(verdict_section(sort_parts((replace(ended, table=table),), None))).rows
     assert "Persistence (day)" not in [row[0] for row in rows]
+
+
+def test_remarks_are_in_one_order_in_the_list_and_in_the_verdict(good_fit, observed):
+    parts = sort_parts((good_fit, observed), None)
+    order = {"run": 0, "fit": 1, "exposure-response": 2, "data": 3, "NCA": 4}
+    for _, rows in parts.remarks.groupby("severity", sort=False):
+        places = [order[about.split(" ")[0]] for about in rows["about"]]
+        assert places == sorted(places)
+    assert set(parts.remarks["about"].str.split(" ").str[0]) >= {"fit", "NCA"}
