@@ -300,5 +300,5 @@ def description_table(model: Model) -> Table:
         )
         for name, parameter in model.parameters.items()
     )  # fmt: skip
-    columns = ("Parameter", "Meaning", "Unit", "Published typical value", "Published ω (SD)", "Source")
+    columns = ("Parameter", "Meaning", "Unit", "Typical value", "ω (SD)", "Source")
     return Table("Parameters of the model", columns, rows, align="lllrrl")
