@@ -14,6 +14,7 @@ import pandas as pd
 from carkinetics.diagnostics import contraction, informing_days
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
+from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.fit.variability import cv_percent, shrinkage_table
 from carkinetics.model import Model
 from carkinetics.report.blocks import MISSING, Table, number, span
@@ -162,7 +163,7 @@ def _residual(fit: Fit) -> Iterator[_Row]:
 
 
 def prior_table(fit: Fit) -> Table:
-    """Every prior, what it says in the prior's own draws, and where it comes from.
+    """Every prior, what it says in numbers, and where it comes from.
 
     Parameters
     ----------
@@ -174,52 +175,16 @@ def prior_table(fit: Fit) -> Table:
     Table
         One row per population quantity that has a prior.
     """
-    drawn = fit.tree["prior"].to_dataset()
     rows = []
-    for name, text, source in priors_of(fit):
-        low, middle, high = np.quantile(drawn[name].to_numpy(), [0.05, 0.5, 0.95])
-        rows.append((name, text, number(middle), span(low, high), source))
+    for one in stated_priors(fit).values():
+        low, middle, high = one.quantile([0.05, 0.5, 0.95])
+        rows.append((one.quantity, one.text, number(middle), span(low, high), one.source))
     note = (
         "lognormal and logitnormal priors are named by their median and by the SD of the log or logit; an ω has a "
-        "half-normal prior named by its scale. Median and interval are those of draws from the prior."
+        "half-normal prior named by its scale, so that its median is 0.674 of it; a correlation has the margin of an LKJ matrix."
     )
     columns = ("Quantity", "Prior", "Median", "90 % interval", "Source")
     return Table("What was assumed before the data", columns, tuple(rows), note=note, align="llrrl")
-
-
-def priors_of(fit: Fit) -> Iterator[tuple[str, str, str]]:
-    """Every prior of a fit.
-
-    Parameters
-    ----------
-    fit : Fit
-        Hierarchical.
-
-    Yields
-    ------
-    tuple of (str, str, str)
-        Quantity, prior, source.
-    """
-    set_here = fit.model.priors_changed
-    for name, parameter in fit.model.parameters.items():
-        if not parameter.fixed:
-            origin = "set for this analysis" if name in set_here else "model file"
-            yield f"{name}_typical", str(parameter.prior), parameter.prior.source or origin
-    for covariate in fit.settings.get("covariates", []):
-        prior = covariate["prior"]
-        text = f"normal(mean {number(prior['mean'])}, sd {number(prior['sd'])})"
-        yield covariate["name"], text, prior.get("source", "")
-    if fit.mixture:
-        source = fit.mixture.source
-        yield fit.mixture.share_name, str(fit.mixture.share), fit.mixture.share.source or source
-        for name, shift in fit.mixture.shifts.items():
-            yield fit.mixture.shift_name(name), str(shift), shift.source or source
-    for name in fit.settings.get("random", []):
-        scale = fit.model.parameters[name].omega_prior
-        yield f"{name}_omega", f"half-normal(scale {scale:g})", "model file"
-    for name in (name for one in measured_outputs(fit) for name in one.sigmas):
-        if name in fit.tree["prior"]:
-            yield name, "half-normal", "scale from the kind of residual error"
 
 
 def contraction_table(fit: Fit, *, warning: str = "") -> Table:
@@ -238,7 +203,7 @@ def contraction_table(fit: Fit, *, warning: str = "") -> Table:
         One row per population quantity.
     """
     learnt = contraction(fit)
-    own, days = {name for name, _, _ in priors_of(fit)}, informing_days(fit)
+    own, days = stated_priors(fit), informing_days(fit)
     rows = tuple(
         (
             str(row.Index),

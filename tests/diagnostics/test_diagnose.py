@@ -136,7 +136,10 @@ def test_a_posterior_as_wide_as_its_prior_is_not_informed(good):
     )
     fit = replace(good, tree=tree)
     learnt = contraction(fit)
-    assert abs(learnt.loc["beta_typical", "contraction"]) < 0.15
+    assert learnt.loc["beta_typical", "prior_sd"] == prior.spread
+    share = 1 - np.log(same).var(ddof=1) / prior.spread**2
+    assert learnt.loc["beta_typical", "contraction"] == pytest.approx(share, rel=1e-12)
+    assert learnt.loc["sigma", "prior_sd"] == pytest.approx(np.pi / np.sqrt(8), rel=1e-12)
     found = diagnose(fit)
     message = found[(found["rule"] == "prior-dominated") & (found["where"] == "beta_typical")][
         "message"

@@ -58,6 +58,10 @@ def test_every_prior_is_listed_with_its_source(good_fit):
     assert rows["tmax_typical"][1] == "lognormal(median 10, sigma 0.5)"
     assert rows["tmax_omega"][1] == "half-normal(scale 0.5)"
     assert set(rows) == {name for name in good_fit.population().index if name in rows}
+    # The prior's own numbers, not those of draws: 10 exp(±0.5 × 1.645), and 0.5 × the quartile of a normal.
+    assert rows["tmax_typical"][2:4] == ("10.0", "4.39 to 22.8")
+    assert rows["tmax_omega"][2] == "0.337"
+    assert rows["sigma"][1] == "half-normal(scale 1)"
     assert all(row[4] for row in rows.values())
 
 
