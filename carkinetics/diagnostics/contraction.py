@@ -12,6 +12,9 @@ from carkinetics.fit.stated_prior import stated_priors
 
 # Contraction is 1 - posterior / prior variance. Below 0.75 the posterior SD is more than half of the prior's.
 NOT_INFORMED, WEAKLY_INFORMED = 0.1, 0.75
+# The variance of 400 effective draws has a standard error of 7 %: beyond three of them the posterior is wider than the prior.
+WIDER = -0.25
+UNTOLD, TOO_WIDE = "not informed by the data", "wider than its prior"
 
 
 def contraction(fit: Fit) -> pd.DataFrame:
@@ -94,10 +97,13 @@ def contraction_words(share: float) -> str:
     Returns
     -------
     str
-        ``"not informed by the data"``, ``"weakly informed"`` or ``"informed"``.
+        ``"wider than its prior"`` (data cannot widen a prior that they agree with), ``"not informed by the data"``,
+        ``"weakly informed"`` or ``"informed"``.
     """
+    if share < WIDER:
+        return TOO_WIDE
     if share < NOT_INFORMED:
-        return "not informed by the data"
+        return UNTOLD
     return "weakly informed" if share < WEAKLY_INFORMED else "informed"
 
 

@@ -6,12 +6,17 @@ minutes and are made by their own verbs.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from carkinetics import plot
+from carkinetics.diagnostics.contraction import UNTOLD
 from carkinetics.diagnostics.exploration import e_bfmi, ess_growth, funnels
+from carkinetics.diagnostics.known_later import known_later
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends, subject_covariates
+from carkinetics.diagnostics.sensitivity import PULLED
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.errors import FitError
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
@@ -109,7 +114,7 @@ def effect_section(parts: Parts) -> Section | None:
             "posterior means (ticks) are narrower by the shrinkage even then."
         )
         blocks.append(picture(plot.random_effects(fit), alt, caption, warning=parts.warning))
-        blocks += _trends(fit, parts.warning) + _correlations(fit, parts.warning)
+        blocks += _trends(parts, fit) + _correlations(fit, parts.warning)
     return Section("effects", "Random effects", tuple(blocks))
 
 
@@ -138,33 +143,52 @@ def _p(value: float) -> str:
     return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _trends(fit: Fit, warning: str) -> list[Block]:
+def _trends(parts: Parts, fit: Fit) -> list[Block]:
     names = subject_covariates(fit).columns.tolist()
     if not names:
         return []
-    table = effect_trends(fit)
-    clear = table[table["p"] < CLEAR].sort_values("p")
+    later, table = _later(parts, fit), effect_trends(fit)
+    earlier = [name for name in names if name not in later]
+    pages = [
+        _trend_page(parts, fit, table, earlier[first : first + MOST_COVARIATES])
+        for first in range(0, len(earlier), MOST_COVARIATES)
+    ]
+    rows = tuple(
+        (
+            row.parameter, row.covariate, "later" if row.covariate in later else "before", row.kind, str(row.n), f"{row.strength:.2f}",
+            span(row.lower, row.upper), _p(row.p),
+        )
+        for row in table.assign(later=table["covariate"].isin(later)).sort_values(["later", "p"]).itertuples()
+    )  # fmt: skip
+    note = (
+        "Known: before the infusion, or later, by the columns' names, the events of the data and the outcomes that are analysed here. What "
+        "came later is a consequence of the kinetics or an outcome, and no covariate; it is not drawn."
+    )
+    heads = ("Random effect", "Column", "Known", "Kind", "Subjects", "Strength", "90 % interval", "p")
+    title = "Random effects against columns of the subjects"
+    return [*pages, Table(title, heads, rows, note, parts.warning, align="llllrrrr", folded=True)]
+
+
+def _later(parts: Parts, fit: Fit) -> frozenset[str]:
+    """Columns that are no covariates: known later, or an outcome of the report."""
+    asked = " ".join(str(one.settings.get("outcome", "")) for one in parts.outcomes)
+    return known_later(fit.data) | frozenset(re.findall(r"[A-Za-z_]\w*", asked))
+
+
+def _trend_page(parts: Parts, fit: Fit, table: pd.DataFrame, shown: list[str]) -> Picture:
+    pairs = table[table["covariate"].isin(shown)]
+    clear = pairs[pairs["p"] < CLEAR].sort_values("p")
     said = [f"{row.parameter} with {row.covariate} (r {row.strength:.2f})" for row in clear.itertuples()]
     alt = (
-        f"Random effects against {listing(names, MOST_COVARIATES)}; with p below {CLEAR}: "
-        f"{', '.join(said) or 'none'} of {len(table)} pairs."
+        f"Random effects against {listing(shown, MOST_COVARIATES)}; with p below {CLEAR}: "
+        f"{', '.join(said) or 'none'} of {len(pairs)} pairs."
     )
     caption = (
         "Random effects against covariates: what the model's own covariates leave unexplained. r: correlation, ratio: correlation ratio "
         f"(groups), over draws. A trend that is left is a reason to fit that covariate, and weaker here than it is. {len(table)} "
         "pairs were looked at, so that one in a hundred has p below 0.01 by chance."
     )
-    shown = names[:MOST_COVARIATES]
-    blocks: list[Block] = [picture(plot.effects_by_covariate(fit, shown), alt, caption, warning=warning)]
-    rows = tuple(
-        (row.parameter, row.covariate, row.kind, str(row.n), f"{row.strength:.2f}", span(row.lower, row.upper), _p(row.p))
-        for row in table.sort_values("p").itertuples()
-    )  # fmt: skip
-    heads = ("Random effect", "Covariate", "Kind", "Subjects", "Strength", "90 % interval", "p")
-    blocks.append(
-        Table("Random effects against covariates", heads, rows, warning=warning, align="lllrrrr", folded=True)
-    )
-    return blocks
+    return picture(plot.effects_by_covariate(fit, shown), alt, caption, warning=parts.warning)
 
 
 def _correlations(fit: Fit, warning: str) -> list[Block]:
@@ -176,12 +200,20 @@ def _correlations(fit: Fit, warning: str) -> list[Block]:
         f"Random effects against each other, {len(table)} pairs. The strongest correlation over draws is {strongest['correlation']:.2f}, of "
         f"{strongest['first']} with {strongest['second']} (p {_p(strongest['p'])})."
     )
-    caption = "Posterior means of the random effects; the correlation and its p-value are over draws, which shrinkage does not distort."
+    pulled = (
+        ""
+        if fit.settings.get("correlated")
+        else " The fit took random effects as independent, so that draws too are pulled to no correlation "
+        "where the data of single subjects are weak: a correlation of 0 here is no evidence of none."
+    )
+    caption = (
+        f"Posterior means of the random effects; the correlation and its p-value are over draws.{pulled}"
+    )
     rows = tuple(
         (f"{row.first} with {row.second}", f"{row.correlation:.2f}", span(row.lower, row.upper), _p(row.p), f"{row.of_means:.2f}")
         for row in table.itertuples()
     )  # fmt: skip
-    note = "Where the last column is far from the first, the data tell a combination of the two parameters better than either."
+    note = f"Where the last column is far from the first, the data tell a combination of the two parameters better than either.{pulled}"
     heads = ("Pair", "Correlation over draws", "90 % interval", "p", "Of posterior means")
     return [
         picture(plot.effect_pairs(fit), alt, caption, warning=warning),
@@ -228,11 +260,12 @@ def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
             "How far each posterior moves (cumulative Jensen-Shannon distance per doubling) when all priors, or the likelihood of "
             f"all subjects ({told['likelihood']}), are raised to a power near 1; Kallioinen et al. 2024. Sensitive from "
             f"{told['threshold']:g} on, and above the noise of {told['n_draws']} draws: {told['noise_prior']:.3f} and "
-            f"{told['noise_likelihood']:.3f}."
+            f"{told['noise_likelihood']:.3f}. Words begin with those of the contraction. A possible conflict does not contradict “informed”: the "
+            "data narrowed the prior, and what it still adds moves the result."
         )
         heads = ("Quantity", "To the priors", "To the data", "Prior that moves it most", "In words")
-        lost = table.index[table["words"] == "not informed by the data"].tolist()
-        torn = table.index[table["words"] == "possible prior-data conflict"].tolist()
+        lost = table.index[table["words"] == UNTOLD].tolist()
+        torn = table.index[table["words"].str.endswith(PULLED)].tolist()
         alt = (
             f"Sensitivity of {len(table)} quantities to priors and data. Not informed by the data: {listing(lost) or 'none'}; "
             f"possible prior-data conflict: {listing(torn) or 'none'}."

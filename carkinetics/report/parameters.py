@@ -218,7 +218,8 @@ def contraction_table(fit: Fit, *, warning: str = "") -> Table:
     )
     note = (
         "Contraction = 1 − posterior variance / prior variance, on the log scale for positive quantities and on the "
-        "logit scale for fractions. Below 0.1 the data say nothing: the estimate is the prior. A parameter shows on the days on which "
+        "logit scale for fractions. Below 0.1 the data say nothing: the estimate is the prior. Below −0.25 the posterior is wider than the prior: prior and data "
+        "contradict each other, or chains did not meet. A parameter shows on the days on which "
         "four fifths of its squared effect on the typical log level lie, within the first year or the follow-up."
     )
     columns = (
