@@ -1,4 +1,4 @@
-"""Sections on what was learnt: random effects, sensitivity to the priors, models side by side, covariates, exploration.
+"""Sections on what was learnt: random effects, sensitivity to the priors, models side by side, covariates.
 
 Sensitivities, comparisons, screens and searches are parts of the report like any other result: they take from seconds to
 minutes and are made by their own verbs.
@@ -13,12 +13,10 @@ import pandas as pd
 
 from carkinetics import plot
 from carkinetics.diagnostics.contraction import UNTOLD
-from carkinetics.diagnostics.exploration import e_bfmi, ess_growth, funnels
 from carkinetics.diagnostics.known_later import known_later
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends, subject_covariates
 from carkinetics.diagnostics.sensitivity import PULLED
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
-from carkinetics.errors import FitError
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.variability import SHRINKAGE_WARNING, shrinkage_table
@@ -30,73 +28,6 @@ from carkinetics.report.parts import Parts
 
 CLEAR = 0.01
 MOST_COVARIATES = 6  # columns of one figure
-
-
-def exploration_blocks(fit: Fit) -> tuple[Block, ...]:
-    """Growth of the effective sample size, energy, and funnels.
-
-    Parameters
-    ----------
-    fit : Fit
-        Hierarchical.
-
-    Returns
-    -------
-    tuple of Block
-        Those pictures that the fit's draws allow.
-    """
-    if "pareto_k" in fit.settings:  # draws of an approximation are no chain that explores
-        return ()
-    found: list[Block] = []
-    try:
-        found.append(_growth(fit))
-    except FitError as error:
-        found.append(Text(f"No picture of the effective sample size: {error}."))
-    stats = fit.tree["sample_stats"]
-    if "energy" in stats and stats["energy"].sizes["draw"] > 3:
-        least = float(e_bfmi(stats["energy"].transpose("chain", "draw").to_numpy()).min())
-        alt = f"Energy of the draws and its change from draw to draw; the smallest E-BFMI of a chain is {least:.2f}, above 0.3 is wanted."
-        caption = "Energy of NUTS. The two densities are alike in width where the tails are explored."
-        found.append(picture(plot.energy(fit), alt, caption))
-    if fit.settings.get("random"):
-        found.append(_funnels(fit))
-    return tuple(found)
-
-
-def _growth(fit: Fit) -> Picture:
-    table = ess_growth(fit)
-    last = table[table["draws"] == table["draws"].max()].set_index("parameter")[["bulk", "tail"]].min(axis=1)
-    alt = (
-        f"Effective sample size against the number of draws. After {table['draws'].max()} draws the smallest is "
-        f"{last.min():.0f}, of {last.idxmin()}, and the median over quantities {last.median():.0f}."
-    )
-    caption = (
-        "Effective sample size as draws came in. Lines parallel to the dotted one belong to chains that mix; one that "
-        "levels off, to chains that still find something new."
-    )
-    return picture(plot.ess(fit), alt, caption)
-
-
-def _funnels(fit: Fit) -> Picture:
-    table = funnels(fit)
-    deep, diverged = table.index[table["funnel"]].tolist(), int(table["divergences"].iloc[0])
-    said = (
-        f"{listing(deep)}: ω and the effects shrink together" if deep else "no random effect shows a funnel"
-    )
-    where = ""
-    if diverged:
-        low = table["divergent_at"].idxmin()
-        where = (
-            f" The {diverged} divergent draws have the lowest ω for {low}: their mean rank among all draws is "
-            f"{table.loc[low, 'divergent_at']:.2f}, from 0 in the neck to 1."
-        )
-    alt = f"Draws of each ω against the effect that the data tell least: {said}.{where}"
-    caption = (
-        "Where a funnel is. r: correlation of log ω with the log SD of the effects over draws; widening: how much wider the "
-        "effect is at large than at small ω. A funnel (r above 0.8 and widening above 3) is a matter of data that say little of "
-        "single subjects; crosses are divergent draws."
-    )
-    return picture(plot.funnel(fit), alt, caption)
 
 
 def effect_section(parts: Parts) -> Section | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.diagnostics import contraction, informing_days
+from carkinetics.diagnostics.contraction import estimated_rows
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.stated_prior import stated_priors
@@ -100,10 +101,13 @@ def _structural(fit: Fit) -> Iterator[_Row]:
 
 
 def _derived(fit: Fit) -> Iterator[_Row]:
-    population = fit.population()
+    population, estimated = fit.population(), estimated_rows(fit).index
     for name, quantity in fit.model.quantities.items():
-        if f"{name}_typical" in population.index:
-            yield _estimate(_labelled(quantity.meaning, quantity.unit), population.loc[f"{name}_typical"])
+        if f"{name}_typical" not in population.index:
+            continue
+        label, row = _labelled(quantity.meaning, quantity.unit), population.loc[f"{name}_typical"]
+        fixed = f"{name}_typical" not in estimated  # of fixed parameters alone
+        yield (label, number(row["median"]), "FIX", "", "", "", "", "") if fixed else _estimate(label, row)
 
 
 def _covariates(fit: Fit) -> Iterator[_Row]:

@@ -13,8 +13,8 @@ from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Table, number
 from carkinetics.report.compared import Compared
+from carkinetics.report.convergence import convergence_rows
 from carkinetics.report.parameters import MEMBERS, parameter_table
-from carkinetics.report.sections import convergence_rows
 from carkinetics.report.verdict import interval
 
 # Blocks of rows; a row is what it is called and what it says of one fit.

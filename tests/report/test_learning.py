@@ -14,12 +14,12 @@ from carkinetics.fit.variability import shrinkage_table
 from carkinetics.model import load_model, simulate
 from carkinetics.report import learning
 from carkinetics.report.blocks import MISSING, Picture, Table, Text
+from carkinetics.report.convergence import exploration_blocks
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
     covariate_section,
     effect_section,
-    exploration_blocks,
     sensitivity_blocks,
 )
 from carkinetics.report.parameters import parameter_table

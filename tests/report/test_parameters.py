@@ -45,6 +45,22 @@ def test_a_fixed_parameter_is_marked(good_fit):
     assert row[1:3] == ("0.00300", "FIX")
 
 
+def test_what_follows_from_fixed_parameters_alone_is_fixed_too(good_fit):
+    """Its draws differ by rounding: 217, SD 5.68e-14, ESS 14000."""
+    tree = good_fit.tree.copy()
+    posterior = tree["posterior"].to_dataset()
+    rounding = 1 + 1e-16 * np.arange(posterior["sigma"].size).reshape(posterior["sigma"].shape)
+    half_life = np.log(2) / 0.003 * rounding
+    tree["posterior"] = posterior.assign(half_life_typical=(("chain", "draw"), half_life))
+    table = good_fit.parameters.copy()
+    at = table["parameter"] == "half_life_typical"
+    table.loc[at, ["median", "sd"]] = np.log(2) / 0.003, half_life.std() + 1e-14
+    fit = replace(good_fit, model=good_fit.model.fix(beta=0.003), tree=tree, parameters=table)
+    meaning = good_fit.model.quantities["half_life"].meaning
+    row = rows_by_name(parameter_table(fit))[f"{meaning} (day)"]
+    assert row[1:] == ("231", "FIX", "", "", "", "", "")
+
+
 def test_correlations_have_their_block(around, completed, made_fit):
     correlation = np.eye(6)
     correlation[0, 1] = correlation[1, 0] = 0.5
