@@ -80,7 +80,10 @@ def fit_around(
     for name, slope in (on_log_dose or {}).items():
         label = f"{name}_on_log_dose_1e6"
         variables[label] = (dims, slope + noise * rng.standard_normal(shape))
-        covariates.append({"parameter": name, "name": label, "text": "log(dose / 1e6)", "centre": 0.0})
+        flat = {"dist": "normal", "mean": 0.0, "sd": 1.0, "source": "default"}
+        covariates.append(
+            {"parameter": name, "name": label, "text": "log(dose / 1e6)", "centre": 0.0, "prior": flat}
+        )
         constant[label] = ("subject", x)
         prior[label] = (dims, rng.normal(0, 1, (1, 500)))
     coords: dict[str, Any] = {
@@ -174,10 +177,6 @@ def complete(fit: Fit, *, diverging: int = 0) -> Fit:
         "versions": {"pymc": "6.0"},
         "made": "2026-01-01T00:00:00+00:00",
     }
-    settings["covariates"] = [
-        {**covariate, "prior": {"dist": "normal", "mean": 0.0, "sd": 1.0, "source": "default"}}
-        for covariate in settings["covariates"]
-    ]
     found = replace(fit, tree=tree, settings=settings)
     return replace(found, parameters=summarise(problem_of(found), tree))
 

@@ -24,7 +24,7 @@ def asked(monkeypatch):
 
     def sensitivity(fit, **options):
         told.update(fit=fit, **options)
-        words = ["informed by the data", "not informed by the data"]
+        words = ["informed", "not informed by the data"]
         numbers = {"prior": 0.01, "likelihood": 0.2, "strongest_prior": "cmax_typical", "by_it": 0.01}
         names = pd.Index(["cmax_typical", "beta_typical"], name="parameter")
         found = pd.DataFrame(numbers, index=names).assign(contraction=0.5, words=words)

@@ -11,7 +11,7 @@ from carkinetics.batch.after_fit import AFTER_WRITERS
 from carkinetics.batch.folder import Draft, write_csv
 from carkinetics.batch.study import COMPARED_SUBJECTS, Study
 from carkinetics.dataset import blq_table, check
-from carkinetics.diagnostics import compare, review
+from carkinetics.diagnostics import compare, monte_carlo_errors, population_correlations, review
 from carkinetics.exposure import nca_findings
 from carkinetics.fit import fit_hierarchical, fit_individuals
 from carkinetics.report import write_comparison
@@ -52,6 +52,8 @@ def _fit(study: Study, name: str, draft: Draft) -> None:
 def _diagnosis(study: Study, name: str, draft: Draft) -> None:
     found = review(study[f"fit.{name}"])
     write_csv(found, draft.path(f"fit/{name}-diagnosis.csv"))
+    for title, table in (("convergence", monte_carlo_errors), ("correlations", population_correlations)):
+        write_csv(table(study[f"fit.{name}"]).reset_index(), draft.path(f"fit/{name}-{title}.csv"))
     draft.note |= {"converged": bool(found.attrs["converged"]), "adequate": bool(found.attrs["adequate"])}
     draft.note["verdict"] = str(found.attrs["verdict"])
 

@@ -11,8 +11,10 @@ from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.exposure_check import ExposureCheck, check_exposure
 from carkinetics.diagnostics.held_out import held_out
 from carkinetics.diagnostics.informing import informing_days
+from carkinetics.diagnostics.monte_carlo import monte_carlo_errors
 from carkinetics.diagnostics.npde import Npde, npde, npde_from_simulations
 from carkinetics.diagnostics.pit import LooPit, loo_pit
+from carkinetics.diagnostics.population_correlation import population_correlations
 from carkinetics.diagnostics.prior_check import prior_check
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends
 from carkinetics.diagnostics.residuals import residuals
@@ -38,8 +40,10 @@ __all__ = [
     "informing_days",
     "loo",
     "loo_pit",
+    "monte_carlo_errors",
     "npde",
     "npde_from_simulations",
+    "population_correlations",
     "prediction_correct",
     "prior_check",
     "prior_sensitivity",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from carkinetics.errors import FitError
 from carkinetics.fit.result import Fit
+from carkinetics.fit.stated_prior import stated_priors
 
 # Contraction is 1 - posterior / prior variance. Below 0.75 the posterior SD is more than half of the prior's.
 NOT_INFORMED, WEAKLY_INFORMED = 0.1, 0.75
+# The variance of 400 effective draws has a standard error of 7 %: beyond three of them the posterior is wider than the prior.
+WIDER = -0.25
+UNTOLD, TOO_WIDE = "not informed by the data", "wider than its prior"
 
 
 def contraction(fit: Fit) -> pd.DataFrame:
@@ -29,17 +29,18 @@ def contraction(fit: Fit) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Indexed by parameter: ``prior_sd, posterior_sd, contraction`` (1 - variance ratio) and ``words``. A
-        positive quantity is compared on the log scale, a typical fraction on the logit scale.
+        positive quantity is compared on the log scale, a typical fraction on the logit scale. The prior's SD is exact where
+        the prior is stated, and that of its draws for a quantity that is computed from others.
 
     Raises
     ------
     FitError
         If the fit is not a hierarchical one.
     """
-    rows = {}
+    rows, stated = {}, stated_priors(fit)
     for name, (before, after) in compared_draws(fit).items():
         before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-        sds = float(before.std(ddof=1)), float(after.std(ddof=1))
+        sds = stated[name].sd if name in stated else float(before.std(ddof=1)), float(after.std(ddof=1))
         share = 1 - (sds[1] / sds[0]) ** 2
         rows[name] = {
             "prior_sd": sds[0],
@@ -61,7 +62,7 @@ def compared_draws(fit: Fit) -> dict[str, tuple[NDArray[np.float64], NDArray[np.
     Returns
     -------
     dict of str to tuple of ndarray, shapes (n_prior,) and (n_posterior,)
-        By quantity; positive ones as logs, a typical fraction as a logit.
+        By quantity; positive ones as logs, a typical fraction as a logit, slopes and correlations as they are.
 
     Raises
     ------
@@ -73,24 +74,16 @@ def compared_draws(fit: Fit) -> dict[str, tuple[NDArray[np.float64], NDArray[np.
             f"contraction compares a posterior with its prior; a fit of method {fit.method!r} has neither: use fit_hierarchical"
         )
     prior, posterior = fit.tree["prior"].to_dataset(), fit.tree["posterior"].to_dataset()
-    found = {}
+    found, stated = {}, stated_priors(fit)
     for name in estimated_rows(fit).index:
-        to_free = _comparison_scale(fit, name, positive=not (prior[name] < 0).any())
+        computed = np.asarray if (prior[name] < 0).any() else np.log
+        to_free = stated[name].to_free if name in stated else computed
         with np.errstate(divide="ignore", invalid="ignore"):
             before, after = (
                 np.asarray(to_free(draws[name].to_numpy().ravel()), float) for draws in (prior, posterior)
             )
         found[str(name)] = (before, after)
     return found
-
-
-def _comparison_scale(fit: Fit, name: str, *, positive: bool) -> Callable[[Any], Any]:
-    parameter = fit.model.parameters.get(name.removesuffix("_typical"))
-    if parameter is not None and name.endswith("_typical"):
-        return parameter.to_free
-    if fit.mixture and name == fit.mixture.share_name:
-        return logit
-    return np.log if positive else np.asarray
 
 
 def contraction_words(share: float) -> str:
@@ -104,10 +97,13 @@ def contraction_words(share: float) -> str:
     Returns
     -------
     str
-        ``"not informed by the data"``, ``"weakly informed"`` or ``"informed"``.
+        ``"wider than its prior"`` (data cannot widen a prior that they agree with), ``"not informed by the data"``,
+        ``"weakly informed"`` or ``"informed"``.
     """
+    if share < WIDER:
+        return TOO_WIDE
     if share < NOT_INFORMED:
-        return "not informed by the data"
+        return UNTOLD
     return "weakly informed" if share < WEAKLY_INFORMED else "informed"
 
 

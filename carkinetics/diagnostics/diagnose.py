@@ -13,7 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from carkinetics.diagnostics.contraction import NOT_INFORMED, WEAKLY_INFORMED, contraction, estimated_rows
+from carkinetics.diagnostics.contraction import (
+    NOT_INFORMED,
+    WEAKLY_INFORMED,
+    WIDER,
+    contraction,
+    estimated_rows,
+)
 from carkinetics.diagnostics.exploration import e_bfmi, where_divergent
 from carkinetics.diagnostics.informing import informing_days, informing_words
 from carkinetics.diagnostics.random_effects import shrinkage_findings
@@ -257,13 +263,29 @@ def _not_informed(fit: Fit) -> Iterator[Finding]:
     if weak.empty:
         return
     days = informing_days(fit)
-    for row in weak.itertuples():
+    for row in weak[weak["contraction"] >= WIDER].itertuples():
         name = str(row.Index)
         parameter = name.removesuffix("_typical")
         reason = f"; {informing_words(days.loc[parameter])}" if parameter in days.index else ""
         yield Finding(
             "warning" if row.contraction < NOT_INFORMED else "note", "prior-dominated", name,
             f"{name} is {row.words}: the posterior variance is {1 - row.contraction:.0%} of the prior's{reason}",
+        )  # fmt: skip
+
+
+def _wider_than_prior(fit: Fit) -> Iterator[Finding]:
+    """Data narrow a prior that they agree with; a wider posterior is a conflict, or chains that did not meet."""
+    learnt, rhat = contraction(fit), fit.population()["rhat"]
+    for row in learnt[learnt["contraction"] < WIDER].itertuples():
+        name = str(row.Index)
+        why = (
+            "prior and data contradict each other, or the data allow explanations far apart"
+            if rhat[name] <= RHAT
+            else f"its chains did not meet (R-hat {rhat[name]:.2f})"
+        )
+        yield Finding(
+            "warning", "wider-than-prior", name,
+            f"{name} is {row.words}: the posterior variance is {1 - row.contraction:.0%} of the prior's; {why}",
         )  # fmt: skip
 
 
@@ -316,5 +338,5 @@ def _before_the_infusion(fit: Fit) -> Iterator[Finding]:
 
 RULES = (
     _approximation, _trapped_chain, _rhat, _effective_sample_size, _divergences, _energy, _tree_depth, _rarely_moved, _failed_solves,
-    _several_modes, _unmeasured, _prior_conflict, _not_informed, _swapped_rates, _before_the_infusion, shrinkage_findings,
+    _several_modes, _unmeasured, _prior_conflict, _not_informed, _wider_than_prior, _swapped_rates, _before_the_infusion, shrinkage_findings,
 )  # fmt: skip

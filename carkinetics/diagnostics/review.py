@@ -9,7 +9,6 @@ warning, since none proves which part of the model is wrong; thresholds are such
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -21,12 +20,13 @@ from carkinetics.dataset.table import PREDOSE, is_censored
 from carkinetics.diagnostics.binning import time_bins
 from carkinetics.diagnostics.compare import loo
 from carkinetics.diagnostics.diagnose import diagnose
+from carkinetics.diagnostics.known_later import known_later
 from carkinetics.diagnostics.npde import Npde, npde
 from carkinetics.diagnostics.omnibus import omnibus_p
 from carkinetics.diagnostics.random_effects import effect_trends
 from carkinetics.diagnostics.replicate import limit_of, replicates
 from carkinetics.diagnostics.residuals import residuals
-from carkinetics.diagnostics.sensitivity import prior_sensitivity
+from carkinetics.diagnostics.sensitivity import PULLED, prior_sensitivity
 from carkinetics.diagnostics.vpc import Vpc, vpc
 from carkinetics.errors import FitError
 from carkinetics.findings import Finding, findings_table
@@ -43,42 +43,6 @@ REPLICATES = 500
 FAR_SAMPLE, FAR_SUBJECT = 4.5, 4.0  # standard deviations
 FEWEST = 20  # residuals, for their distribution
 MOST_NAMED = 4
-# Words in the names of columns that are not known before the infusion. A table of subjects does not say which are.
-AFTER = frozenset(
-    [
-        "ada",
-        "adverse",
-        "ae",
-        "best",
-        "change",
-        "crs",
-        "day",
-        "days",
-        "death",
-        "dlt",
-        "dor",
-        "duration",
-        "event",
-        "evaluable",
-        "grade",
-        "icans",
-        "objective",
-        "onset",
-        "orr",
-        "os",
-        "outcome",
-        "pfs",
-        "progression",
-        "relapse",
-        "response",
-        "responder",
-        "steroid",
-        "survival",
-        "toci",
-        "tocilizumab",
-        "toxicity",
-    ]
-)
 CENSORING, FEW_BLQ = ("M3", "M4"), 0.05
 CONFLICT = "prior-conflict"
 
@@ -345,9 +309,9 @@ def _outlying_subjects(case: Evidence) -> Iterator[Finding]:
 def _covariate_left(case: Evidence) -> Iterator[Finding]:
     if not case.fit.settings.get("random"):
         return
-    table = effect_trends(case.fit)
+    table, known = effect_trends(case.fit), known_later(case.fit.data)
     for row in table[table["p"] * len(table) < LEVEL].sort_values("p").itertuples():
-        later = AFTER & set(re.split(r"[^a-z]+", str(row.covariate).lower()))
+        later = row.covariate in known
         what = (
             "its name is that of an outcome, and what came after the infusion is a consequence, no covariate"
             if later
@@ -373,7 +337,7 @@ def _influence(case: Evidence) -> Iterator[Finding]:
 
 def _pull(case: Evidence) -> Iterator[Finding]:
     table = prior_sensitivity(case.fit, seed=case.seed)
-    for row in table[table["words"] == "possible prior-data conflict"].itertuples():
+    for row in table[table["words"].str.endswith(PULLED)].itertuples():
         yield Finding(
             "warning", "prior-pull", str(row.Index),
             f"{row.Index} moves with the priors (sensitivity {row.prior:.2f}, most with that of {row.strongest_prior}) and with the data ({row.likelihood:.2f})",

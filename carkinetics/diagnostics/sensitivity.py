@@ -16,7 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from carkinetics.diagnostics.contraction import NOT_INFORMED, compared_draws, contraction
+from carkinetics.diagnostics.contraction import (
+    TOO_WIDE,
+    UNTOLD,
+    compared_draws,
+    contraction,
+    contraction_words,
+)
 from carkinetics.diagnostics.diagnose import diagnose
 from carkinetics.diagnostics.marginal import marginal_log_likelihood
 from carkinetics.errors import ConfigError, FitError, did_you_mean
@@ -30,6 +36,9 @@ SENSITIVE = 0.05  # Kallioinen et al. 2024; a normal mean that the data alone de
 ALPHAS = (0.99, 1.01)
 KINDS = ("marginal", "conditional")
 SHUFFLES, NOISE_QUANTILE = 20, 0.9
+PULLED, PRIOR_MOVES = "possible prior-data conflict", "its prior moves it"
+NEITHER_MOVES, BELOW_NOISE = "neither moves it", "below the noise of the draws"
+RESERVATIONS = (PULLED, PRIOR_MOVES, NEITHER_MOVES, BELOW_NOISE)
 
 
 def prior_sensitivity(
@@ -62,7 +71,7 @@ def prior_sensitivity(
     pandas.DataFrame
         Indexed by population quantity, positive ones compared as logs: ``prior`` and ``likelihood`` (sensitivities), ``strongest_prior`` and ``by_it`` (the
         single prior that moves it most, and how much), ``contraction`` (see `carkinetics.diagnostics.contraction`) and
-        ``words``. ``.attrs``: ``likelihood, threshold, n_draws`` and ``noise_prior, noise_likelihood``, below which nine in
+        ``words`` (see `sensitivity_words`). ``.attrs``: ``likelihood, threshold, n_draws`` and ``noise_prior, noise_likelihood``, below which nine in
         ten sensitivities lie where there is none; ``words`` count what exceeds both the threshold and this; ``converged``,
         whether the fit did.
 
@@ -101,7 +110,7 @@ def prior_sensitivity(
     noise = _noise(values, whole, rng), _noise(values[rows], log_likelihood, rng)
     limits = [max(threshold, one) for one in noise]
     found["words"] = [
-        sensitivity_words(p >= limits[0], y >= limits[1], share)
+        sensitivity_words(p >= limits[0], y >= limits[1], share, detectable=noise[1] <= threshold)
         for p, y, share in zip(found["prior"], found["likelihood"], found["contraction"], strict=True)
     ]
     found.attrs = {
@@ -176,8 +185,8 @@ def _noise(values: Floats, component: Floats, rng: np.random.Generator) -> float
     return float(np.quantile(each, NOISE_QUANTILE))
 
 
-def sensitivity_words(prior: bool, likelihood: bool, share: float) -> str:
-    """Diagnosis in words.
+def sensitivity_words(prior: bool, likelihood: bool, share: float, *, detectable: bool = True) -> str:
+    """Diagnosis in words, which begin with those of the contraction: it is told by all draws, a sensitivity by their tails.
 
     Parameters
     ----------
@@ -185,15 +194,18 @@ def sensitivity_words(prior: bool, likelihood: bool, share: float) -> str:
         Whether the quantity is sensitive to it.
     share : float
         Contraction; below 0.1 the posterior is as wide as the prior, whatever its slope elsewhere.
+    detectable : bool
+        Whether a sensitivity to the data at the threshold exceeds the noise of the draws; if not, none says nothing.
 
     Returns
     -------
     str
-        ``"informed by the data"``, ``"possible prior-data conflict"`` (both pull), ``"not informed by the data"`` (strong
-        prior or weak likelihood) or ``"insensitive to both"``.
+        ``"informed"`` or ``"weakly informed"``, alone where the data move the quantity, and else with a reservation of `RESERVATIONS`;
+        or ``"not informed by the data"``, ``"wider than its prior"``.
     """
-    if share < NOT_INFORMED or (prior and not likelihood):
-        return "not informed by the data"
+    words = contraction_words(share)
+    if words in (UNTOLD, TOO_WIDE) or (likelihood and not prior):
+        return words
     if prior:
-        return "possible prior-data conflict"
-    return "informed by the data" if likelihood else "insensitive to both"
+        return f"{words}; {PULLED if likelihood else PRIOR_MOVES}"
+    return f"{words}; {NEITHER_MOVES if detectable else BELOW_NOISE}"

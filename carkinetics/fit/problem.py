@@ -47,6 +47,22 @@ class Measured:
     error: ResidualError
     sigmas: tuple[str, ...]
 
+    def is_relative(self, sigma: str) -> bool:
+        """Whether one of its standard deviations is that of a log or a share of the level, and has no unit.
+
+        Parameters
+        ----------
+        sigma : str
+            One of ``sigmas``.
+
+        Returns
+        -------
+        bool
+            False for an additive one.
+        """
+        relative = sigma.startswith("sigma_prop") or self.error.name == "proportional"
+        return self.error.log_scale or relative
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -157,7 +173,7 @@ class Problem:
         and has no natural scale, the median of the values.
         """
         number, one = next((k, m) for k, m in enumerate(self.measured) if name in m.sigmas)
-        if one.error.log_scale or name.startswith("sigma_prop") or one.error.name == "proportional":
+        if one.is_relative(name):
             return 1.0
         upper = self.observations["upper"].to_numpy(float)[self.output_index == number]
         return float(np.median(upper[(upper > 0) & np.isfinite(upper)]))

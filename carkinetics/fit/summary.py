@@ -97,6 +97,5 @@ def _units(problem: Problem) -> dict[str, str]:
     for one in problem.measured:
         unit = "SD of log" if one.error.log_scale else problem.model.outputs[one.output].unit
         for name in one.sigmas:
-            relative = name.startswith("sigma_prop") or one.error.name == "proportional"
-            units[name] = "1" if relative else unit
+            units[name] = "1" if one.is_relative(name) and not one.error.log_scale else unit
     return units | {name: p.unit for name, p in parameters.items()}

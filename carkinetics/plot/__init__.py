@@ -4,6 +4,7 @@ from carkinetics.plot.calibration import calibration
 from carkinetics.plot.characteristics import characteristics
 from carkinetics.plot.comparison import comparison, comparison_by_subject
 from carkinetics.plot.convergence import energy, ess, funnel
+from carkinetics.plot.correlation import correlations
 from carkinetics.plot.decision_table import decision_table
 from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.dose_tree import dose_paths
@@ -33,6 +34,7 @@ __all__ = [
     "characteristics",
     "comparison",
     "comparison_by_subject",
+    "correlations",
     "covariate_screen",
     "decision_table",
     "dose_exposure",

@@ -7,15 +7,34 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from carkinetics.diagnostics.contraction import TOO_WIDE, UNTOLD
+from carkinetics.diagnostics.sensitivity import BELOW_NOISE, NEITHER_MOVES, PRIOR_MOVES, PULLED
 from carkinetics.errors import ConfigError
 from carkinetics.plot.axes import legend_shared, new_axes
-from carkinetics.plot.style import BLACK, BLUE, GREY, ORANGE, VERMILION, number, safe, styled
+from carkinetics.plot.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    number,
+    safe,
+    styled,
+)
 
+# By the reservation, or by the words where there is none.
 COLOURS = {
-    "informed by the data": BLUE,
-    "possible prior-data conflict": ORANGE,
-    "not informed by the data": VERMILION,
-    "insensitive to both": GREY,
+    "informed": BLUE,
+    "weakly informed": SKY,
+    PULLED: ORANGE,
+    PRIOR_MOVES: PURPLE,
+    UNTOLD: VERMILION,
+    TOO_WIDE: BLACK,
+    NEITHER_MOVES: GREEN,
+    BELOW_NOISE: GREY,
 }
 
 
@@ -48,7 +67,8 @@ def sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     place = np.arange(len(rows))
     floor = 1e-3  # nothing is smaller to any purpose
     prior, data = (np.maximum(rows[name].to_numpy(float), floor) for name in ("prior", "likelihood"))
-    colours = [COLOURS[words] for words in rows["words"]]
+    kinds = rows["words"].str.rpartition("; ")[2]
+    colours = [COLOURS[kind] for kind in kinds]
     ax.hlines(place, np.minimum(prior, data), np.maximum(prior, data), color="#D0D0D0", linewidth=1.2)
     for y, one, other, colour in zip(place, prior, data, colours, strict=True):
         ax.plot(one, y, "o", color=colour, markersize=6, zorder=3)
@@ -66,9 +86,9 @@ def sensitivity(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         Line2D([], [], color=BLACK, linestyle=":", label="threshold"),
     ]  # fmt: skip
     handles += [
-        Line2D([], [], color=COLOURS[words], marker="s", linestyle="none", label=words)
-        for words in COLOURS
-        if (rows["words"] == words).any()
+        Line2D([], [], color=colour, marker="s", linestyle="none", label=kind)
+        for kind, colour in COLOURS.items()
+        if (kinds == kind).any()
     ]
     legend_shared(ax, handles, columns=3)
     return ax

@@ -132,12 +132,15 @@ class Picture:
         Text below it.
     warning : str
         Stands in red above it.
+    folded : str
+        Title under which it is shown only when opened; always shown if empty.
     """
 
     figure: Figure
     alt: str
     caption: str
     warning: str = ""
+    folded: str = ""
     kind: str = "picture"
 
     @property

@@ -192,7 +192,8 @@
     const blq = one.state.filter((state) => state === "below").length;
     const events = one.events.map(([day, name]) => `${name} on day ${shown(day)}`);
     const none = one.curve && one.curve.every((value) => value === null) ? " No estimate." : "";
-    return `${one.id}: ${plural(one.day.length, "sample")}, ${blq} BLQ.${none}${events.length ? ` ${events.join("; ")}.` : ""}`;
+    const far = one.misfit ? ` Mean squared IWRES ${one.misfit}.` : "";
+    return `${one.id}: ${plural(one.day.length, "sample")}, ${blq} BLQ.${far}${none}${events.length ? ` ${events.join("; ")}.` : ""}`;
   }
 
   function prepare(chart) {
@@ -202,7 +203,8 @@
     const [log, steps] = [chart.querySelector(".log"), [...chart.querySelectorAll(".step")]];
     const names = [...(data.kind === "profiles" ? [ALL] : []), ...data.subjects.map((one) => one.id)];
     const offset = names.length - data.subjects.length;
-    select.append(...names.map((name) => new Option(name)));
+    const misfit = new Map(data.subjects.map((one) => [one.id, one.misfit]));
+    select.append(...names.map((name) => new Option(misfit.get(name) ? `${name} (${misfit.get(name)})` : name, name)));
 
     async function draw() {
       const one = data.subjects[select.selectedIndex - offset];

@@ -15,6 +15,7 @@ from carkinetics.dataset import Dataset
 from carkinetics.dataset.table import CAR, PREDOSE, is_above, is_censored
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.diagnostics.replicate import limit_of, measured_level
+from carkinetics.diagnostics.residuals import misfit
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_data
 from carkinetics.fit.predictive import individual_curves, typical_curve
@@ -28,7 +29,7 @@ DIGITS = 4  # of a curve: a tenth of a pixel
 
 
 def fit_chart(fit: Fit, output: str = "") -> dict[str, Any]:
-    """Samples, curve and band of each subject.
+    """Samples, curve and band of each subject, those that are fitted worst first.
 
     Parameters
     ----------
@@ -53,13 +54,16 @@ def fit_chart(fit: Fit, output: str = "") -> dict[str, Any]:
     typical = (
         typical_curve(fit, times, by_subject=True, output=output).median("draw") if hierarchical else None
     )
-    subjects = []
+    subjects, far = [], misfit(fit, output=output)
     for i, one in enumerate(_subjects(data, rows, pd.Series("", index=data.subject_ids))):
+        one["misfit"] = f"{far[one['id']]:.1f}" if np.isfinite(far[one["id"]]) else ""
         one["curve"] = _rounded(middle[i])
         if hierarchical and typical is not None:
             one |= {"low": _rounded(low[i]), "high": _rounded(high[i])}
             one["typical"] = _rounded(typical.sel(subject=one["id"]).to_numpy())
         subjects.append(one)
+    place = {subject: k for k, subject in enumerate(far.index)}
+    subjects.sort(key=lambda one: place[one["id"]])
     marker = "" if of is fit.model.output() else of.name
     named = {
         "band": f"{INTERVAL:.0%} credible band",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.replicate import Replicates
+from carkinetics.diagnostics.residuals import misfit
 from carkinetics.diagnostics.vpc import check_replicates
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
@@ -106,12 +108,13 @@ def ranks(fit: Fit) -> tuple[Block, ...]:
     tuple of Block
         One picture.
     """
-    alt = f"Rank histograms of {len(fit.population())} population quantities, one line per chain."
+    drawn = plot.ranks(fit)
+    alt = f"Rank histograms of {len(drawn)} population quantities, one line per chain."
     caption = (
         "Ranks of every chain's draws among all draws. Chains that agree have flat histograms; a slope or a bump means that "
         "a chain stayed elsewhere."
     )
-    return (picture(plot.ranks(fit), alt, caption),)
+    return (picture(drawn, alt, caption),)
 
 
 def prior_posterior(fit: Fit, warning: str) -> tuple[Block, ...]:
@@ -129,13 +132,16 @@ def prior_posterior(fit: Fit, warning: str) -> tuple[Block, ...]:
     tuple of Block
         One picture.
     """
-    alt = f"Prior and posterior density of {len(fit.population())} population quantities; the table above has the widths."
+    drawn = plot.prior_posterior(fit)
+    alt = (
+        f"Prior and posterior density of {len(drawn)} population quantities; the table above has the widths."
+    )
     caption = "Prior (grey) and posterior (blue) densities. Where they coincide, the estimate is the prior."
-    return (picture(plot.prior_posterior(fit), alt, caption, warning=warning),)
+    return (picture(drawn, alt, caption, warning=warning),)
 
 
 def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
-    """A panel per subject, twenty to a picture.
+    """A panel per subject, twenty to a picture, those that are fitted worst first.
 
     Parameters
     ----------
@@ -152,7 +158,8 @@ def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
     pages = range(1, -(-len(fit.data.subject_ids) // PER_PAGE) + 1)
     caption = (
         "Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve; triangles at the foot: infusions; "
-        "dotted line: LLOQ. All subjects have the same axes. Point at a sample to read it."
+        "dotted line: LLOQ. All subjects have the same axes. Point at a sample to read it. Subjects that are fitted worst come first; in "
+        "brackets the mean of their squared IWRES, about 1 where the residual error is right."
     )
     return tuple(
         Chart(
@@ -167,15 +174,18 @@ def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
 
 
 def _individual_page(fit: Fit, output: str, name: str, page: int, warning: str) -> Picture:
-    shown = fit.data.subject_ids[(page - 1) * PER_PAGE : page * PER_PAGE]
-    alt = f"{name}Observed and fitted levels against time for subjects {listing(shown, PER_PAGE)}."
+    far = misfit(fit, output=output).iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
+    shown = far.index.tolist()
+    alt = f"{name}Observed and fitted levels against time, those fitted worst first, for subjects {listing(shown, PER_PAGE)}."
     band = (
         ", with its 90 % band; dashed: typical subject at the same covariates"
         if fit.method == "hierarchical"
         else ""
     )
-    caption = f"{name}Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
-    figure = plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output)
+    known = far[np.isfinite(far)]
+    between = f" (mean squared IWRES {known.iloc[0]:.1f} to {known.iloc[-1]:.1f})" if len(known) else ""
+    caption = f"{name}Subjects {shown[0]} to {shown[-1]}, worst fitted first{between}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
+    figure = plot.individual_fits(fit, order="worst", page=page, per_page=PER_PAGE, output=output)
     return picture(figure, alt, caption, warning=warning)
 
 

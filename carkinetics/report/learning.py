@@ -1,4 +1,4 @@
-"""Sections on what was learnt: random effects, sensitivity to the priors, models side by side, covariates, exploration.
+"""Sections on what was learnt: random effects, sensitivity to the priors, models side by side, covariates.
 
 Sensitivities, comparisons, screens and searches are parts of the report like any other result: they take from seconds to
 minutes and are made by their own verbs.
@@ -6,14 +6,17 @@ minutes and are made by their own verbs.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from carkinetics import plot
-from carkinetics.diagnostics.exploration import e_bfmi, ess_growth, funnels
+from carkinetics.diagnostics.contraction import UNTOLD
+from carkinetics.diagnostics.known_later import known_later
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends, subject_covariates
+from carkinetics.diagnostics.sensitivity import PULLED
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
-from carkinetics.errors import FitError
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.variability import SHRINKAGE_WARNING, shrinkage_table
@@ -25,73 +28,6 @@ from carkinetics.report.parts import Parts
 
 CLEAR = 0.01
 MOST_COVARIATES = 6  # columns of one figure
-
-
-def exploration_blocks(fit: Fit) -> tuple[Block, ...]:
-    """Growth of the effective sample size, energy, and funnels.
-
-    Parameters
-    ----------
-    fit : Fit
-        Hierarchical.
-
-    Returns
-    -------
-    tuple of Block
-        Those pictures that the fit's draws allow.
-    """
-    if "pareto_k" in fit.settings:  # draws of an approximation are no chain that explores
-        return ()
-    found: list[Block] = []
-    try:
-        found.append(_growth(fit))
-    except FitError as error:
-        found.append(Text(f"No picture of the effective sample size: {error}."))
-    stats = fit.tree["sample_stats"]
-    if "energy" in stats and stats["energy"].sizes["draw"] > 3:
-        least = float(e_bfmi(stats["energy"].transpose("chain", "draw").to_numpy()).min())
-        alt = f"Energy of the draws and its change from draw to draw; the smallest E-BFMI of a chain is {least:.2f}, above 0.3 is wanted."
-        caption = "Energy of NUTS. The two densities are alike in width where the tails are explored."
-        found.append(picture(plot.energy(fit), alt, caption))
-    if fit.settings.get("random"):
-        found.append(_funnels(fit))
-    return tuple(found)
-
-
-def _growth(fit: Fit) -> Picture:
-    table = ess_growth(fit)
-    last = table[table["draws"] == table["draws"].max()].set_index("parameter")[["bulk", "tail"]].min(axis=1)
-    alt = (
-        f"Effective sample size against the number of draws. After {table['draws'].max()} draws the smallest is "
-        f"{last.min():.0f}, of {last.idxmin()}, and the median over quantities {last.median():.0f}."
-    )
-    caption = (
-        "Effective sample size as draws came in. Lines parallel to the dotted one belong to chains that mix; one that "
-        "levels off, to chains that still find something new."
-    )
-    return picture(plot.ess(fit), alt, caption)
-
-
-def _funnels(fit: Fit) -> Picture:
-    table = funnels(fit)
-    deep, diverged = table.index[table["funnel"]].tolist(), int(table["divergences"].iloc[0])
-    said = (
-        f"{listing(deep)}: ω and the effects shrink together" if deep else "no random effect shows a funnel"
-    )
-    where = ""
-    if diverged:
-        low = table["divergent_at"].idxmin()
-        where = (
-            f" The {diverged} divergent draws have the lowest ω for {low}: their mean rank among all draws is "
-            f"{table.loc[low, 'divergent_at']:.2f}, from 0 in the neck to 1."
-        )
-    alt = f"Draws of each ω against the effect that the data tell least: {said}.{where}"
-    caption = (
-        "Where a funnel is. r: correlation of log ω with the log SD of the effects over draws; widening: how much wider the "
-        "effect is at large than at small ω. A funnel (r above 0.8 and widening above 3) is a matter of data that say little of "
-        "single subjects; crosses are divergent draws."
-    )
-    return picture(plot.funnel(fit), alt, caption)
 
 
 def effect_section(parts: Parts) -> Section | None:
@@ -109,7 +45,7 @@ def effect_section(parts: Parts) -> Section | None:
             "posterior means (ticks) are narrower by the shrinkage even then."
         )
         blocks.append(picture(plot.random_effects(fit), alt, caption, warning=parts.shown_warning))
-        blocks += _trends(fit, parts.shown_warning) + _correlations(fit, parts.shown_warning)
+        blocks += _trends(parts, fit) + _correlations(fit, parts.shown_warning)
     return Section("effects", "Random effects", tuple(blocks))
 
 
@@ -138,33 +74,52 @@ def _p(value: float) -> str:
     return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _trends(fit: Fit, warning: str) -> list[Block]:
+def _trends(parts: Parts, fit: Fit) -> list[Block]:
     names = subject_covariates(fit).columns.tolist()
     if not names:
         return []
-    table = effect_trends(fit)
-    clear = table[table["p"] < CLEAR].sort_values("p")
+    later, table = _later(parts, fit), effect_trends(fit)
+    earlier = [name for name in names if name not in later]
+    pages = [
+        _trend_page(parts, fit, table, earlier[first : first + MOST_COVARIATES])
+        for first in range(0, len(earlier), MOST_COVARIATES)
+    ]
+    rows = tuple(
+        (
+            row.parameter, row.covariate, "later" if row.covariate in later else "before", row.kind, str(row.n), f"{row.strength:.2f}",
+            span(row.lower, row.upper), _p(row.p),
+        )
+        for row in table.assign(later=table["covariate"].isin(later)).sort_values(["later", "p"]).itertuples()
+    )  # fmt: skip
+    note = (
+        "Known: before the infusion, or later, by the columns' names, the events of the data and the outcomes that are analysed here. What "
+        "came later is a consequence of the kinetics or an outcome, and no covariate; it is not drawn."
+    )
+    heads = ("Random effect", "Column", "Known", "Kind", "Subjects", "Strength", "90 % interval", "p")
+    title = "Random effects against columns of the subjects"
+    return [*pages, Table(title, heads, rows, note, parts.shown_warning, align="llllrrrr", folded=True)]
+
+
+def _later(parts: Parts, fit: Fit) -> frozenset[str]:
+    """Columns that are no covariates: known later, or an outcome of the report."""
+    asked = " ".join(str(one.settings.get("outcome", "")) for one in parts.outcomes)
+    return known_later(fit.data) | frozenset(re.findall(r"[A-Za-z_]\w*", asked))
+
+
+def _trend_page(parts: Parts, fit: Fit, table: pd.DataFrame, shown: list[str]) -> Picture:
+    pairs = table[table["covariate"].isin(shown)]
+    clear = pairs[pairs["p"] < CLEAR].sort_values("p")
     said = [f"{row.parameter} with {row.covariate} (r {row.strength:.2f})" for row in clear.itertuples()]
     alt = (
-        f"Random effects against {listing(names, MOST_COVARIATES)}; with p below {CLEAR}: "
-        f"{', '.join(said) or 'none'} of {len(table)} pairs."
+        f"Random effects against {listing(shown, MOST_COVARIATES)}; with p below {CLEAR}: "
+        f"{', '.join(said) or 'none'} of {len(pairs)} pairs."
     )
     caption = (
         "Random effects against covariates: what the model's own covariates leave unexplained. r: correlation, ratio: correlation ratio "
         f"(groups), over draws. A trend that is left is a reason to fit that covariate, and weaker here than it is. {len(table)} "
         "pairs were looked at, so that one in a hundred has p below 0.01 by chance."
     )
-    shown = names[:MOST_COVARIATES]
-    blocks: list[Block] = [picture(plot.effects_by_covariate(fit, shown), alt, caption, warning=warning)]
-    rows = tuple(
-        (row.parameter, row.covariate, row.kind, str(row.n), f"{row.strength:.2f}", span(row.lower, row.upper), _p(row.p))
-        for row in table.sort_values("p").itertuples()
-    )  # fmt: skip
-    heads = ("Random effect", "Covariate", "Kind", "Subjects", "Strength", "90 % interval", "p")
-    blocks.append(
-        Table("Random effects against covariates", heads, rows, warning=warning, align="lllrrrr", folded=True)
-    )
-    return blocks
+    return picture(plot.effects_by_covariate(fit, shown), alt, caption, warning=parts.shown_warning)
 
 
 def _correlations(fit: Fit, warning: str) -> list[Block]:
@@ -176,12 +131,20 @@ def _correlations(fit: Fit, warning: str) -> list[Block]:
         f"Random effects against each other, {len(table)} pairs. The strongest correlation over draws is {strongest['correlation']:.2f}, of "
         f"{strongest['first']} with {strongest['second']} (p {_p(strongest['p'])})."
     )
-    caption = "Posterior means of the random effects; the correlation and its p-value are over draws, which shrinkage does not distort."
+    pulled = (
+        ""
+        if fit.settings.get("correlated")
+        else " The fit took random effects as independent, so that draws too are pulled to no correlation "
+        "where the data of single subjects are weak: a correlation of 0 here is no evidence of none."
+    )
+    caption = (
+        f"Posterior means of the random effects; the correlation and its p-value are over draws.{pulled}"
+    )
     rows = tuple(
         (f"{row.first} with {row.second}", f"{row.correlation:.2f}", span(row.lower, row.upper), _p(row.p), f"{row.of_means:.2f}")
         for row in table.itertuples()
     )  # fmt: skip
-    note = "Where the last column is far from the first, the data tell a combination of the two parameters better than either."
+    note = f"Where the last column is far from the first, the data tell a combination of the two parameters better than either.{pulled}"
     heads = ("Pair", "Correlation over draws", "90 % interval", "p", "Of posterior means")
     return [
         picture(plot.effect_pairs(fit), alt, caption, warning=warning),
@@ -228,11 +191,12 @@ def sensitivity_blocks(parts: Parts) -> tuple[Block, ...]:
             "How far each posterior moves (cumulative Jensen-Shannon distance per doubling) when all priors, or the likelihood of "
             f"all subjects ({told['likelihood']}), are raised to a power near 1; Kallioinen et al. 2024. Sensitive from "
             f"{told['threshold']:g} on, and above the noise of {told['n_draws']} draws: {told['noise_prior']:.3f} and "
-            f"{told['noise_likelihood']:.3f}."
+            f"{told['noise_likelihood']:.3f}. Words begin with those of the contraction. A possible conflict does not contradict “informed”: the "
+            "data narrowed the prior, and what it still adds moves the result."
         )
         heads = ("Quantity", "To the priors", "To the data", "Prior that moves it most", "In words")
-        lost = table.index[table["words"] == "not informed by the data"].tolist()
-        torn = table.index[table["words"] == "possible prior-data conflict"].tolist()
+        lost = table.index[table["words"] == UNTOLD].tolist()
+        torn = table.index[table["words"].str.endswith(PULLED)].tolist()
         alt = (
             f"Sensitivity of {len(table)} quantities to priors and data. Not informed by the data: {listing(lost) or 'none'}; "
             f"possible prior-data conflict: {listing(torn) or 'none'}."

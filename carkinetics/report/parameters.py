@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.diagnostics import contraction, informing_days
+from carkinetics.diagnostics.contraction import estimated_rows
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
+from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.fit.variability import cv_percent, shrinkage_table
 from carkinetics.model import Model
-from carkinetics.model.spec import SET_HERE
 from carkinetics.report.blocks import MISSING, Table, number, span
 
 COLUMNS = (
@@ -100,10 +101,13 @@ def _structural(fit: Fit) -> Iterator[_Row]:
 
 
 def _derived(fit: Fit) -> Iterator[_Row]:
-    population = fit.population()
+    population, estimated = fit.population(), estimated_rows(fit).index
     for name, quantity in fit.model.quantities.items():
-        if f"{name}_typical" in population.index:
-            yield _estimate(_labelled(quantity.meaning, quantity.unit), population.loc[f"{name}_typical"])
+        if f"{name}_typical" not in population.index:
+            continue
+        label, row = _labelled(quantity.meaning, quantity.unit), population.loc[f"{name}_typical"]
+        fixed = f"{name}_typical" not in estimated  # of fixed parameters alone
+        yield (label, number(row["median"]), "FIX", "", "", "", "", "") if fixed else _estimate(label, row)
 
 
 def _covariates(fit: Fit) -> Iterator[_Row]:
@@ -163,7 +167,7 @@ def _residual(fit: Fit) -> Iterator[_Row]:
 
 
 def prior_table(fit: Fit) -> Table:
-    """Every prior, what it says in the prior's own draws, and where it comes from.
+    """Every prior, what it says in numbers, and where it comes from.
 
     Parameters
     ----------
@@ -175,53 +179,16 @@ def prior_table(fit: Fit) -> Table:
     Table
         One row per population quantity that has a prior.
     """
-    drawn = fit.tree["prior"].to_dataset()
     rows = []
-    for name, text, source in priors_of(fit):
-        low, middle, high = np.quantile(drawn[name].to_numpy(), [0.05, 0.5, 0.95])
-        rows.append((name, text, number(middle), span(low, high), source))
+    for one in stated_priors(fit).values():
+        low, middle, high = one.quantile([0.05, 0.5, 0.95])
+        rows.append((one.quantity, one.text, number(middle), span(low, high), one.source))
     note = (
         "lognormal and logitnormal priors are named by their median and by the SD of the log or logit; an ω has a "
-        "half-normal prior named by its scale. Median and interval are those of draws from the prior."
+        "half-normal prior named by its scale, so that its median is 0.674 of it; a correlation has the margin of an LKJ matrix."
     )
     columns = ("Quantity", "Prior", "Median", "90 % interval", "Source")
     return Table("What was assumed before the data", columns, tuple(rows), note=note, align="llrrl")
-
-
-def priors_of(fit: Fit) -> Iterator[tuple[str, str, str]]:
-    """Every prior of a fit.
-
-    Parameters
-    ----------
-    fit : Fit
-        Hierarchical.
-
-    Yields
-    ------
-    tuple of (str, str, str)
-        Quantity, prior, source.
-    """
-    set_here = fit.model.priors_changed
-    for name, parameter in fit.model.parameters.items():
-        if not parameter.fixed:
-            origin = SET_HERE if name in set_here else "model file"
-            yield f"{name}_typical", str(parameter.prior), parameter.prior.source or origin
-    for covariate in fit.settings.get("covariates", []):
-        prior = covariate["prior"]
-        text = f"normal(mean {number(prior['mean'])}, sd {number(prior['sd'])})"
-        yield covariate["name"], text, prior.get("source", "")
-    if fit.mixture:
-        source = fit.mixture.source
-        yield fit.mixture.share_name, str(fit.mixture.share), fit.mixture.share.source or source
-        for name, shift in fit.mixture.shifts.items():
-            yield fit.mixture.shift_name(name), str(shift), shift.source or source
-    for name in fit.settings.get("random", []):
-        scale = fit.model.parameters[name].omega_prior
-        origin = SET_HERE if name in fit.model.omega_priors_changed else "model file"
-        yield f"{name}_omega", f"half-normal(scale {scale:g})", origin
-    for name in (name for one in measured_outputs(fit) for name in one.sigmas):
-        if name in fit.tree["prior"]:
-            yield name, "half-normal", "scale from the kind of residual error"
 
 
 def contraction_table(fit: Fit, *, warning: str = "") -> Table:
@@ -240,7 +207,7 @@ def contraction_table(fit: Fit, *, warning: str = "") -> Table:
         One row per population quantity.
     """
     learnt = contraction(fit)
-    own, days = {name for name, _, _ in priors_of(fit)}, informing_days(fit)
+    own, days = stated_priors(fit), informing_days(fit)
     rows = tuple(
         (
             str(row.Index),
@@ -255,7 +222,8 @@ def contraction_table(fit: Fit, *, warning: str = "") -> Table:
     )
     note = (
         "Contraction = 1 − posterior variance / prior variance, on the log scale for positive quantities and on the "
-        "logit scale for fractions. Below 0.1 the data say nothing: the estimate is the prior. A parameter shows on the days on which "
+        "logit scale for fractions. Below 0.1 the data say nothing: the estimate is the prior. Below −0.25 the posterior is wider than the prior: prior and data "
+        "contradict each other, or chains did not meet. A parameter shows on the days on which "
         "four fifths of its squared effect on the typical log level lie, within the first year or the follow-up."
     )
     columns = (

@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
-import pandas as pd
-
-from carkinetics.diagnostics.cross_check import SUSPICIOUS
-from carkinetics.diagnostics.exploration import e_bfmi
 from carkinetics.diagnostics.replicate import replicates
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
-from carkinetics.fit.pareto import GOOD_K
 from carkinetics.model import Model
 from carkinetics.report import figures
 from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
 from carkinetics.report.calibrations import calibration_section
+from carkinetics.report.convergence import convergence_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, missing_table, subject_table
@@ -29,7 +24,6 @@ from carkinetics.report.learning import (
     contraction_section,
     covariate_section,
     effect_section,
-    exploration_blocks,
 )
 from carkinetics.report.markers import marker_section
 from carkinetics.report.measured import data_section
@@ -94,103 +88,6 @@ def _how_fitted(fit: Fit) -> str:
 def prior_section(parts: Parts) -> Section | None:
     """Every prior with its source."""
     return None if parts.fit is None else Section("priors", "Priors", (prior_table(parts.fit),))
-
-
-def convergence_section(parts: Parts) -> Section | None:
-    """R-hat, effective sample size, divergences, energy, rank plots."""
-    fit = parts.fit
-    if fit is None:
-        return None
-    table = Table(
-        "Did the chains agree, and explore?",
-        ("Quantity", "Found", "Wanted"),
-        tuple(convergence_rows(fit)),
-        align="lll",
-    )
-    compared = tuple(_compared(one) for one in parts.checks)
-    return Section(
-        "convergence", "Convergence", (table, *compared, *figures.ranks(fit), *exploration_blocks(fit))
-    )
-
-
-def convergence_rows(fit: Fit) -> list[tuple[str, str, str]]:
-    """What tells whether chains agree and explore.
-
-    Parameters
-    ----------
-    fit : Fit
-        Hierarchical.
-
-    Returns
-    -------
-    list of (str, str, str)
-        Quantity, what was found, what is wanted.
-    """
-    population, stats = fit.population(), fit.tree["sample_stats"]
-    subjects = fit.individual()
-    rows = [
-        ("R-hat, largest", _worst(population["rhat"], "max", ".3f"), "below 1.01"),
-        ("Bulk effective sample size, smallest", _worst(population["ess_bulk"], "min", ".0f"), "above 400"),
-        ("Tail effective sample size, smallest", _worst(population["ess_tail"], "min", ".0f"), "above 400"),
-        (
-            "R-hat of subjects' parameters, largest",
-            f"{subjects['rhat'].max():.3f}" if len(subjects) else "–",
-            "below 1.05",
-        ),
-    ]
-    if "diverging" in stats:
-        rows.append(("Divergent draws", f"{int(stats['diverging'].sum())} of {stats['diverging'].size}", "0"))
-    if "energy" in stats and stats["energy"].sizes["draw"] > 3:
-        fraction = e_bfmi(stats["energy"].to_numpy())
-        rows.append(
-            ("E-BFMI, smallest", f"{fraction.min():.2f} (chain {int(fraction.argmin())})", "above 0.3")
-        )
-    return [*rows, *_engine(fit.settings, stats)]
-
-
-def _compared(check: pd.DataFrame) -> Table:
-    """What the other engine says of the same posterior."""
-    told = check.attrs
-    rows = tuple(
-        (str(row.Index), number(row.mean), number(row.other_mean), f"{row.shift_sd:+.3f}", f"{row.z:+.1f}")
-        for row in check.itertuples()
-    )
-    verdict = "agree" if told["agree"] else "DISAGREE"
-    warning = "" if told["agree"] else "the engines disagree: at least one did not draw from the posterior"
-    if not told.get("converged", True):
-        warning = warning or "not converged: at least one engine did not reach its goal"
-    return Table(
-        f"Two engines on one posterior {verdict}: largest |z| {told['largest_z']:.1f} of {len(check)}, below "
-        f"{SUSPICIOUS:g} wanted",
-        ("Mean of", told["sampler"], told["other_sampler"], "Shift, SD", "z"), rows, align="lrrrr",
-        warning=warning,
-    )  # fmt: skip
-
-
-def _engine(settings: dict[str, Any], stats: Any) -> list[tuple[str, str, str]]:
-    """Which engine made the draws, and the log posterior of each chain."""
-    rows = []
-    if settings.get("sampler") == "structured":
-        made = f"structured sampler, {settings['warm_up']} + {settings['sweeps']} sweeps, one in {settings['every']} kept"
-        rows.append(("Engine", made, "–"))
-        for kind, share in settings["acceptance"].items():
-            rows.append((f"Accepted, {kind.replace('_', ' ')}", f"{share:.0%}", "–"))
-    elif "pareto_k" in settings:
-        rows.append(("Engine", f"{settings['sampler']}: an approximation, {settings['draws']} draws", "–"))
-        rows.append(("Pareto k of the weights", f"{settings['pareto_k']:.2f}", f"at most {GOOD_K}"))
-    elif settings.get("sampler"):
-        rows.append(("Engine", f"{settings['sampler']}, {settings['tune']} + {settings['draws']} draws", "–"))
-    if "lp" in stats:
-        means = ", ".join(f"{mean:.1f}" for mean in stats["lp"].mean("draw").to_numpy())
-        rows.append(("Log posterior, mean of each chain", means, "alike"))
-    return rows
-
-
-def _worst(values: pd.Series, kind: str, form: str) -> str:
-    if values.isna().all():
-        return "cannot be computed"
-    name = values.idxmax() if kind == "max" else values.idxmin()
-    return f"{values[name]:{form}} ({name})"
 
 
 def parameter_section(parts: Parts) -> Section | None:

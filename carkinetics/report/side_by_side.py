@@ -9,11 +9,12 @@ from carkinetics.exposure.typical import ASKED_FIRST, typical_exposure
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.result import INTERVAL
+from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Table, number
 from carkinetics.report.compared import Compared
-from carkinetics.report.parameters import MEMBERS, parameter_table, priors_of
-from carkinetics.report.sections import convergence_rows
+from carkinetics.report.convergence import convergence_rows
+from carkinetics.report.parameters import MEMBERS, parameter_table
 from carkinetics.report.verdict import interval
 
 # Blocks of rows; a row is what it is called and what it says of one fit.
@@ -147,7 +148,7 @@ def _settings(fit: Fit) -> Blocks:
             "observations": str(len(fit.observations)),
             "SHA-256 of the data": fit.data.sha256[:12],
         },
-        "Priors": {name: prior for name, prior, _ in priors_of(fit)},
+        "Priors": {name: prior.text for name, prior in stated_priors(fit).items()},
         "Sampling": {key: _said(settings[key]) for key in ENGINE if key in settings}
         | {"centred": ", ".join(settings.get("centred") or []) or "none"},
         "Versions at the fit": {name: str(text) for name, text in settings.get("versions", {}).items()},

@@ -136,7 +136,10 @@ def test_a_posterior_as_wide_as_its_prior_is_not_informed(good):
     )
     fit = replace(good, tree=tree)
     learnt = contraction(fit)
-    assert abs(learnt.loc["beta_typical", "contraction"]) < 0.15
+    assert learnt.loc["beta_typical", "prior_sd"] == prior.spread
+    share = 1 - np.log(same).var(ddof=1) / prior.spread**2
+    assert learnt.loc["beta_typical", "contraction"] == pytest.approx(share, rel=1e-12)
+    assert learnt.loc["sigma", "prior_sd"] == pytest.approx(np.pi / np.sqrt(8), rel=1e-12)
     found = diagnose(fit)
     message = found[(found["rule"] == "prior-dominated") & (found["where"] == "beta_typical")][
         "message"
@@ -145,10 +148,30 @@ def test_a_posterior_as_wide_as_its_prior_is_not_informed(good):
 
 
 @pytest.mark.parametrize(
+    ("rhat", "why"), [(1.0, "contradict each other"), (1.5, "did not meet (R-hat 1.50)")]
+)
+def test_a_posterior_wider_than_its_prior_is_a_conflict_or_chains_apart(good, rhat, why):
+    prior = good.model.parameters["beta"].prior
+    wide = np.random.default_rng(3).normal(prior.location, 1.7 * prior.spread, (CHAINS, DRAWS))
+    tree = good.tree.copy()
+    tree["posterior"] = xr.DataTree(
+        good.tree["posterior"].to_dataset().assign(beta_typical=(("chain", "draw"), np.exp(wide)))
+    )
+    table = good.parameters.copy()
+    table.loc[table["parameter"] == "beta_typical", "rhat"] = rhat
+    found = diagnose(replace(good, tree=tree, parameters=table)).query("where == 'beta_typical'")
+    assert "prior-dominated" not in set(found["rule"])
+    (message,) = found.loc[found["rule"] == "wider-than-prior", "message"]
+    assert f"the posterior variance is {wide.var(ddof=1) / prior.spread**2:.0%} of the prior's" in message
+    assert why in message
+
+
+@pytest.mark.parametrize(
     ("share", "words"),
     [
         (0.05, "not informed by the data"),
-        (-0.4, "not informed by the data"),
+        (-0.2, "not informed by the data"),
+        (-1.8, "wider than its prior"),
         (0.5, "weakly informed"),
         (0.8, "informed"),
     ],

@@ -11,7 +11,11 @@ def test_rows_are_in_order_of_the_prior_and_coloured_by_their_words(rendered):
         {
             "prior": [0.01, 0.2, 0.08],
             "likelihood": [0.12, 0.0001, 0.15],
-            "words": ["informed by the data", "not informed by the data", "possible prior-data conflict"],
+            "words": [
+                "informed",
+                "not informed by the data",
+                "weakly informed; possible prior-data conflict",
+            ],
         },
         index=["cmax_typical", "foldx_typical", "beta_omega"],
     )
@@ -23,6 +27,7 @@ def test_rows_are_in_order_of_the_prior_and_coloured_by_their_words(rendered):
     np.testing.assert_allclose(filled, [0.2, 0.08, 0.01])
     words = [t.get_text() for t in ax.figure.legends[0].get_texts()]
     assert "not informed by the data" in words
-    assert "insensitive to both" not in words
+    assert "possible prior-data conflict" in words
+    assert "neither moves it" not in words
     with pytest.raises(ConfigError, match=r"prior_sensitivity\(\) returns"):
         sensitivity(pd.DataFrame({"prior": [0.1]}))

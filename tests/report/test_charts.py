@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from carkinetics.diagnostics.residuals import misfit
 from carkinetics.fit import fit_individuals
 from carkinetics.fit.predictive import individual_curves
 from carkinetics.report.charts import DIGITS, fit_chart, profile_chart
-from carkinetics.report.figures import dose_groups
+from carkinetics.report.figures import dose_groups, individual_fits
 from carkinetics.report.html import json_data
 
 
@@ -23,7 +24,19 @@ def test_every_sample_after_the_infusion_is_there(chart, good_fit):
         own = rows[(rows["subject"] == one["id"]) & (rows["status"] != "predose")]
         assert one["day"] == own["time"].tolist()
         assert one["state"].count("below") == own["status"].isin(["blq", "below_lod", "below_lloq"]).sum()
-    assert [one["id"] for one in chart["subjects"]] == good_fit.data.subject_ids
+    assert sorted(one["id"] for one in chart["subjects"]) == sorted(good_fit.data.subject_ids)
+
+
+def test_the_subject_that_is_fitted_worst_comes_first(chart, good_fit):
+    far = misfit(good_fit)
+    assert far.index.tolist() != good_fit.data.subject_ids
+    assert [(one["id"], one["misfit"]) for one in chart["subjects"]] == [
+        (s, f"{x:.1f}") for s, x in far.items()
+    ]
+    (block,) = individual_fits(good_fit, "")
+    titles = [ax.get_title() for ax in block.pictures[0].figure.axes if ax.get_title()]
+    assert titles == [f"{s} ({x:.1f})" for s, x in far.items()]
+    assert f"(mean squared IWRES {far.iloc[0]:.1f} to {far.iloc[-1]:.1f})" in block.pictures[0].caption
 
 
 def test_a_blq_sample_says_so_and_stands_at_the_lloq(chart):
@@ -39,8 +52,8 @@ def test_a_blq_sample_says_so_and_stands_at_the_lloq(chart):
 
 def test_the_curve_is_the_median_of_the_draws_and_the_band_lies_around_it(chart, good_fit):
     draws = individual_curves(good_fit, chart["times"])
-    for i, one in enumerate(chart["subjects"]):
-        exact = np.quantile(draws.to_numpy()[:, i], [0.05, 0.5, 0.95], axis=0)
+    for one in chart["subjects"]:
+        exact = np.quantile(draws.sel(subject=one["id"]).to_numpy(), [0.05, 0.5, 0.95], axis=0)
         # Times of the chart are rounded too: where the curve rises hundredfold in a week, that moves it a little.
         np.testing.assert_allclose([one["low"], one["curve"], one["high"]], exact, rtol=0.01)
         assert all(len(f"{x:.12g}".replace(".", "").strip("0")) <= DIGITS for x in one["curve"])

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from carkinetics.dataset.table import is_censored
+from carkinetics.diagnostics.residuals import misfit
 from carkinetics.exposure import exposure_from, nca
 from carkinetics.model import load_model, simulate
 from carkinetics.report import write_report
@@ -21,6 +23,12 @@ BANNER = "not converged: do not use these numbers"
 def page(bad_fit, observed, modelled, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("interactive") / "report.html"
     return write_report(path, bad_fit, observed, modelled, title="To be explored")
+
+
+@pytest.fixture(scope="module")
+def worst(bad_fit) -> str:
+    """The subject that the chart of individual fits begins with."""
+    return misfit(bad_fit).index[0]
 
 
 def resize(browser, height: int = 900) -> None:
@@ -68,18 +76,18 @@ def traces(browser, chart) -> list:
     )
 
 
-def test_the_charts_are_not_loaded_before_they_are_near(window, page):
+def test_the_charts_are_not_loaded_before_they_are_near(window, page, worst):
     resize(window, height=200)
     window.get(page.as_uri())
     time.sleep(0.5)
     assert window.execute_script("return typeof window.Plotly") == "undefined"
-    drawn(window, "individual", "S001")
+    drawn(window, "individual", worst)
     assert window.execute_script("return typeof window.Plotly") == "object"
 
 
-def test_nothing_is_asked_for_while_charts_are_used(window, page):
+def test_nothing_is_asked_for_while_charts_are_used(window, page, worst):
     drawn(window, "data", "All subjects")
-    drawn(window, "individual", "S001")
+    drawn(window, "individual", worst)
     messages = [json.loads(line["message"])["message"] for line in window.get_log("performance")]
     asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
     assert asked[0] == page.as_uri()
@@ -95,24 +103,29 @@ def test_a_foreign_script_does_not_run(window):
     assert "Content Security Policy" in line["message"]
 
 
-def test_a_point_says_subject_day_and_value(window, bad_fit):
+def test_a_point_says_subject_day_and_value(window, bad_fit, worst):
     from selenium.webdriver import ActionChains
+    from selenium.webdriver.support.select import Select
 
-    chart = drawn(window, "individual", "S001")
+    chart = drawn(window, "individual", worst)
     points = chart.find_elements("css selector", ".scatterlayer .trace .point")
     ActionChains(window).move_to_element(points[0]).perform()
     said = until(window, "return arguments[0].querySelector('.hoverlayer .hovertext')?.textContent", chart)
-    first = bad_fit.data.observations.query("subject == 'S001' and time > 0").iloc[0]
-    assert said.startswith(f"S001day {first['time']:g}")
+    first = bad_fit.data.observations.query("subject == @worst and time > 0").iloc[0]
+    assert said.startswith(f"{worst}day {first['time']:g}")
+    rows = bad_fit.data.observations
+    censored = rows.loc[is_censored(rows), "subject"].iloc[0]
+    Select(chart.find_element("css selector", "select")).select_by_value(censored)
+    chart = drawn(window, "individual", censored)
     every = [text for trace in traces(window, chart) if trace["mode"] == "markers" for text in trace["said"]]
-    assert f"S001 {first['time']:g} " in every[0]
+    assert f"{censored} {first['time']:g} " in every[0]
     assert any("&lt; LLOQ (50.0)" in text for text in every)
 
 
 def test_subjects_are_chosen_by_keys_and_buttons(window, bad_fit):
     from selenium.webdriver.common.keys import Keys
 
-    ids = bad_fit.data.subject_ids
+    ids = misfit(bad_fit).index.tolist()
     chart = drawn(window, "individual", ids[0])
     select = chart.find_element("css selector", "select")
     label = chart.find_element("css selector", f"label[for='{select.get_attribute('id')}']")
@@ -131,24 +144,24 @@ def test_subjects_are_chosen_by_keys_and_buttons(window, bad_fit):
     assert not on.is_enabled()
 
 
-def test_the_samples_can_be_read_as_a_table(window, bad_fit):
-    chart = drawn(window, "individual", "S001")
+def test_the_samples_can_be_read_as_a_table(window, bad_fit, worst):
+    chart = drawn(window, "individual", worst)
     chart.find_element("css selector", ".samples summary").click()
     rows = chart.find_elements("css selector", ".samples tbody tr")
-    own = bad_fit.data.observations.query("subject == 'S001' and time > 0")
+    own = bad_fit.data.observations.query("subject == @worst and time > 0")
     assert [row.find_element("css selector", "td").text for row in rows] == [f"{t:g}" for t in own["time"]]
 
 
-def test_the_axis_can_be_made_linear(window):
-    chart = drawn(window, "individual", "S001")
+def test_the_axis_can_be_made_linear(window, worst):
+    chart = drawn(window, "individual", worst)
     kind = "return arguments[0].querySelector('.drawing').layout.yaxis.type"
     assert window.execute_script(kind, chart) == "log"
     chart.find_element("css selector", "input.log").click()
     until(window, f"{kind} === 'linear'", chart)
 
 
-def test_a_chart_of_a_fit_that_did_not_converge_is_marked(window):
-    assert BANNER in drawn(window, "individual", "S001").text
+def test_a_chart_of_a_fit_that_did_not_converge_is_marked(window, worst):
+    assert BANNER in drawn(window, "individual", worst).text
     assert BANNER not in drawn(window, "data", "All subjects").text
 
 
@@ -213,7 +226,7 @@ def groups(texts: list[str], blocks: list[bool]) -> list[list[str]]:
     return [one for one in found if one]
 
 
-def test_words_sort_as_words_and_only_one_head_is_sorted(window):
+def test_words_sort_as_words_and_only_one_head_is_sorted(window, worst):
     table = table_of(window, "Remarks, worst first")
     heads = table.find_elements("css selector", "thead th")
     for at in (2, 1):
@@ -285,8 +298,8 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(window, downloads):
     assert [row[0] for row in rows[1:9]] == [*(f"'{text}" for text in DANGEROUS), *HARMLESS]
 
 
-def test_on_paper_there_are_pictures_and_no_controls(window):
-    drawn(window, "individual", "S001")
+def test_on_paper_there_are_pictures_and_no_controls(window, worst):
+    drawn(window, "individual", worst)
     window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         seen = window.execute_script(
@@ -339,6 +352,6 @@ def test_ninety_subjects_are_light_and_all_can_be_chosen(browser, around, comple
     path = write_report(tmp_path / "r.html", fit, nca(fit.data), exposure_from(fit, metrics=["cmax"]))
     assert path.stat().st_size < 10e6
     browser.get(path.as_uri())
-    chart = drawn(browser, "individual", "S001")
+    chart = drawn(browser, "individual", misfit(fit).index[0])
     assert len(chart.find_elements("css selector", "option")) == 90
     assert len(browser.find_elements("css selector", "#individual details.still img")) == 5

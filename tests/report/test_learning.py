@@ -14,16 +14,17 @@ from carkinetics.fit.variability import shrinkage_table
 from carkinetics.model import load_model, simulate
 from carkinetics.report import learning
 from carkinetics.report.blocks import MISSING, Picture, Table, Text
+from carkinetics.report.convergence import exploration_blocks
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
     covariate_section,
     effect_section,
-    exploration_blocks,
     sensitivity_blocks,
 )
 from carkinetics.report.parameters import parameter_table
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
+from carkinetics.response import fit_grade
 
 
 def parts_of(*results):
@@ -35,7 +36,7 @@ def of_kind(blocks, kind):
 
 
 def sensitivities():
-    words = ["informed by the data", "not informed by the data"]
+    words = ["informed", "not informed by the data"]
     columns = {
         "prior": [0.01, 0.2], "likelihood": [0.12, 0.02], "strongest_prior": ["sigma", "foldx_omega"], "by_it": [0.01, 0.3],
         "contraction": [0.9, 0.02], "words": words,
@@ -100,10 +101,37 @@ def test_a_trend_is_said_to_who_cannot_see_it(aged, effects):
     alt = of_kind(effects.blocks, Picture)[1].alt
     table = effect_trends(aged)
     assert set(table["covariate"]) == {"age", "crs_grade", "log10(dose)"}
+    table = table[table["covariate"] != "crs_grade"]
     assert f"of {len(table)} pairs" in alt
     clear = table.query("p < 0.01")
     for row in table.itertuples():
         assert (f"{row.parameter} with {row.covariate}" in alt) == (row.Index in clear.index)
+
+
+def test_outcomes_are_listed_and_not_offered_as_covariates(good_fit, modelled):
+    """Six columns in alphabetical order were drawn, of which an outcome had the strongest relation."""
+    data, rng = good_fit.data, np.random.default_rng(2)
+    later = ("anakinra", "best_change", "crs_day", "cytopenia")
+    before = ("age", "burden", "ecog", "lesions", "prior_lines", "sld", "weight")
+    columns = {name: rng.normal(size=len(data.subjects)) for name in (*later, *before)}
+    fit = replace(good_fit, data=replace(data, subjects=data.subjects.assign(**columns)))
+    outcome = fit_grade(modelled, fit.data, outcome="cytopenia > 0", on="log(cmax)", draws=20)
+    blocks = effect_section(parts_of(fit, outcome)).blocks
+    drawn = of_kind(blocks, Picture)[1:3]
+    assert drawn[0].alt.startswith("Random effects against age, burden, ecog, lesions, prior_lines, sld;")
+    assert drawn[1].alt.startswith("Random effects against weight, log10(dose);")
+    table = next(one for one in of_kind(blocks, Table) if "columns of the subjects" in one.caption)
+    known = {row[1]: row[2] for row in table.rows}
+    assert {name for name, when in known.items() if when == "later"} == {*later, "crs_grade"}
+    assert {*before, "log10(dose)"} == {name for name, when in known.items() if when == "before"}
+
+
+def test_draws_are_said_to_be_pulled_where_the_fit_had_no_correlations(good_fit, around, completed, made_fit):
+    alone = of_kind(effect_section(parts_of(good_fit)).blocks, Picture)[-1]
+    assert "which shrinkage does not distort" not in alone.caption
+    assert "a correlation of 0 here is no evidence of none" in alone.caption
+    fit = completed(around(made_fit.model, made_fit.data, correlation=np.eye(6)))
+    assert "pulled" not in of_kind(effect_section(parts_of(fit)).blocks, Picture)[-1].caption
 
 
 def test_what_rests_on_a_fit_that_did_not_converge_is_marked(bad_fit):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.fit.variability import cv_percent
 from carkinetics.model import load_model
 from carkinetics.report.blocks import number
@@ -12,7 +13,6 @@ from carkinetics.report.parameters import (
     description_table,
     parameter_table,
     prior_table,
-    priors_of,
 )
 
 
@@ -47,6 +47,22 @@ def test_a_fixed_parameter_is_marked(good_fit):
     assert row[1:3] == ("0.00300", "FIX")
 
 
+def test_what_follows_from_fixed_parameters_alone_is_fixed_too(good_fit):
+    """Its draws differ by rounding: 217, SD 5.68e-14, ESS 14000."""
+    tree = good_fit.tree.copy()
+    posterior = tree["posterior"].to_dataset()
+    rounding = 1 + 1e-16 * np.arange(posterior["sigma"].size).reshape(posterior["sigma"].shape)
+    half_life = np.log(2) / 0.003 * rounding
+    tree["posterior"] = posterior.assign(half_life_typical=(("chain", "draw"), half_life))
+    table = good_fit.parameters.copy()
+    at = table["parameter"] == "half_life_typical"
+    table.loc[at, ["median", "sd"]] = np.log(2) / 0.003, half_life.std() + 1e-14
+    fit = replace(good_fit, model=good_fit.model.fix(beta=0.003), tree=tree, parameters=table)
+    meaning = good_fit.model.quantities["half_life"].meaning
+    row = rows_by_name(parameter_table(fit))[f"{meaning} (day)"]
+    assert row[1:] == ("231", "FIX", "", "", "", "", "")
+
+
 def test_correlations_have_their_block(around, completed, made_fit):
     correlation = np.eye(6)
     correlation[0, 1] = correlation[1, 0] = 0.5
@@ -60,6 +76,10 @@ def test_every_prior_is_listed_with_its_source(good_fit):
     assert rows["tmax_typical"][1] == "lognormal(median 10, sigma 0.5)"
     assert rows["tmax_omega"][1] == "half-normal(scale 0.5)"
     assert set(rows) == {name for name in good_fit.population().index if name in rows}
+    # The prior's own numbers, not those of draws: 10 exp(±0.5 × 1.645), and 0.5 × the quartile of a normal.
+    assert rows["tmax_typical"][2:4] == ("10.0", "4.39 to 22.8")
+    assert rows["tmax_omega"][2] == "0.337"
+    assert rows["sigma"][1] == "half-normal(scale 1)"
     assert all(row[4] for row in rows.values())
 
 
@@ -88,6 +108,6 @@ def test_what_was_set_here_is_not_attributed_to_the_paper(good_fit):
     rows = {row[0]: row for row in description_table(model).rows}
     (shown,) = [row for name, row in rows.items() if name.startswith("cmax")]
     assert "set for this analysis" in shown
-    priors = {name: source for name, _, source in priors_of(replace(good_fit, model=model))}
-    assert priors["cmax_omega"] == "set for this analysis"
-    assert priors["foldx_omega"] == "model file", "its prior was changed, that of its omega was not"
+    priors = stated_priors(replace(good_fit, model=model))
+    assert priors["cmax_omega"].source == "set for this analysis"
+    assert priors["foldx_omega"].source == "model file", "its prior was changed, that of its omega was not"
