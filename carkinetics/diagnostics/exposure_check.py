@@ -243,8 +243,9 @@ def replicate_metrics(
             np.diff(time[a:b]) <= 0
         ).any():  # two samples on one day: nca refuses them, and so would every replicate
             continue
+        negative = ((level[:, a:b] < 0) & ~below[:, a:b]).any(axis=1)
         for s, (one, missing) in enumerate(zip(level[:, a:b], below[:, a:b], strict=True)):
-            problem = "a quantified level is negative" if (one[~missing] < 0).any() else ""
+            problem = "a quantified level is negative" if negative[s] else ""
             profile = series(time[a:b], one, missing, limit[a:b], blq, problem)
             found[s, i] = metric_values(profile, metrics, method)
     return found

@@ -83,15 +83,24 @@ CENSORING, FEW_BLQ = ("M3", "M4"), 0.05
 CONFLICT = "prior-conflict"
 
 
-class _Case:
-    """What the rules look at, each computed once."""
+class Evidence:
+    """What the rules look at, each computed once, when it is first looked at.
 
-    def __init__(self, fit: Fit, seed: int) -> None:
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+    seed : int
+        Of the simulations.
+    """
+
+    def __init__(self, fit: Fit, seed: int = 1) -> None:
         self.fit, self.seed = fit, seed
         self.outputs = [one.output for one in measured_outputs(fit)]
 
     @cached_property
     def checks(self) -> dict[str, Vpc]:
+        """Prediction-corrected checks by output."""
         return {
             output: vpc(self.fit, n_sim=REPLICATES, corrected=True, seed=self.seed, output=output)
             for output in self.outputs
@@ -99,6 +108,7 @@ class _Case:
 
     @cached_property
     def errors(self) -> dict[str, Npde]:
+        """NPDE by output, as `npde` gives them by default."""
         return {output: npde(self.fit, seed=self.seed, output=output) for output in self.outputs}
 
     @cached_property
@@ -119,7 +129,9 @@ class _Case:
         return found
 
 
-def review(fit: Fit, *, thorough: bool = False, seed: int = 1) -> pd.DataFrame:
+def review(
+    fit: Fit, *, thorough: bool = False, seed: int = 1, evidence: Evidence | None = None
+) -> pd.DataFrame:
     """Whether a fit converged, and whether it describes the data.
 
     Parameters
@@ -130,6 +142,8 @@ def review(fit: Fit, *, thorough: bool = False, seed: int = 1) -> pd.DataFrame:
         Also leave each subject out and scale the priors, which takes half a minute or more.
     seed : int
         Of the simulations.
+    evidence : Evidence, optional
+        Of this fit, for who uses it afterwards; its seed counts.
 
     Returns
     -------
@@ -146,7 +160,7 @@ def review(fit: Fit, *, thorough: bool = False, seed: int = 1) -> pd.DataFrame:
         raise FitError(
             f"review needs a hierarchical fit, found a fit of method {fit.method!r}; use fit_hierarchical"
         )
-    first, case = diagnose(fit), _Case(fit, seed)
+    first, case = diagnose(fit), evidence or Evidence(fit, seed)
     found = [Finding(**row) for row in first.to_dict("records")]
     against = [finding for rule in (*RULES, *(THOROUGH if thorough else ())) for finding in rule(case)]
     speaking = [
@@ -183,11 +197,11 @@ _WORDS = {
 }
 
 
-def _place(case: _Case, output: str) -> str:
+def _place(case: Evidence, output: str) -> str:
     return output if len(case.outputs) > 1 else "all samples"
 
 
-def _percentiles(case: _Case) -> Iterator[Finding]:
+def _percentiles(case: Evidence) -> Iterator[Finding]:
     for output, check in case.checks.items():
         p = check.settings["p"]["percentiles"]
         if p < LEVEL:
@@ -200,7 +214,7 @@ def _percentiles(case: _Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _blq(case: _Case) -> Iterator[Finding]:
+def _blq(case: Evidence) -> Iterator[Finding]:
     for output, check in case.checks.items():
         p, rows = check.settings["p"]["blq"], check.blq
         if p < LEVEL:
@@ -212,7 +226,7 @@ def _blq(case: _Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _own_blq(case: _Case) -> Iterator[Finding]:
+def _own_blq(case: Evidence) -> Iterator[Finding]:
     """BLQ samples among new samples of the very subjects: of a likelihood that leaves such samples out, the sharpest test."""
     for output in case.outputs:
         made = replicates(case.fit, same_subjects=True, n_draws=REPLICATES, seed=case.seed, output=output)
@@ -233,7 +247,7 @@ def _own_blq(case: _Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _blq_method(case: _Case) -> Iterator[Finding]:
+def _blq_method(case: Evidence) -> Iterator[Finding]:
     method, first = case.fit.settings["blq"], measured_output(case.fit)
     rows = case.fit.data.observations
     rows = rows[(rows["assay"] == first.assay) & (rows["status"] != PREDOSE)]
@@ -258,13 +272,13 @@ def _outside(rows: pd.DataFrame) -> str:
     return f"{len(outside)} of {len(rows)} are outside their 90 % bands{when}"
 
 
-def _prediction_errors(case: _Case) -> Iterator[Finding]:
+def _prediction_errors(case: Evidence) -> Iterator[Finding]:
     for output, errors in case.errors.items():
         if errors.tests.loc["all", "p"] < LEVEL:
             yield Finding("warning", "prediction-errors", _place(case, output), errors.statement)
 
 
-def _outlying_samples(case: _Case) -> Iterator[Finding]:
+def _outlying_samples(case: Evidence) -> Iterator[Finding]:
     for output, table in case.residuals.items():
         far = table[table["z"].abs() > FAR_SAMPLE].sort_values("z", key=np.abs, ascending=False)
         if len(far):
@@ -280,7 +294,7 @@ def _outlying_samples(case: _Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _tails(case: _Case) -> Iterator[Finding]:
+def _tails(case: Evidence) -> Iterator[Finding]:
     for output, table in case.residuals.items():
         z = table["z"].to_numpy(float)
         if len(z) < FEWEST:
@@ -294,7 +308,7 @@ def _tails(case: _Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _neighbours(case: _Case) -> Iterator[Finding]:
+def _neighbours(case: Evidence) -> Iterator[Finding]:
     for output, table in case.residuals.items():
         ordered = table.sort_values(["subject", "time"], kind="stable")
         before = ordered.groupby("subject")["z"].shift(1)
@@ -312,7 +326,7 @@ def _neighbours(case: _Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _outlying_subjects(case: _Case) -> Iterator[Finding]:
+def _outlying_subjects(case: Evidence) -> Iterator[Finding]:
     posterior = case.fit.tree["posterior"].to_dataset()
     for name, eta in effect_draws(case.fit).items():
         omega = float(posterior[f"{name}_omega"].median())
@@ -328,7 +342,7 @@ def _outlying_subjects(case: _Case) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _covariate_left(case: _Case) -> Iterator[Finding]:
+def _covariate_left(case: Evidence) -> Iterator[Finding]:
     if not case.fit.settings.get("random"):
         return
     table = effect_trends(case.fit)
@@ -346,7 +360,7 @@ def _covariate_left(case: _Case) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _influence(case: _Case) -> Iterator[Finding]:
+def _influence(case: Evidence) -> Iterator[Finding]:
     table = loo(case.fit, seed=case.seed)
     bad = table[table["k"] > GOOD_K]
     if len(bad):
@@ -357,7 +371,7 @@ def _influence(case: _Case) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _pull(case: _Case) -> Iterator[Finding]:
+def _pull(case: Evidence) -> Iterator[Finding]:
     table = prior_sensitivity(case.fit, seed=case.seed)
     for row in table[table["words"] == "possible prior-data conflict"].itertuples():
         yield Finding(

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ class Profile:
     left_out: Counter[str] = field(default_factory=Counter)
     n_above: int = 0
 
-    @property
+    @cached_property
     def sampled(self) -> Floats:
         """Days of all samples after the infusion, BLQ or not."""
         return np.sort(np.concatenate([self.quantified_time, self.blq_time]))
@@ -114,7 +115,7 @@ def _counted(
 ) -> tuple[Floats, NDArray[np.intp]]:
     """Level of each row by the convention, NaN for a row that is left out; and its place in the series."""
     days = time[~blq]
-    place = np.where(time < days.min(), 0, np.where(time > days.max(), 2, 1))
+    place = (time >= days[0]).astype(np.intp) + (time > days[-1])  # in order of time
     share = np.array(BLQ_CONVENTIONS[convention])[place]
     counted = (
         np.where(share != 0, limit, 0.0) * share
@@ -198,14 +199,14 @@ def series(
         counted, _ = _counted(time, value, blq, limit, convention)
         kept = ~np.isnan(counted)
         days, level = time[kept], counted[kept]
-        if 0.0 not in days:
+        if not len(days) or days[0] != 0.0:
             days, level = np.concatenate([[0.0], days]), np.concatenate([[0.0], level])
-    known = limit[blq & ~np.isnan(limit)]
+    exact, known = ~blq, limit[blq & ~np.isnan(limit)]
     return Profile(
         time=days,
         level=level,
-        quantified_time=time[~blq],
-        quantified_level=value[~blq],
+        quantified_time=time[exact],
+        quantified_level=value[exact],
         blq_time=time[blq],
         lloq=float(known.max()) if len(known) else np.nan,
         problem=problem,

@@ -19,9 +19,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -36,8 +36,7 @@ MINIMUM_SAMPLES = 2
 INTERVAL = "none; persistence and an all-BLQ Cmax lie between lower and upper by BLQ"
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
+class _Measured(NamedTuple):
     """One metric of one subject."""
 
     value: float = math.nan
@@ -158,7 +157,7 @@ def _measure(subject: _Subject, metric: str) -> _Measured:
     """One metric of one subject, or the reason why there is none, and whether a value above the ULOQ is in it."""
     found = _measure_plain(subject, metric)
     n = subject.profile.n_above
-    return replace(found, method=f"{found.method}; {n} above the ULOQ counted as the ULOQ") if n else found
+    return found._replace(method=f"{found.method}; {n} above the ULOQ counted as the ULOQ") if n else found
 
 
 def _measure_plain(subject: _Subject, metric: str) -> _Measured:
@@ -320,7 +319,7 @@ def nca(
         state = _Subject(series, method)
         for name in names:
             row = {"subject": subject, "metric": name, "unit": metric_unit(name, unit)}
-            table.append(row | asdict(_measure(state, name)))
+            table.append(row | _measure(state, name)._asdict())
     return Exposure(
         pd.DataFrame(table, columns=list(EXPOSURE_COLUMNS)),
         settings=_settings(data, chosen, method, blq, left_out) | {"above_uloq": above},

@@ -9,19 +9,20 @@ A new subject has its own random effects, drawn from the same posterior draw as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from carkinetics.dataset.table import Dataset
-from carkinetics.errors import ConfigError
+from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.fit.chosen import Draws, stacked_posterior, take_draws
 from carkinetics.fit.course import subject_courses, typical_course
 from carkinetics.fit.covariate import covariate_frame, covariate_values
 from carkinetics.fit.inputs import known_inputs
 from carkinetics.fit.result import Fit
+from carkinetics.model.course import Course
 from carkinetics.model.solve import FEW_SETS, curve
 from carkinetics.model.spec import Model
 
@@ -112,20 +113,40 @@ def subject_levels(
     n_draws = max(len(value) for value in values.values())
     found = np.full((n_draws, len(at)), np.nan)
     solver = "compiled" if n_draws * len(data.subjects) > FEW_SETS else "scipy"
-    for i, course in enumerate(subject_courses(model, data)):
-        rows = np.flatnonzero(whose == i)
+    courses = subject_courses(model, data)
+    for members in _alike(courses, known):
+        rows = np.flatnonzero(np.isin(whose, members))
         if len(rows):
-            one = {name: value[:, i, None] for name, value in known.items()}
-            found[:, rows] = curve(
-                model, at[rows], one, output, infusions=course.infusions, series=course.series, solver=solver
+            first, course = members[0], courses[members[0]]
+            one = {name: value[:, first, None] for name, value in known.items()}
+            days, place = np.unique(at[rows], return_inverse=True)
+            levels = curve(
+                model, days, one, output, infusions=course.infusions, series=course.series, solver=solver
             )
+            found[:, rows] = levels[:, place]
     return found
 
 
+def _alike(courses: Sequence[Course], values: Mapping[str, Floats]) -> list[list[int]]:
+    """Subjects with the same values and infusions, for whom equations are solved once: without covariates all typical ones."""
+    groups: dict[object, list[int]] = {}
+    for i, course in enumerate(courses):
+        own = b"".join(value[:, i].tobytes() for value in values.values())
+        key = i if course.series else (course.infusions, own)
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
+
+
 def individual_curves(
-    fit: Fit, times: ArrayLike, n_draws: int | None = 200, seed: int = 1, *, output: str = ""
+    fit: Fit,
+    times: ArrayLike,
+    n_draws: int | None = 200,
+    seed: int = 1,
+    *,
+    subjects: Iterable[str] | None = None,
+    output: str = "",
 ) -> xr.DataArray:
-    """Latent level of every fitted subject.
+    """Latent level of fitted subjects.
 
     Parameters
     ----------
@@ -137,6 +158,8 @@ def individual_curves(
         Number of posterior draws; no more than there are, and None for all.
     seed : int
         Seed of the choice of draws.
+    subjects : iterable of str, optional
+        Which, in this order; all if not given. Their curves are those that they have among all.
     output : str
         Which output of the model; the CAR-T level if empty.
 
@@ -144,13 +167,24 @@ def individual_curves(
     -------
     xarray.DataArray, dims (draw, subject, time)
         Levels in the unit of the output.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such subject.
     """
-    return _subject_curves(fit, times, individual_parameters(fit, n_draws, seed), output)
+    return _subject_curves(fit, times, individual_parameters(fit, n_draws, seed), subjects, output)
 
 
-def _subject_curves(fit: Fit, times: ArrayLike, values: Mapping[str, Floats], output: str) -> xr.DataArray:
-    time, ids = np.atleast_1d(np.asarray(times, dtype=float)), fit.data.subject_ids
-    index = np.repeat(np.arange(len(ids)), len(time))
+def _subject_curves(
+    fit: Fit, times: ArrayLike, values: Mapping[str, Floats], subjects: Iterable[str] | None, output: str
+) -> xr.DataArray:
+    time, known = np.atleast_1d(np.asarray(times, dtype=float)), fit.data.subject_ids
+    ids = known if subjects is None else list(subjects)
+    for subject in ids:
+        if subject not in known:
+            raise ConfigError(f"no subject {subject!r} in the fit{did_you_mean(subject, known)}")
+    index = np.repeat([known.index(subject) for subject in ids], len(time))
     level = subject_levels(fit.model, fit.data, index, np.tile(time, len(ids)), values, output)
     coords = {"subject": ids, "time": time}
     shaped = level.reshape(-1, len(ids), len(time))
@@ -164,6 +198,7 @@ def typical_curve(
     seed: int = 1,
     *,
     by_subject: bool = False,
+    subjects: Iterable[str] | None = None,
     output: str = "",
 ) -> xr.DataArray:
     """Latent level of a subject without random effects.
@@ -181,6 +216,8 @@ def typical_curve(
     by_subject : bool
         With each subject's covariates, inputs and infusions, instead of centred covariates, default inputs and
         one infusion of the median dose.
+    subjects : iterable of str, optional
+        Whose, ``by_subject``; all if not given.
     output : str
         Which output of the model; the CAR-T level if empty.
 
@@ -193,10 +230,12 @@ def typical_curve(
     ------
     FitError
         If the fit has no posterior.
+    ConfigError
+        If there is no such subject.
     """
     draws = take_draws(fit, _at_most(fit, n_draws), seed)
     if by_subject:
-        return _subject_curves(fit, times, typical_parameters(fit, draws, fit.data), output)
+        return _subject_curves(fit, times, typical_parameters(fit, draws, fit.data), subjects, output)
     time = np.atleast_1d(np.asarray(times, dtype=float))
     values = {name: value[:, None] for name, value in draws.typical.items()}
     values |= {name: np.full((1, 1), entry.default) for name, entry in fit.model.inputs.items()}

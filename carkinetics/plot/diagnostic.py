@@ -22,7 +22,15 @@ from carkinetics.errors import ConfigError, FitError, did_you_mean
 from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
 from carkinetics.fit.result import Fit
 from carkinetics.model.observe import STUDENT_DF
-from carkinetics.plot.axes import legend_shared, log_limits, log_ticks, new_grid, panel_message, time_axis
+from carkinetics.plot.axes import (
+    legend_shared,
+    log_limits,
+    log_ticks,
+    new_grid,
+    panel_message,
+    panel_title,
+    time_axis,
+)
 from carkinetics.plot.style import (
     BLACK,
     BLQ_MARK,
@@ -297,7 +305,7 @@ def prior_posterior(fit: Fit, *, parameters: list[str] | None = None, columns: i
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         share = float(learnt.loc[name, "contraction"]) if name in learnt.index else float("nan")
-        ax.set_title(f"{safe(name)}{_unit(fit, name)}\ncontraction {share:.2f}", fontsize=9)
+        panel_title(ax, f"{safe(name)}{_unit(fit, name)}\ncontraction {share:.2f}", fontsize=9)
     handles = [Line2D([], [], color=GREY, label="prior"), Line2D([], [], color=BLUE, label="posterior")]
     legend_shared(panels[0], handles, columns=2)
     return panels
@@ -362,7 +370,7 @@ def trace(fit: Fit, *, parameters: list[str] | None = None, columns: int = 3) ->
     for ax, name in zip(panels, names, strict=True):
         for chain, draws in enumerate(posterior[name].transpose("chain", "draw").to_numpy()):
             ax.plot(draws, color=PALETTE[chain % len(PALETTE)], linewidth=0.5, alpha=0.8)
-        ax.set_title(safe(name), fontsize=9)
+        panel_title(ax, safe(name), fontsize=9)
         ax.margins(x=0.01)
         ax.yaxis.set_major_formatter(lambda value, _: number(value))
     _label_chains(panels, posterior.sizes["chain"], "Draw", columns)
@@ -410,7 +418,7 @@ def ranks(fit: Fit, *, parameters: list[str] | None = None, columns: int = 4) ->
             ax.stairs(height, edges, color=PALETTE[chain % len(PALETTE)], linewidth=1.1)
         ax.axhline(1.0, color=BLACK, linewidth=0.8, linestyle=":")
         ax.set_ylim(0, max(2.0, ax.get_ylim()[1]))
-        ax.set_title(safe(name), fontsize=9)
+        panel_title(ax, safe(name), fontsize=9)
         ax.set_xticks([0, 0.5, 1])
     _label_chains(panels, posterior.sizes["chain"], "Rank among all draws (fraction)", columns)
     return panels

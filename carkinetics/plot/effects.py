@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from scipy.stats import norm
 
 from carkinetics.diagnostics.random_effects import (
     effect_correlations,
@@ -25,7 +24,7 @@ from carkinetics.diagnostics.random_effects import (
 from carkinetics.errors import ConfigError, FitError
 from carkinetics.fit.result import Fit
 from carkinetics.fit.variability import effect_draws, shrinkage_table
-from carkinetics.plot.axes import legend_shared, new_grid
+from carkinetics.plot.axes import legend_shared, new_grid, panel_title
 from carkinetics.plot.style import BLACK, BLUE, GREY, ORANGE, SKY, safe, styled
 
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]
@@ -65,7 +64,7 @@ def random_effects(fit: Fit, *, columns: int = 3) -> AxesArray:
         _distribution(ax, eta, omega)
         away = shrunk.at[name, "sd_percent"]
         said = "" if np.isnan(away) else f", shrinkage {away:.0f} % (SD type)"  # one subject has none
-        ax.set_title(f"{safe(name)}: ω {omega:.2f}{said}", fontsize=9)
+        panel_title(ax, f"{safe(name)}: ω {omega:.2f}{said}", fontsize=9)
     handles = [
         Line2D([], [], color=BLACK, linestyle="--", label="model: N(0, ω²)"),
         Line2D([], [], color=BLUE, label="draws of all subjects, 90 % band"),
@@ -98,12 +97,12 @@ def _distribution(ax: Axes, eta: Floats, omega: float) -> None:
     x = np.linspace(-reach, reach, 161)
     # One bandwidth for all draws, so that the band shows sampling and not smoothing.
     width = float(eta.std()) * eta.shape[1] ** -0.2
-    each = norm.pdf(x[:, None, None], eta[None], width).mean(axis=2) if width > 0 else np.zeros((161, 1))
+    each = _normal_density(x[:, None, None] - eta, width).mean(axis=2) if width > 0 else np.zeros((len(x), 1))
     low, high = np.quantile(each, TAIL, axis=1)
     ax.fill_between(x, low, high, color=BLUE, alpha=0.22, linewidth=0)
     ax.plot(x, each.mean(axis=1), color=BLUE)
     # The model's curve is smoothed as the draws are: a kernel makes every density wider.
-    ax.plot(x, norm.pdf(x, 0, np.hypot(omega, width)), color=BLACK, linestyle="--", linewidth=1.2)
+    ax.plot(x, _normal_density(x, float(np.hypot(omega, width))), color=BLACK, linestyle="--", linewidth=1.2)
     top = float(each.max())
     ax.plot(means, np.full(len(means), -0.06 * top), "|", color=ORANGE, markersize=9, markeredgewidth=1.1)
     ax.set_ylim(-0.13 * top, None)
@@ -111,6 +110,11 @@ def _distribution(ax: Axes, eta: Floats, omega: float) -> None:
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.set_xlabel("η (free scale)", fontsize=9)
+
+
+def _normal_density(away: Floats, sd: float) -> Floats:
+    """Density at a distance from the mean; SciPy's looks at every value for what cannot be, and takes three times as long."""
+    return np.asarray(np.exp(-0.5 * np.square(away / sd)) / (sd * np.sqrt(2 * np.pi)))
 
 
 @styled
@@ -169,7 +173,8 @@ def effects_by_covariate(fit: Fit, covariates: Iterable[str] | None = None) -> A
 def _title(ax: Axes, strength: str, p: float) -> None:
     clear = p < CLEAR
     words = "p < 0.001" if p < 0.001 else f"p {p:.2f}" if p >= 0.01 else f"p {p:.3f}"
-    ax.set_title(
+    panel_title(
+        ax,
         f"{strength}, {words}",
         fontsize=8.5,
         color=BLACK if clear else GREY,

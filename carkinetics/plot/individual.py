@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis, Ticker
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from carkinetics.dataset.table import PREDOSE, is_above, is_censored
 from carkinetics.diagnostics.replicate import limit_of, measured_level
@@ -20,7 +19,7 @@ from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.fit.measured import fitted_data
 from carkinetics.fit.predictive import individual_curves, typical_curve
 from carkinetics.fit.result import INTERVAL, Fit
-from carkinetics.plot.axes import legend_shared, new_grid
+from carkinetics.plot.axes import legend_shared, new_grid, panel_title
 from carkinetics.plot.profile import draw_lloq, prepare_levels
 from carkinetics.plot.style import (
     BLACK,
@@ -97,10 +96,12 @@ def individual_fits(
     shown = rows[rows["subject"].isin(chosen)]
     last = max(float(shown["time"].max()) if len(shown) else 0.0, 7.0)
     times = np.square(np.linspace(0.0, np.sqrt(last), CURVE_POINTS))
-    curves = individual_curves(fit, times, n_draws, seed, output=output)
+    curves = individual_curves(fit, times, n_draws, seed, subjects=chosen, output=output)
     hierarchical = fit.method != "individual"
     typical = (
-        typical_curve(fit, times, n_draws, seed, by_subject=True, output=output).median("draw")
+        typical_curve(fit, times, n_draws, seed, by_subject=True, subjects=chosen, output=output).median(
+            "draw"
+        )
         if hierarchical
         else None
     )
@@ -112,14 +113,16 @@ def individual_fits(
     of = fit.model.output(output)
     marker = "" if of is fit.model.output() else of.name
     prepare_levels(panels[0], shown, of.unit, marker)
-    for ax in grid[:, 1:].ravel():
-        _without_minor_ticks(ax.yaxis)
+    if (
+        columns > 1
+    ):  # small panels, whose ticks between the powers of ten are a third of what they take to draw
+        panels[0].yaxis.set_minor_locator(NullLocator())
     events = _event_colours(fit, chosen)
     for ax, subject in zip(panels, chosen, strict=False):
         population = None if typical is None else typical.sel(subject=subject).to_numpy()
         _panel(ax, fit, subject, rows, times, curves.sel(subject=subject).to_numpy(), population, events)
         if worst is not None and np.isfinite(worst[subject]):
-            ax.set_title(f"{safe(subject, 16)} ({worst[subject]:.1f})", fontsize=9, pad=3)
+            panel_title(ax, f"{safe(subject, 16)} ({worst[subject]:.1f})", fontsize=9, pad=3)
     _share_labels(panels, len(chosen), columns, level_label(of.unit, marker))
     note = "" if worst is None else "(1.0): mean squared IWRES"
     _legend(panels[0], fit, shown, chosen, hierarchical, events, columns, note)
@@ -163,7 +166,7 @@ def _panel(
     events: dict[str, str],
 ) -> None:
     """One subject; levels of 0 are left to the lower edge of the log axis."""
-    ax.set_title(safe(subject, 22), fontsize=9, pad=3)
+    panel_title(ax, safe(subject, 22), fontsize=9, pad=3)
     rows = rows[rows["subject"] == subject]
     draw_lloq(ax, rows)
     if np.isfinite(draws).all():
@@ -197,13 +200,6 @@ def _panel(
     happened = fit.data.events[fit.data.events["subject"] == subject]
     for time_of, name in zip(happened["time"], happened["event"].astype(str), strict=True):
         ax.axvline(float(time_of), color=events[name], linewidth=1.1, linestyle=":", zorder=1)
-
-
-def _without_minor_ticks(axis: Axis) -> None:
-    """Drop ticks between the powers of ten, which are half of what a page of panels takes to draw, of one panel only."""
-    axis.minor = Ticker()  # its own: panels that share an axis share what places the ticks
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_minor_locator(NullLocator())
 
 
 def _share_labels(panels: AxesArray, n: int, columns: int, levels: str) -> None:

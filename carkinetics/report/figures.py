@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import pandas as pd
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
-from carkinetics.diagnostics.vpc import vpc as compute_vpc
+from carkinetics.diagnostics.replicate import Replicates
+from carkinetics.diagnostics.vpc import check_replicates
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import subject_groups
 from carkinetics.fit import Fit
-from carkinetics.fit.measured import fitted_rows, measured_outputs
+from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
 from carkinetics.report import charts
 from carkinetics.report.blocks import Block, Chart, Picture, listing, number
 from carkinetics.report.images import picture
@@ -172,13 +173,15 @@ def _individual_page(fit: Fit, output: str, name: str, page: int, warning: str) 
     return picture(figure, alt, caption, warning=warning)
 
 
-def vpc(fit: Fit, warning: str) -> tuple[Block, ...]:
+def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, ...]:
     """Visual predictive check of all subjects, and by dose level where the groups are large enough.
 
     Parameters
     ----------
     fit : Fit
         Hierarchical.
+    made : mapping of str to Replicates
+        Replicated studies by output.
     warning : str
         Stands above every picture.
 
@@ -188,13 +191,17 @@ def vpc(fit: Fit, warning: str) -> tuple[Block, ...]:
         One per output, and one by dose level.
     """
     checks = [
-        (f"{name}All subjects", compute_vpc(fit, output=output)) for output, name in _outputs(fit).items()
+        (f"{name}All subjects", check_replicates(made[output], fit.model, fit.data, output=output))
+        for output, name in _outputs(fit).items()
     ]
     groups = dose_groups(fit.data)
     if groups is not None:
         sizes = groups.value_counts()
         if len(sizes) <= MOST_STRATA and sizes.min() >= FEWEST_IN_STRATUM:
-            checks.append(("By dose level", compute_vpc(fit, by="dose_level")))
+            first = measured_output(fit).output
+            checks.append(
+                ("By dose level", check_replicates(made[first], fit.model, fit.data, by="dose_level"))
+            )
     found: list[Block] = []
     for title, check in checks:
         blq = check.blq

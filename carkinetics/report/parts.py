@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from carkinetics.dataset import Dataset
+from carkinetics.dataset import Dataset, check
 from carkinetics.diagnostics import Calibration, LooPit, review
+from carkinetics.diagnostics.review import Evidence
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.errors import ConfigError
-from carkinetics.exposure import CovariateForest, Exposure
+from carkinetics.exposure import CovariateForest, Exposure, nca_findings
+from carkinetics.findings import SEVERITIES
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.response import (
@@ -24,6 +27,7 @@ from carkinetics.response import (
     JointModel,
     MarkerModel,
     OnsetTiming,
+    exposure_response_findings,
 )
 from carkinetics.trial import EscalationPath, SimulatedTrial, TrialCharacteristics
 
@@ -60,6 +64,8 @@ class Parts:
         What was measured.
     fits : tuple of (Fit, pandas.DataFrame)
         Population fits and their reviews; the first is shown in full.
+    evidence : Evidence or None
+        What the review of the first population fit looked at.
     individual : tuple of Fit
         Fits of single subjects.
     observed : tuple of Exposure
@@ -102,6 +108,7 @@ class Parts:
 
     data: Dataset | None = None
     fits: tuple[tuple[Fit, pd.DataFrame], ...] = ()
+    evidence: Evidence | None = None
     individual: tuple[Fit, ...] = ()
     observed: tuple[Exposure, ...] = ()
     modelled: tuple[Exposure, ...] = ()
@@ -146,6 +153,22 @@ class Parts:
         """What stands above every number that rests on a population fit."""
         return NOT_CONVERGED if self.converged is False else ""
 
+    @cached_property
+    def remarks(self) -> pd.DataFrame:
+        """Remarks from everywhere, worst first: ``about, severity, rule, where, message``."""
+        tables = [("run", self.findings)] if self.findings is not None else []
+        if self.data is not None:
+            tables.append(("data", check(self.data)))
+        tables += [(f"fit of {fit.name}", found) for fit, found in self.fits]
+        tables += [("NCA", nca_findings(one)) for one in self.observed]
+        tables += [("exposure-response", exposure_response_findings(model)) for model in self.outcomes]
+        columns = ["about", "severity", "rule", "where", "message"]
+        rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
+        found = pd.DataFrame(rows, columns=columns)
+        return found.sort_values(
+            "severity", key=lambda s: s.map(SEVERITIES.index), kind="stable", ignore_index=True
+        )
+
     def warning_if_drawn(self, drawn: bool) -> str:
         """The warning for a result that may rest on a fit: only if posterior draws went into it."""
         return self.warning if drawn else ""
@@ -189,10 +212,11 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
         raise ConfigError(
             f"write_report: {len(given)} parts with {len(datasets)} datasets; expected one dataset, or a fit"
         )
-    population = tuple((fit, review(fit)) for fit in fits if fit.method == "hierarchical")
+    evidence = [Evidence(fit) for fit in fits if fit.method == "hierarchical"]
     return Parts(
         data=datasets[0] if datasets else fits[0].data if fits else None,
-        fits=population,
+        fits=tuple((one.fit, review(one.fit, evidence=one)) for one in evidence),
+        evidence=evidence[0] if evidence else None,
         individual=tuple(fit for fit in fits if fit.method == "individual"),
         observed=tuple(one for one in exposures if one.settings.get("engine") == "nca"),
         modelled=tuple(one for one in exposures if one.settings.get("engine") != "nca"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from carkinetics import plot
-from carkinetics.diagnostics import ExposureCheck, LooPit, Npde, check_exposure, npde, prior_check
+from carkinetics.diagnostics import ExposureCheck, LooPit, Npde, check_exposure, prior_check
 from carkinetics.diagnostics.exposure_check import VALUES
-from carkinetics.diagnostics.vpc import vpc
+from carkinetics.diagnostics.replicate import Replicates
+from carkinetics.diagnostics.review import Evidence
+from carkinetics.diagnostics.vpc import check_replicates
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.plot.style import metric_label
@@ -29,13 +33,15 @@ TEST_WORDS = {
 }
 
 
-def predictive_checks(fit: Fit, warning: str) -> tuple[Block, ...]:
+def predictive_checks(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, ...]:
     """Prediction-corrected check where it differs from the plain one, prior predictive check, exposure.
 
     Parameters
     ----------
     fit : Fit
         Hierarchical.
+    made : mapping of str to Replicates
+        Replicated studies by output.
     warning : str
         Stands above every picture and table.
 
@@ -44,16 +50,16 @@ def predictive_checks(fit: Fit, warning: str) -> tuple[Block, ...]:
     tuple of Block
         In this order.
     """
-    return (*_corrected(fit, warning), *_prior(fit), *_exposure(fit, warning))
+    return (*_corrected(fit, made, warning), *_prior(fit), *_exposure(fit, warning))
 
 
-def prediction_errors(fit: Fit, warning: str) -> tuple[Block, ...]:
+def prediction_errors(evidence: Evidence, warning: str) -> tuple[Block, ...]:
     """NPDE of every output, with their tests.
 
     Parameters
     ----------
-    fit : Fit
-        Hierarchical.
+    evidence : Evidence
+        Of a hierarchical fit.
     warning : str
         Stands above every picture and table.
 
@@ -63,8 +69,8 @@ def prediction_errors(fit: Fit, warning: str) -> tuple[Block, ...]:
         A sentence, a picture and a table per output.
     """
     found: list[Block] = []
-    for output, name in _names(fit).items():
-        errors = npde(fit, output=output)
+    for output, name in _names(evidence.fit).items():
+        errors = evidence.errors[output]
         caption = (
             f"{name}Normalised prediction distribution errors: every observation in standard normal units of {errors.settings['n_sim']} "
             f"replicates with new subjects, samples of a subject decorrelated on the {errors.settings['scale']} scale. BLQ samples "
@@ -108,10 +114,10 @@ def _names(fit: Fit) -> dict[str, str]:
     return {name: f"{name.replace('_', ' ').capitalize()}: " if len(names) > 1 else "" for name in names}
 
 
-def _corrected(fit: Fit, warning: str) -> list[Block]:
+def _corrected(fit: Fit, made: Mapping[str, Replicates], warning: str) -> list[Block]:
     found: list[Block] = []
     for output, name in _names(fit).items():
-        check = vpc(fit, corrected=True, output=output)
+        check = check_replicates(made[output], fit.model, fit.data, corrected=True, output=output)
         low, high = check.settings["factors"]
         if high / low < FACTOR_THAT_MATTERS:
             continue

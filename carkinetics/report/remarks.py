@@ -4,42 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from carkinetics.dataset import check
-from carkinetics.exposure import nca_findings
-from carkinetics.findings import SEVERITIES
 from carkinetics.report.blocks import Block, Section, Table, Text, listing
 from carkinetics.report.parts import Parts
-from carkinetics.response import exposure_response_findings
 
 # A rule that speaks of more places than this is one line with its first places.
 MOST_PLACES = 3
-
-
-def all_findings(parts: Parts) -> pd.DataFrame:
-    """Remarks from everywhere, worst first.
-
-    Parameters
-    ----------
-    parts : Parts
-        What the report shows.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``about, severity, rule, where, message``.
-    """
-    tables = [("run", parts.findings)] if parts.findings is not None else []
-    if parts.data is not None:
-        tables.append(("data", check(parts.data)))
-    tables += [(f"fit of {fit.name}", found) for fit, found in parts.fits]
-    tables += [("NCA", nca_findings(one)) for one in parts.observed]
-    tables += [("exposure-response", exposure_response_findings(model)) for model in parts.outcomes]
-    columns = ["about", "severity", "rule", "where", "message"]
-    rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
-    found = pd.DataFrame(rows, columns=columns)
-    return found.sort_values("severity", key=lambda s: s.map(SEVERITIES.index), kind="stable").reset_index(
-        drop=True
-    )
 
 
 def grouped(found: pd.DataFrame) -> list[tuple[str, str, str, str, str]]:
@@ -48,7 +17,7 @@ def grouped(found: pd.DataFrame) -> list[tuple[str, str, str, str, str]]:
     Parameters
     ----------
     found : pandas.DataFrame
-        From `all_findings`.
+        ``Parts.remarks``.
 
     Returns
     -------
@@ -68,7 +37,7 @@ def grouped(found: pd.DataFrame) -> list[tuple[str, str, str, str, str]]:
 
 def warning_section(parts: Parts) -> Section:
     """All remarks, worst first; a rule with many places is one line, and the full list can be opened."""
-    found = all_findings(parts)
+    found = parts.remarks
     if found.empty:
         return Section("warnings", "Warnings", (Text("Nothing was found.", "good"),))
     heads = ("Severity", "About", "Rule", "Where", "What")

@@ -13,6 +13,7 @@ import pandas as pd
 
 from carkinetics.diagnostics.cross_check import SUSPICIOUS
 from carkinetics.diagnostics.exploration import e_bfmi
+from carkinetics.diagnostics.replicate import replicates
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.pareto import GOOD_K
@@ -240,32 +241,24 @@ def individual_section(parts: Parts) -> Section | None:
 
 def vpc_section(parts: Parts) -> Section | None:
     """Simulated studies beside the observed one."""
-    return (
-        None
-        if parts.fit is None
-        else Section(
-            "vpc",
-            "Predictive checks",
-            (*figures.vpc(parts.fit, parts.warning), *predictive_checks(parts.fit, parts.warning)),
-        )
-    )
+    fit = parts.fit
+    if fit is None:
+        return None
+    made = {one.output: replicates(fit, output=one.output) for one in measured_outputs(fit)}
+    blocks = (*figures.vpc(fit, made, parts.warning), *predictive_checks(fit, made, parts.warning))
+    return Section("vpc", "Predictive checks", blocks)
 
 
 def gof_section(parts: Parts) -> Section | None:
     """Observations against predictions, and residuals."""
-    return (
-        None
-        if parts.fit is None
-        else Section(
-            "gof",
-            "Goodness of fit",
-            (
-                *figures.gof(parts.fit, parts.warning),
-                *prediction_errors(parts.fit, parts.warning),
-                *left_out_places(parts.pits, parts.warning),
-            ),
-        )
+    if parts.fit is None or parts.evidence is None:
+        return None
+    blocks = (
+        *figures.gof(parts.fit, parts.warning),
+        *prediction_errors(parts.evidence, parts.warning),
+        *left_out_places(parts.pits, parts.warning),
     )
+    return Section("gof", "Goodness of fit", blocks)
 
 
 def exposure_section(parts: Parts) -> Section | None:

@@ -17,7 +17,7 @@ from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import Block, Facts, Section, Table, Text, listing, number, percent, span
 from carkinetics.report.escalations import escalation_names
 from carkinetics.report.parts import Parts
-from carkinetics.report.remarks import all_findings, grouped
+from carkinetics.report.remarks import grouped
 
 MOST_NUMBERS, MOST_WARNINGS = 5, 3
 PLACE_WIDTH = 70  # characters; the whole place stands under Warnings
@@ -174,7 +174,7 @@ def worst_warnings(parts: Parts) -> tuple[Text, ...]:
     tuple of Text
         Coloured boxes; none without remarks.
     """
-    found = all_findings(parts)
+    found = parts.remarks
     said = " ".join(box.text for box in convergence(parts))  # what the verdict says is not said again
     serious = [one for one in grouped(found) if one[0] in TONES and one[-1] not in said]
     serious.sort(key=lambda one: _distance(one[1]))

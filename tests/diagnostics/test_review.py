@@ -10,7 +10,7 @@ from scipy import stats
 
 import carkinetics as ck
 from carkinetics.diagnostics.residuals import residuals
-from carkinetics.diagnostics.review import _blq_method, _Case, _covariate_left
+from carkinetics.diagnostics.review import Evidence, _blq_method, _covariate_left
 from carkinetics.errors import FitError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -75,8 +75,8 @@ def test_a_student_residual_far_out_is_a_number_on_either_side(near, model, data
     fit = replace(fit, settings=fit.settings | {"error": "student_t"})
     table = residuals(fit).assign(imputed=False)
     table["iwres"] = np.append(np.linspace(-2, 2, len(table) - 1), side * 1e5)
-    monkeypatch.setattr(sys.modules[_Case.__module__], "residuals", lambda *_, **__: table)
-    (found,) = _Case(fit, 1).residuals.values()
+    monkeypatch.setattr(sys.modules[Evidence.__module__], "residuals", lambda *_, **__: table)
+    (found,) = Evidence(fit, 1).residuals.values()
     assert np.isfinite(found["z"]).all()
     # Density of t with 4 degrees of freedom far out: 12 / t⁵, so that a tail has 3 / t⁴.
     assert found["iwres"].iloc[-1] == side * 1e5
@@ -113,14 +113,14 @@ def test_an_effect_that_an_outcome_follows_is_a_note_and_no_missing_covariate(ne
     plain = near(model, moved)
     for name, severity in (("burden", "warning"), ("crs_grade", "note")):
         fit = replace(plain, data=replace(moved, subjects=moved.subjects.assign(**{name: burden})))
-        left = [one for one in _covariate_left(_Case(fit, 1)) if name in one.message]
+        left = [one for one in _covariate_left(Evidence(fit, 1)) if name in one.message]
         assert {one.severity for one in left} == {severity}
 
 
 def test_blq_samples_that_are_not_censored_are_said_to_bias(right):
-    assert not list(_blq_method(_Case(right, 1)))
+    assert not list(_blq_method(Evidence(right, 1)))
     for method in ("M1", "M5"):
-        (found,) = _blq_method(_Case(replace(right, settings=right.settings | {"blq": method}), 1))
+        (found,) = _blq_method(Evidence(replace(right, settings=right.settings | {"blq": method}), 1))
         assert (
             f"% of the samples are BLQ and are {'left out' if method == 'M1' else 'replaced'}"
             in found.message

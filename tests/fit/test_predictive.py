@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from carkinetics.errors import ConfigError, FitError
-from carkinetics.fit.predictive import individual_curves, new_subjects, typical_curve
+from carkinetics.fit.predictive import individual_curves, new_subjects, subject_levels, typical_curve
 from carkinetics.model import load_model, predict, simulate
 
 TIMES = [0.0, 3.0, 9.3, 28.0, 200.0]
@@ -39,6 +39,32 @@ def test_individual_fit_has_one_draw_and_nan_where_it_failed(exact, alone):
     )
     with pytest.raises(FitError, match="an individual fit has no posterior"):
         typical_curve(fit, TIMES)
+
+
+@pytest.mark.parametrize("name", ["stein2019", "stein2019_ode"])
+def test_curves_of_some_subjects_are_those_that_they_have_among_all(made_fit, name):
+    fit, some = replace(made_fit, model=load_model(name)), ["S005", "S002"]
+    own, typical = individual_curves(fit, TIMES, 3), typical_curve(fit, TIMES, 3, by_subject=True)
+    for every, few in (
+        (own, individual_curves(fit, TIMES, 3, subjects=some)),
+        (typical, typical_curve(fit, TIMES, 3, by_subject=True, subjects=some)),
+    ):
+        assert few["subject"].to_numpy().tolist() == some
+        np.testing.assert_allclose(few, every.sel(subject=some), rtol=1e-12)
+
+
+def test_subjects_that_differ_in_nothing_have_the_curves_that_each_has_alone(made_fit):
+    """Equations are solved once for all of them, on the days of all."""
+    model = load_model("stein2019_ode")
+    values = {name: np.full((9, 8), entry.typical) for name, entry in model.parameters.items()}
+    values["cmax"][:, 2] *= 3.0
+    whose, days = np.array([0, 0, 1, 2, 2, 7]), np.array([10.0, 3.0, 14.0, 3.0, 10.0, 3.0])
+    found = subject_levels(model, made_fit.data, whose, days, values)
+    for row, (subject, day) in enumerate(zip(whose, days, strict=True)):
+        alone = subject_levels(model, made_fit.data, [subject], [day], values)
+        np.testing.assert_allclose(found[:, [row]], alone, rtol=1e-6)
+    np.testing.assert_array_equal(found[:, 1], found[:, 5])
+    np.testing.assert_allclose(found[:, 3] / found[:, 1], 3.0, rtol=1e-5)
 
 
 def test_individual_fit_without_any_estimate_has_no_curve(exact, alone):
@@ -96,6 +122,8 @@ def test_requests_that_make_no_sense_are_refused(made_fit):
         new_subjects(made_fit, 2, data=made_fit.data)
     with pytest.raises(ConfigError, match="number of draws is 0"):
         individual_curves(made_fit, TIMES, n_draws=0)
+    with pytest.raises(ConfigError, match="no subject 'S0002' in the fit; did you mean 'S002'"):
+        individual_curves(made_fit, TIMES, subjects=["S0002"])
 
 
 def test_models_of_differential_equations_give_the_same_curves(exact):

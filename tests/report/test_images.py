@@ -43,6 +43,25 @@ def test_a_figure_can_be_drawn_in_both_formats():
     assert png(figure).startswith(b"\x89PNG")
 
 
+def test_labels_are_placed_where_matplotlib_places_them():
+    """Shortcuts on the way (empty labels, one layout for all formats) move nothing."""
+
+    def panels() -> Figure:
+        figure = Figure(figsize=(5, 3), layout="constrained")
+        for ax in figure.subplots(1, 2):
+            ax.plot([1, 2000], [3, 4])
+            ax.set_title("two\nlines")
+        figure.axes[0].set_ylabel("level")
+        figure.supxlabel("days")
+        return figure
+
+    ours, plain = panels(), panels()
+    png(ours)
+    plain.draw_without_rendering()
+    for ax, other in zip(ours.axes, plain.axes, strict=True):
+        np.testing.assert_array_equal(ax.get_position().get_points(), other.get_position().get_points())
+
+
 def test_a_rare_colour_stays_beside_a_thousand_others():
     figure = Figure(figsize=(6, 4))
     ax = figure.add_subplot()

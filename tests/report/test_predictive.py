@@ -5,15 +5,23 @@ import pandas as pd
 import pytest
 
 from carkinetics.diagnostics import LooPit
+from carkinetics.diagnostics.replicate import replicates
+from carkinetics.diagnostics.review import Evidence
+from carkinetics.fit.measured import measured_outputs
 from carkinetics.report.blocks import Picture, Table, Text
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
 from carkinetics.report.predictive import prediction_errors, predictive_checks
 from carkinetics.report.sections import gof_section
 
 
+def checked(fit, warning):
+    made = {one.output: replicates(fit, output=one.output) for one in measured_outputs(fit)}
+    return predictive_checks(fit, made, warning)
+
+
 @pytest.fixture(scope="module")
 def checks(dose_fit, completed):
-    return predictive_checks(completed(dose_fit), "not converged")
+    return checked(completed(dose_fit), "not converged")
 
 
 @pytest.mark.slow
@@ -39,12 +47,12 @@ def test_the_table_of_exposure_marks_new_and_fitted_subjects(checks):
 
 @pytest.mark.slow
 def test_typical_predictions_that_do_not_differ_need_no_correction(good_fit):
-    found = predictive_checks(good_fit, "")
+    found = checked(good_fit, "")
     assert not any(getattr(block, "caption", "").startswith("Prediction-corrected") for block in found)
 
 
 def test_prediction_errors_come_with_their_tests_in_words(good_fit):
-    text, image, table = prediction_errors(good_fit, "")
+    text, image, table = prediction_errors(Evidence(good_fit), "")
     assert isinstance(text, Text)
     assert image.alt == text.text
     assert "combined p" in image.alt
@@ -55,7 +63,7 @@ def test_prediction_errors_come_with_their_tests_in_words(good_fit):
 
 def test_a_sentence_on_a_fit_that_did_not_converge_begins_with_that(bad_fit):
     """No departure from the model was found, said the page of a fit whose draws are of nothing."""
-    text, image, table = prediction_errors(bad_fit, NOT_CONVERGED)
+    text, image, table = prediction_errors(Evidence(bad_fit), NOT_CONVERGED)
     assert text.tone == "bad"
     assert text.text == image.alt, "said once, by the result itself, and so to who cannot see the picture"
     assert text.text.startswith("Not converged: do not use these numbers. NPDE of")
