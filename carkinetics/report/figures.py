@@ -10,7 +10,7 @@ import pandas as pd
 from carkinetics import plot
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.replicate import Replicates
-from carkinetics.diagnostics.vpc import check_replicates
+from carkinetics.diagnostics.vpc import Vpc, check_replicates
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import subject_groups
@@ -213,10 +213,36 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
         caption = (
             f"{title}. Lines: observed 5th, 50th and 95th percentiles; bands: the same percentiles in {settings['n_sim']} "
             f"simulated studies ({settings['interval']}). Below: share of samples BLQ. "
-            "Simulated values are censored like the observed ones."
+            f"Simulated values are censored like the observed ones. {bins_in_words(check)} {check.statement}"
         )
         found.append(picture(plot.vpc(check), alt, caption, warning=warning))
     return tuple(found)
+
+
+def bins_in_words(check: Vpc) -> str:
+    """Say by which rule the times of a check were put into bins, and where the bins are.
+
+    Parameters
+    ----------
+    check : Vpc
+        Any.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    rule = check.settings["bins"]
+    words = {
+        "nominal": "times closer than about 10 % share one, wide ones are cut into equal counts",
+        "count": "of about equal counts",
+    }.get(rule if isinstance(rule, str) else "", "as asked for")
+    each = check.points.groupby("bin")["time"].agg(["min", "max", "size"]).to_dict("records")
+    spans = [
+        f"{e['min']:.4g}" + (f" to {e['max']:.4g}" if e["max"] > e["min"] else "") + f" (n = {e['size']})"
+        for e in each
+    ]
+    return f"Bins of time ({words}): days {', '.join(spans)}."
 
 
 def gof(fit: Fit, warning: str) -> tuple[Block, ...]:
