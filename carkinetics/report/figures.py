@@ -21,7 +21,7 @@ from carkinetics.report.blocks import Block, Chart, Picture, listing, number
 from carkinetics.report.images import picture
 from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming
 
-PER_PAGE = 20
+PER_PAGE, COLUMNS = 20, 4  # panels of a picture, which fill a page of paper
 # A visual predictive check by dose needs enough subjects in each group to have percentiles.
 MOST_STRATA, FEWEST_IN_STRATUM = 4, 6
 
@@ -169,7 +169,7 @@ def _individual_page(fit: Fit, output: str, name: str, page: int, warning: str) 
         else ""
     )
     caption = f"{name}Subjects {shown[0]} to {shown[-1]}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
-    figure = plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output)
+    figure = plot.individual_fits(fit, page=page, per_page=PER_PAGE, output=output, columns=COLUMNS)
     return picture(figure, alt, caption, warning=warning)
 
 
