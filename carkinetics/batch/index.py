@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -79,7 +80,7 @@ def write_index(
     to = {name: _seen_from(target, Path(folder) / name) for name in runs["run"]}
     made = (
         Section("verdict", "Verdict", tuple(_verdict(runs))),
-        Section("runs", "Runs", (_runs_table(runs, to), Text(NOTICE))),
+        Section("runs", "Runs", (_runs_table(runs, to), Text(NOTICE), _made_table(runs))),
         Section("versions", "Versions", (_versions_table(runs),)),
         *_changed(runs),
     )
@@ -120,27 +121,39 @@ def _verdict(runs: pd.DataFrame) -> Iterator[Block]:
 def _runs_table(runs: pd.DataFrame, to: dict[str, str]) -> Table:
     """One row per run; files of no run have no column."""
     files = [name for name in FILES if any(name in found for found in runs["reports"])]
-    heads = ("Run", "State", "Verdict", "Started (UTC)", "Seed", "Models", "Subjects", "As made")
     rows: list[tuple[str, ...]] = []
     links: dict[tuple[int, int], str] = {}
     for i, row in enumerate(runs.itertuples()):
-        cells = (
-            row.title if row.title == row.run else f"{row.title} ({row.run})", row.state, row.verdict or MISSING,
-            row.started[:16].replace("T", " ") or MISSING, row.seed or MISSING, row.models or MISSING,
-            MISSING if pd.isna(row.subjects) else f"{row.subjects:.0f}",
-            f"{'yes' if row.intact else 'no'}{f', other {row.differs}' if row.differs else ''}",
-        )  # fmt: skip
-        places = {name: len(cells) + k for k, name in enumerate(files)} | {
-            PAGE: 0
-        }  # the name of a run leads to its page
+        as_made = f"{'yes' if row.intact else 'no'}{f', other {row.differs}' if row.differs else ''}"
+        cells = (_name(row), row.state, row.verdict or MISSING, as_made)
+        # The name of a run leads to its page.
+        places = {name: len(cells) + k for k, name in enumerate(files)} | {PAGE: 0}
         links |= {(i, places[name]): f"{to[row.run]}/{name}" for name in row.reports if to[row.run]}
         rows.append((*cells, *(FILE_WORDS if name in row.reports else MISSING for name in files)))
     marked = frozenset(i for i, state in enumerate(runs["state"]) if state in DOUBTFUL)
     return Table(
-        "What was run, and what came out", (*heads, *(FILES[name] for name in files)), tuple(rows), align="llllrlrl",
+        "What was run, and what came out", ("Run", "State", "Verdict", "As made", *(FILES[name] for name in files)), tuple(rows), align="l",
         warning=WARNING if marked else "", warned=marked, warned_columns=frozenset((1, 2)), links=links,
         note="State: the worst that can be said of a run. As made: whether the hashes of its files, its log and the inputs that were found are those that it wrote down, and which packages have not the version of most runs.",
     )  # fmt: skip
+
+
+def _made_table(runs: pd.DataFrame) -> Table:
+    """When and of what; in a table of its own, so that verdicts have room."""
+    rows = tuple(
+        (
+            _name(row), row.started[:16].replace("T", " ") or MISSING, row.seed or MISSING, row.models or MISSING,
+            MISSING if pd.isna(row.subjects) else f"{row.subjects:.0f}",
+        )
+        for row in runs.itertuples()
+    )  # fmt: skip
+    return Table(
+        "When, and of what", ("Run", "Started (UTC)", "Seed", "Models", "Subjects"), rows, align="llrlr"
+    )
+
+
+def _name(row: Any) -> str:
+    return row.title if row.title == row.run else f"{row.title} ({row.run})"
 
 
 def _versions_table(runs: pd.DataFrame) -> Table | Text:

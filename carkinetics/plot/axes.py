@@ -21,11 +21,14 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from carkinetics.plot.style import GREY, STYLE, VERMILION, number
+from carkinetics.plot.style import GREY, STYLE, VERMILION, number, power
 
 DAY_TICKS = (0, 7, 14, 28, 60, 90, 120, 180, 270, 365, 540, 730, 1095, 1460, 1825)
 # Beyond this the first month, where most samples are, would be squeezed into the left end of the axis.
 LONGEST_LINEAR = 60.0
+# Inches that a label of a tick takes with the gap beside it; labels between these are all plain numbers.
+LABEL_WIDTH, LABEL_HEIGHT = 0.45, 0.2
+PLAIN = (1e-3, 1e4)
 
 
 class NotebookAxes(Axes):
@@ -102,7 +105,7 @@ def new_grid(
 
 
 def log_ticks(axis: Axis) -> None:
-    """Readable ticks for a logarithmic axis that spans its final range.
+    """Readable ticks for a logarithmic axis that spans its final range: as many as have room, all written alike.
 
     Parameters
     ----------
@@ -113,10 +116,23 @@ def log_ticks(axis: Axis) -> None:
     decades = np.log10(high / low) if low > 0 else 1.0
     # Fewer than two decades show too few powers of ten to read a value from.
     subs = (1.0, 2.0, 5.0) if decades < 1.7 else (1.0, 3.0) if decades < 2.5 else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs, numticks=9 if len(subs) == 1 else 20))
+    most = _room(axis)
+    if len(subs) > 1 and decades * len(subs) > most:
+        subs = (1.0, 3.0) if decades * 2 <= most else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=min(9, most) if len(subs) == 1 else 20))
     axis.set_minor_locator(NullLocator() if decades > 6 else LogLocator(subs=range(2, 10), numticks=200))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    write = number if low >= PLAIN[0] and high < PLAIN[1] else power
+    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _room(axis: Axis) -> int:
+    """How many labels an axis has room for, before its panel is laid out."""
+    box, figure = axis.axes.get_position(), _figure(axis.axes)
+    width, height = figure.get_size_inches()
+    if axis is axis.axes.yaxis:
+        return max(2, int(box.height * height / LABEL_HEIGHT))
+    return max(2, int(box.width * width / LABEL_WIDTH))
 
 
 def log_limits(values: Sequence[float] | np.ndarray, floor: float = np.nan) -> tuple[float, float]:

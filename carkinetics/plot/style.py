@@ -225,9 +225,30 @@ def number(value: float) -> str:
     """
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:,.6g}"
-    power = int(np.floor(np.log10(abs(value)) + 1e-9))
-    mantissa = f"{value / 10**power:.3g}"
-    return rf"$10^{{{power}}}$" if mantissa == "1" else rf"${mantissa}{{\times}}10^{{{power}}}$"
+    return power(value)
+
+
+def power(value: float) -> str:
+    r"""Write a number as a power of ten.
+
+    Parameters
+    ----------
+    value : float
+        Not 0.
+
+    Returns
+    -------
+    str
+        For an axis whose other ticks are powers, too.
+
+    Examples
+    --------
+    >>> power(1), power(0.01), power(300)
+    ('$10^{0}$', '$10^{-2}$', '$3{\\times}10^{2}$')
+    """
+    exponent = int(np.floor(np.log10(abs(value)) + 1e-9))
+    mantissa = f"{value / 10**exponent:.3g}"
+    return rf"$10^{{{exponent}}}$" if mantissa == "1" else rf"${mantissa}{{\times}}10^{{{exponent}}}$"
 
 
 def group_label(text: object) -> str:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 MISSING = "–"
-WIDE, PIXELS = 800, 96  # CSS pixels; of them in an inch
+WIDE, TALL, PIXELS = 800, 700, 96  # CSS pixels; of them in an inch
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,12 @@ class Table:
         Columns that the warning is about, counted from 0; None for those of numbers.
     links : mapping of (int, int) to str
         Where a cell leads, by row and column: a relative address, which a saved CSV has too.
+    on_paper : int
+        How many rows PDF and Word show; all if 0.
+    sortable : bool
+        Whether a reader may want the rows in another order.
+    number : int
+        Which table of the document it is, see `carkinetics.report.paper`; 0 before it is counted.
     """
 
     caption: str
@@ -98,7 +104,15 @@ class Table:
     folded: bool = False
     warned_columns: frozenset[int] | None = None
     links: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    on_paper: int = 0
+    sortable: bool = True
+    number: int = 0
     kind: str = "table"
+
+    @property
+    def label(self) -> str:
+        """What it is cited by, such as ``Table 3``."""
+        return f"Table {self.number}" if self.number else ""
 
     def is_number(self, column: int) -> bool:
         """Whether a column, counted from 0, is aligned as numbers."""
@@ -134,6 +148,8 @@ class Picture:
         Stands in red above it.
     folded : str
         Title under which it is shown only when opened; always shown if empty.
+    number : int
+        Which figure of the document it is; 0 before it is counted.
     """
 
     figure: Figure
@@ -141,7 +157,13 @@ class Picture:
     caption: str
     warning: str = ""
     folded: str = ""
+    number: int = 0
     kind: str = "picture"
+
+    @property
+    def label(self) -> str:
+        """What it is cited by, such as ``Figure 7``."""
+        return f"Figure {self.number}" if self.number else ""
 
     @property
     def width(self) -> int:
@@ -157,6 +179,11 @@ class Picture:
     def is_wide(self) -> bool:
         """Whether it has so many panels that a phone should scroll it rather than shrink it."""
         return self.width > WIDE
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether it has so many rows of panels that paper should give it a page of its own."""
+        return self.height > TALL
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +210,14 @@ class Chart:
     caption: str
     warning: str = ""
     kind: str = "chart"
+
+    @property
+    def label(self) -> str:
+        """What its pictures are cited by, such as ``Figures 9 to 11``."""
+        labels = [one.label for one in self.pictures if one.label]
+        if len(labels) < 2:
+            return "".join(labels)
+        return f"Figures {self.pictures[0].number} to {self.pictures[-1].number}"
 
 
 @dataclass(frozen=True)

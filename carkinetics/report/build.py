@@ -17,6 +17,7 @@ import pandas as pd
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.report.blocks import Document, Section
 from carkinetics.report.html import page
+from carkinetics.report.paper import numbered
 from carkinetics.report.parts import sort_parts
 from carkinetics.report.pdf import pdf
 from carkinetics.report.sections import sections, session_section
@@ -106,7 +107,9 @@ def document_writer(
     def finish(title: str, shown: tuple[Section, ...]) -> Path:
         ours = f"carkinetics {version('carkinetics')}"
         made = f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by {ours}"
-        return _write(target, write(Document(title=title, made=made, generator=ours, sections=shown)))
+        return _write(
+            target, write(Document(title=title, made=made, generator=ours, sections=numbered(shown)))
+        )
 
     return finish
 

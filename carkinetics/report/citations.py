@@ -7,67 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from carkinetics.fit import Fit
 from carkinetics.fit.population import PopulationFit
 from carkinetics.model import Model
-
-
-@dataclass(frozen=True)
-class Reference:
-    """One work.
-
-    Parameters
-    ----------
-    key : str
-        BibTeX key.
-    authors : str
-        As BibTeX takes them.
-    title, venue, volume, pages, year, doi : str
-        As printed.
-    what : str
-        What it is cited for.
-    kind : str
-        BibTeX type.
-    """
-
-    key: str
-    authors: str
-    title: str
-    venue: str
-    volume: str
-    pages: str
-    year: str
-    doi: str
-    what: str
-    kind: str = "article"
-
-    @property
-    def text(self) -> str:
-        """In one line."""
-        names = self.authors.replace(" and others", " et al").replace(" and ", ", ").translate(_NO_BRACES)
-        place = ":".join(filter(None, (f"{self.venue} {self.volume}".rstrip(), self.pages)))
-        return ". ".join(filter(None, (names.rstrip("."), self.title, place, self.year))) + (
-            f". doi:{self.doi}" if self.doi else "."
-        )
-
-    @property
-    def bibtex(self) -> str:
-        """As an entry."""
-        where = {"article": "journal", "inproceedings": "booktitle"}.get(self.kind, "howpublished")
-        fields = {
-            "author": self.authors, "title": f"{{{self.title}}}", where: self.venue.replace("&", r"\&"), "volume": self.volume,
-            "pages": self.pages.replace("-", "--"), "year": self.year, "doi": self.doi,
-        }  # fmt: skip
-        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
-        return "\n".join([f"@{self.kind}{{{self.key},", *lines, "}"])
-
+from carkinetics.report.method_works import methods_of
+from carkinetics.report.reference import Reference
 
 _LATEX = str.maketrans({sign: f"\\{sign}" for sign in "&%$#_"})  # what LaTeX would run
-_NO_BRACES = str.maketrans("", "", "{}")
 _SOFTWARE = {
     "numpy": Reference(
         "harris2020", "Harris, C. R. and Millman, K. J. and van der Walt, S. J. and others", "Array programming with NumPy",
@@ -114,8 +63,8 @@ _SOFTWARE = {
 }  # fmt: skip
 
 
-def citation(*parts: Any, bibtex: bool = False) -> str:
-    """What to cite for an analysis: this package, the models, and the software that the results rest on.
+def citation(*parts: Any, bibtex: bool = False, also: tuple[str, ...] = ()) -> str:
+    """What to cite for an analysis: this package, the models, the methods, and the software that the results rest on.
 
     Parameters
     ----------
@@ -123,6 +72,8 @@ def citation(*parts: Any, bibtex: bool = False) -> str:
         What was used. Models are cited with their own papers; a fit also with the engine that made it.
     bibtex : bool
         As BibTeX entries.
+    also : tuple of str
+        Keys of methods that were used and are not seen from the parts, such as ``"talts2018"``.
 
     Returns
     -------
@@ -136,7 +87,7 @@ def citation(*parts: Any, bibtex: bool = False) -> str:
     """
     models = _models(parts)
     names = software_of(parts)
-    works = [_SOFTWARE[name] for name in names]
+    works, methods = [_SOFTWARE[name] for name in names], methods_of(parts, also)
     if not bibtex:
         cited = [
             f"{model.citation}{f' doi:{model.doi}' if model.doi else ''}"
@@ -148,13 +99,14 @@ def citation(*parts: Any, bibtex: bool = False) -> str:
             f"{_SOFTWARE[name].text} ({name} {made_with(name, parts)}: {_SOFTWARE[name].what})"
             for name in names
         )
-        return "\n".join([ours, *cited, *rest])
+        papers = (f"{work.text} ({work.what})" for work in methods)
+        return "\n".join([ours, *cited, *papers, *rest])
     own = (
         "@misc{carkinetics,\n  author = {{The carkinetics developers}},\n  title = {carkinetics: CAR-T cellular kinetics},\n"
         f"  note = {{Software, version {made_with('carkinetics', parts)}}},\n}}"
     )
     entries = [model.bibtex.strip() or _note(model) for model in models if model.citation]
-    return "\n\n".join(_once([own, *entries, *(work.bibtex for work in works)])) + "\n"
+    return "\n\n".join(_once([own, *entries, *(work.bibtex for work in (*methods, *works))])) + "\n"
 
 
 def _once(texts: list[str]) -> list[str]:

@@ -27,6 +27,7 @@ SIGNS = {
 }
 EVERYONE = "All subjects"
 MOST_GROUPS = 8
+LISTED = 20  # reasons on paper
 SAME_FOR_ALL = 1e-6  # geometric CV in %, and relative width of an interval: rounding
 NOTE = (
     "Geometric mean (geometric CV %) of levels, areas and half-lives; median (smallest to largest) of times. "
@@ -195,19 +196,27 @@ def missing_table(name: str, exposure: Exposure) -> Table | None:
     Returns
     -------
     Table or None
-        A row for every subject and reason, with all metrics that share it; None if nothing is missing.
+        A row for every reason, with the metrics and subjects that share it, the most frequent first; None if nothing is missing.
     """
     found: dict[tuple[str, str], list[str]] = {}
     heads = _heads(exposure)
     columns = {head.partition(" (")[0]: exposure.rows(metric) for metric, head in heads.items()}
     for subject in exposure.subject_ids:
+        reasons: dict[str, list[str]] = {}
         for head, column in columns.items():
             row = column.loc[subject]
             if np.isnan(row["value"]):
-                found.setdefault((str(subject), str(row["excluded"]) or MISSING), []).append(head)
-    rows = tuple((subject, ", ".join(names), reason) for (subject, reason), names in found.items())
-    title = f"{name}: why {sum(map(len, found.values()))} values are missing"
-    return Table(title, ("Subject", "Metrics", "Reason"), rows, align="l", folded=True) if rows else None
+                reasons.setdefault(str(row["excluded"]) or MISSING, []).append(head)
+        for reason, names in reasons.items():
+            found.setdefault((", ".join(names), reason), []).append(str(subject))
+    rows = tuple(
+        (names, reason, str(len(subjects)), ", ".join(subjects))
+        for (names, reason), subjects in sorted(found.items(), key=lambda one: -len(one[1]))
+    )
+    values = sum((names.count(", ") + 1) * len(subjects) for (names, _), subjects in found.items())
+    title = f"{name}: why {values} values are missing"
+    heads_shown = ("Metrics", "Reason", "Subjects", "Who")
+    return Table(title, heads_shown, rows, align="llrl", folded=True, on_paper=LISTED) if rows else None
 
 
 def _heads(exposure: Exposure) -> dict[str, str]:

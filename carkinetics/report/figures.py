@@ -12,7 +12,7 @@ from carkinetics import plot
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.replicate import Replicates
 from carkinetics.diagnostics.residuals import misfit
-from carkinetics.diagnostics.vpc import check_replicates
+from carkinetics.diagnostics.vpc import Vpc, check_replicates
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import dose_grouping, dose_unit, subject_groups
@@ -23,7 +23,7 @@ from carkinetics.report.blocks import Block, Chart, Picture, listing, number
 from carkinetics.report.images import picture
 from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming
 
-PER_PAGE = 20
+PER_PAGE, COLUMNS = 20, 4  # panels of a picture, which fill a page of paper
 # A visual predictive check by dose needs enough subjects in each group to have percentiles.
 MOST_STRATA, FEWEST_IN_STRATUM = 4, 6
 
@@ -185,7 +185,9 @@ def _individual_page(fit: Fit, output: str, name: str, page: int, warning: str) 
     known = far[np.isfinite(far)]
     between = f" (mean squared IWRES {known.iloc[0]:.1f} to {known.iloc[-1]:.1f})" if len(known) else ""
     caption = f"{name}Subjects {shown[0]} to {shown[-1]}, worst fitted first{between}. Points: observed; open triangles: BLQ at the LLOQ; line: fitted curve{band}."
-    figure = plot.individual_fits(fit, order="worst", page=page, per_page=PER_PAGE, output=output)
+    figure = plot.individual_fits(
+        fit, order="worst", page=page, per_page=PER_PAGE, output=output, columns=COLUMNS
+    )
     return picture(figure, alt, caption, warning=warning)
 
 
@@ -229,10 +231,36 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
         caption = (
             f"{title}. Lines: observed 5th, 50th and 95th percentiles; bands: the same percentiles in {settings['n_sim']} "
             f"simulated studies ({settings['interval']}). Below: share of samples BLQ. "
-            "Simulated values are censored like the observed ones."
+            f"Simulated values are censored like the observed ones. {bins_in_words(check)} {check.statement}"
         )
         found.append(picture(plot.vpc(check), alt, caption, warning=warning))
     return tuple(found)
+
+
+def bins_in_words(check: Vpc) -> str:
+    """Say by which rule the times of a check were put into bins, and where the bins are.
+
+    Parameters
+    ----------
+    check : Vpc
+        Any.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    rule = check.settings["bins"]
+    words = {
+        "nominal": "times closer than about 10 % share one, wide ones are cut into equal counts",
+        "count": "of about equal counts",
+    }.get(rule if isinstance(rule, str) else "", "as asked for")
+    each = check.points.groupby("bin")["time"].agg(["min", "max", "size"]).to_dict("records")
+    spans = [
+        f"{e['min']:.4g}" + (f" to {e['max']:.4g}" if e["max"] > e["min"] else "") + f" (n = {e['size']})"
+        for e in each
+    ]
+    return f"Bins of time ({words}): days {', '.join(spans)}."
 
 
 def gof(fit: Fit, warning: str) -> tuple[Block, ...]:

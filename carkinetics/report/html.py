@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from itertools import count
@@ -14,8 +14,9 @@ from itertools import count
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from carkinetics.report.blocks import Block, Chart, Document
+from carkinetics.report.blocks import Chart, Document
 from carkinetics.report.images import data_uri
+from carkinetics.report.paper import anchor, entries, without_charts
 
 # The scripts of the page, in the order in which they run.
 SCRIPTS = ("tables.js", "charts.js")
@@ -66,33 +67,9 @@ def page(document: Document, *, interactive: bool = True) -> str:
         document=document,
         scripts=_scripts(document) if interactive else Scripts(),
         next_number=lambda: next(numbers),
+        anchor=anchor,
+        entries=entries,
     )
-
-
-def without_charts(document: Document) -> Document:
-    """Replace charts by their pictures.
-
-    Parameters
-    ----------
-    document : Document
-        What to write.
-
-    Returns
-    -------
-    Document
-        For paper, Word and pages without scripts.
-    """
-    return replace(
-        document,
-        sections=tuple(
-            replace(section, blocks=tuple(still for block in section.blocks for still in _still(block)))
-            for section in document.sections
-        ),
-    )
-
-
-def _still(block: Block) -> tuple[Block, ...]:
-    return block.pictures if isinstance(block, Chart) else (block,)
 
 
 def json_data(value: object) -> Markup:

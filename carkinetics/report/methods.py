@@ -18,7 +18,9 @@ from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.report.blocks import Block, Section, Table, Text, listing, percent
+from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.citations import citation
+from carkinetics.report.method_works import CALIBRATED, PREDICTION_CORRECTED
 from carkinetics.report.parameters import parameter_table as parameter_block
 from carkinetics.report.parts import Parts
 
@@ -205,27 +207,35 @@ def methods_section(parts: Parts) -> Section | None:
     """
     if parts.fit is None:
         return None
-    everything = (parts.fit, *parts.individual, *parts.outcomes, *parts.observed, *parts.modelled)
+    errors = parts.evidence.errors.values() if parts.evidence is not None else ()
+    everything = (
+        parts.fit, *parts.individual, *parts.outcomes, *parts.observed, *parts.modelled, *errors, *parts.pits, *parts.calibrations,
+        *parts.sensitivities, *parts.comparisons,
+    )  # fmt: skip
+    also = (PREDICTION_CORRECTED, *((CALIBRATED,) if calibration_section(parts) is not None else ()))
     blocks: list[Block] = [
         Text(methods_text(parts.fit, *parts.modelled)),
-        reference_table(*everything),
+        reference_table(*everything, also=also),
     ]
     return Section("methods", "For a manuscript", tuple(blocks))
 
 
-def reference_table(*parts: Any) -> Table:
+def reference_table(*parts: Any, also: tuple[str, ...] = ()) -> Table:
     """What to cite, numbered.
 
     Parameters
     ----------
     *parts : Fit or any other result
         What was used.
+    also : tuple of str
+        As for `citation`.
 
     Returns
     -------
     Table
         One row per work.
     """
-    rows = tuple((str(i), line) for i, line in enumerate(citation(*parts).splitlines(), 1))
-    note = "BibTeX: carkinetics.citation(fit, bibtex=True)."
-    return Table("References", ("No.", "Work"), rows, align="l", note=note)
+    rows = tuple((str(i), line) for i, line in enumerate(citation(*parts, also=also).splitlines(), 1))
+    call = ", ".join(("fit", "bibtex=True", *((f"also={also}",) if also else ())))
+    note = f"BibTeX: carkinetics.citation({call}); further results, such as those of npde and loo_pit, are cited beside the fit."
+    return Table("References", ("No.", "Work"), rows, align="l", note=note, sortable=False)

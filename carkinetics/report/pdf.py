@@ -11,6 +11,7 @@ from pathlib import Path
 from carkinetics.errors import ConfigError, ReportError
 from carkinetics.report.blocks import Document
 from carkinetics.report.html import page
+from carkinetics.report.paper import on_paper
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -40,7 +41,7 @@ def pdf(document: Document) -> bytes:
     browser = find_browser()
     with tempfile.TemporaryDirectory(prefix="carkinetics-") as folder:
         source, target = Path(folder) / "report.html", Path(folder) / "report.pdf"
-        source.write_text(page(document, interactive=False), encoding="utf-8")
+        source.write_text(page(on_paper(document), interactive=False), encoding="utf-8")
         command = [
             browser, "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
             f"--user-data-dir={Path(folder) / 'profile'}", "--no-pdf-header-footer", "--generate-pdf-document-outline",

@@ -16,6 +16,7 @@ from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.plot.style import metric_label
 from carkinetics.report.blocks import MISSING, Block, Table, marked, number, span
+from carkinetics.report.figures import bins_in_words
 from carkinetics.report.images import picture
 
 # Below, a prediction-corrected check is the plain one again.
@@ -123,9 +124,9 @@ def _corrected(fit: Fit, made: Mapping[str, Replicates], warning: str) -> list[B
             continue
         alt = f"{name}Prediction-corrected visual predictive check. {check.statement}"
         caption = (
-            f"{name}Prediction-corrected: observed and simulated levels and each sample's LLOQ are multiplied to the typical prediction of "
+            f"{name}Prediction-corrected check: observed and simulated levels and each sample's LLOQ are multiplied to the typical prediction of "
             f"their bin (by {number(low)} to {number(high)}), so that dose and covariates do not blur the comparison; then censored at the "
-            f"corrected limit (open triangles). {check.statement}"
+            f"corrected limit (open triangles). {bins_in_words(check)} {check.statement}"
         )
         found.append(picture(plot.vpc(check), alt, caption, warning=warning))
     return found

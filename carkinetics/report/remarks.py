@@ -9,6 +9,7 @@ from carkinetics.report.parts import Parts
 
 # A rule that speaks of more places than this is one line with its first places.
 MOST_PLACES = 3
+ON_PAPER = 30  # rows of the full list; the short one has every rule
 
 
 def grouped(found: pd.DataFrame) -> list[tuple[str, str, str, str, str]]:
@@ -35,6 +36,34 @@ def grouped(found: pd.DataFrame) -> list[tuple[str, str, str, str, str]]:
     return short
 
 
+def merged(found: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Join remarks that say the same of several places.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        ``Parts.remarks``.
+
+    Returns
+    -------
+    list of (str, str, str, str, str)
+        As from `grouped`, with all places; in the order of the first of each.
+    """
+    places: dict[tuple[str, ...], list[str]] = {}
+    for row in found[["severity", "about", "rule", "message", "where"]].astype(str).itertuples(index=False):
+        places.setdefault(tuple(row[:4]), []).append(row[4])
+    return [(*key[:3], _places(where), key[3]) for key, where in places.items()]
+
+
+def _places(where: list[str]) -> str:
+    """Places in a row; "subject" once where all are subjects and nothing more."""
+    prefix = "subject "
+    names = [one.removeprefix(prefix) for one in where]
+    if len(where) > 1 and all(one.startswith(prefix) and "," not in one for one in where):
+        return f"{prefix}{', '.join(names)}"
+    return "; ".join(where)
+
+
 def warning_section(parts: Parts) -> Section:
     """All remarks, worst first; a rule with many places is one line, and the full list can be opened."""
     found = parts.remarks
@@ -44,9 +73,7 @@ def warning_section(parts: Parts) -> Section:
     short = grouped(found)
     blocks: list[Block] = [Table("Remarks, worst first", heads, tuple(short), align="l")]
     if len(short) < len(found):
-        full = tuple(
-            tuple(str(value) for value in row)
-            for row in found[["severity", "about", "rule", "where", "message"]].to_numpy()
-        )
-        blocks.append(Table(f"All {len(found)} remarks", heads, full, align="l", folded=True))
+        full = merged(found)
+        caption = f"All {len(found)} remarks"
+        blocks.append(Table(caption, heads, tuple(full), align="l", folded=True, on_paper=ON_PAPER))
     return Section("warnings", "Warnings", tuple(blocks))

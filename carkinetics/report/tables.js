@@ -90,10 +90,26 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  // One stop of the Tab key for all heads of a table; arrow keys, Home and End go from one to the next.
+  function rove(buttons) {
+    const stop = (chosen) => buttons.forEach((button) => { button.tabIndex = button === chosen ? 0 : -1; });
+    stop(buttons[0]);
+    buttons.forEach((button, i) => {
+      button.title = buttons.length > 1 ? "Sort; arrow keys: other columns" : "Sort";
+      button.addEventListener("focus", () => stop(button));
+      button.addEventListener("keydown", (event) => {
+        const to = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: buttons.length - 1 }[event.key];
+        if (to === undefined || !buttons[to]) return;
+        event.preventDefault();
+        buttons[to].focus();
+      });
+    });
+  }
+
   function prepare(table) {
     const caption = table.caption.textContent.trim();
     const warning = table.dataset.warning || "";
-    if (table.tBodies[0].rows.length > 1) {
+    if (table.tBodies[0].rows.length > 1 && !table.classList.contains("still")) {
       [...table.tHead.rows[0].cells].forEach((head, column) => {
         if (!head.textContent.trim()) return; // a button needs a name
         const button = document.createElement("button");
@@ -103,6 +119,7 @@
         button.addEventListener("click", () => sortBy(table, column, head.classList.contains("number")));
         head.append(button);
       });
+      rove([...table.tHead.querySelectorAll("button.sort")]);
     }
     const button = document.createElement("button");
     button.type = "button";

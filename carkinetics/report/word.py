@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from carkinetics.errors import ConfigError
-from carkinetics.report.blocks import Block, Document, Equations, Facts, Picture, Section, Table, Text
-from carkinetics.report.html import without_charts
+from carkinetics.report.blocks import PIXELS, Block, Document, Equations, Facts, Picture, Section, Table, Text
 from carkinetics.report.images import png
 from carkinetics.report.omml import omml
+from carkinetics.report.paper import Entry, anchor, entries, headline, on_paper
+from carkinetics.report.word_contents import bookmark, field, list_of
+from carkinetics.report.word_table import BAD, SOFT, cells_of, empty_table, fill, fit, legal, write_rows
 
 if TYPE_CHECKING:
     from docx.document import Document as WordDocument
-    from docx.table import Table as WordTable
     from docx.text.paragraph import Paragraph
 
-# Colours of the page: ink, and the ground behind it.
-TONES = {"good": ("1A6B35", "E8F5EC"), "bad": ("A40E26", "FDECEE"), "caution": ("7A4B00", "FFF6E0")}
-SOFT, BAD, LINK = "57606A", TONES["bad"][0], "0B5CAD"
-TEXT_WIDTH, PAGE_HEIGHT = (
-    6.9,
-    8.6,
-)  # inches: A4 between the margins, and what a picture may take of its height
+# Inches between the margins of A4; what a picture may take of the height, so that two find room on a page, and one with many panels.
+TEXT_WIDTH, LONG_SIDE, HALF_PAGE, PAGE_HEIGHT = 6.9, 10.3, 4.2, 8.6
 MARGIN = 0.68
-MANY_COLUMNS = 7
-# Letters of a column, at least and at most; the width of one as a share of its height; inches at both sides of a cell.
-SHORTEST, LONGEST, CHARACTER, CELL_MARGINS = 6, 60, 0.55, 0.16
+INK = "1B1F24"
+# Ink and ground of the page's boxes.
+TONES = {"good": ("1A6B35", "E8F5EC"), "bad": (BAD, "FDECEE"), "caution": ("7A4B00", "FFF6E0")}
 
 
 def word(document: Document) -> bytes:
@@ -54,62 +52,83 @@ def word(document: Document) -> bytes:
         raise ConfigError(
             "a Word report is written by python-docx, which is not installed: pip install 'carkinetics[word]'"
         ) from error
-    document = without_charts(document)
-    file = docx.Document()
+    document = on_paper(document)
+    file, places = docx.Document(), count(1)
     _set_up(file, document)
     file.add_heading(document.title, level=0)
     _small(file.add_paragraph(document.made))
-    for section in document.sections:
-        _section(file, section)
+    for i, section in enumerate(document.sections):
+        _section(file, section, places)
+        if i == 0 and len(document.sections) > 1:  # the verdict is read first
+            _contents(file, document.sections)
     buffer = BytesIO()
     file.save(buffer)
     return buffer.getvalue()
 
 
+def _contents(file: WordDocument, sections: tuple[Section, ...]) -> None:
+    """Sections, tables and figures, as Word lists them."""
+    lists = (
+        ("Contents", r'TOC \o "1-1" \h \z', [Entry("", one.title, one.anchor) for one in sections]),
+        ("Tables", r'TOC \h \z \c "Table"', entries(sections, "table")),
+        ("Figures", r'TOC \h \z \c "Figure"', entries(sections, "picture")),
+    )
+    for title, instruction, lines in lists:
+        list_of(file, title, instruction, lines)
+
+
 def _set_up(file: WordDocument, document: Document) -> None:
     """A4, a font that is everywhere, what the file says of itself, page numbers."""
-    from docx.shared import Inches, Mm, Pt
+    from docx.shared import Inches, Mm, Pt, RGBColor
 
     page = file.sections[0]
     page.page_width, page.page_height = Mm(210), Mm(297)
     page.left_margin = page.right_margin = page.top_margin = page.bottom_margin = Inches(MARGIN)
     file.styles["Normal"].font.name, file.styles["Normal"].font.size = "Arial", Pt(10)
+    caption, heading = file.styles["Caption"], file.styles["Heading 1"]
+    caption.font.size, caption.font.color.rgb = Pt(9), RGBColor.from_string(INK)
+    heading.font.name, heading.font.color.rgb = "Arial", RGBColor.from_string(INK)
     said = file.core_properties
     said.title, said.author, said.comments = document.title, document.generator, document.made
     said.created = said.modified = datetime.now(UTC)
     foot = page.footer.paragraphs[0]
     foot.add_run(f"{document.title} · ")
-    _field(foot, "PAGE")
+    field(foot, "PAGE", "1")
     _small(foot)
 
 
-def _field(paragraph: Paragraph, name: str) -> None:
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    field = OxmlElement("w:fldSimple")
-    field.set(qn("w:instr"), name)
-    shown = OxmlElement("w:r")
-    shown.append(OxmlElement("w:t"))
-    shown[0].text = "1"
-    field.append(shown)
-    paragraph._p.append(field)
-
-
-def _section(file: WordDocument, section: Section) -> None:
-    file.add_heading(section.title, level=1)
+def _section(file: WordDocument, section: Section, places: Iterator[int]) -> None:
+    _turn(file, bool(section.blocks) and _is_turned(section.blocks[0]))
+    bookmark(file.add_heading(section.title, level=1), section.anchor, next(places))
     for block in section.blocks:
-        _block(file, block)
+        _turn(file, _is_turned(block))
+        _block(file, block, places)
 
 
-def _block(file: WordDocument, block: Block) -> None:
+def _is_turned(block: Block) -> bool:
+    return isinstance(block, Table) and fit(block, TEXT_WIDTH, LONG_SIDE)[2]
+
+
+def _turn(file: WordDocument, across: bool) -> None:
+    """Go on on a page on its side, or upright again."""
+    from docx.enum.section import WD_ORIENT, WD_SECTION
+
+    now = file.sections[-1]
+    if (now.orientation == WD_ORIENT.LANDSCAPE) == across:
+        return
+    new = file.add_section(WD_SECTION.NEW_PAGE)
+    new.orientation = WD_ORIENT.LANDSCAPE if across else WD_ORIENT.PORTRAIT
+    new.page_width, new.page_height = now.page_height, now.page_width
+
+
+def _block(file: WordDocument, block: Block, places: Iterator[int]) -> None:
     match block:
         case Text():
             _text(file, block)
         case Table():
-            _table(file, block)
+            _table(file, block, places)
         case Picture():
-            _picture(file, block)
+            _picture(file, block, places)
         case Facts():
             _facts(file, block)
         case Equations():
@@ -123,143 +142,11 @@ def _text(file: WordDocument, block: Text) -> None:
     from docx.shared import RGBColor
 
     paragraph = file.add_paragraph()
-    run = paragraph.add_run(_legal(block.text))
+    run = paragraph.add_run(legal(block.text))
     if block.tone in TONES:
         ink, ground = TONES[block.tone]
         run.font.color.rgb = RGBColor.from_string(ink)
         _shade(paragraph._p.get_or_add_pPr(), ground)
-
-
-def _warning(file: WordDocument, text: str) -> None:
-    from docx.shared import RGBColor
-
-    if text:
-        paragraph = file.add_paragraph()
-        run = paragraph.add_run(_legal(text))
-        run.bold, run.font.color.rgb = True, RGBColor.from_string(BAD)
-        paragraph.paragraph_format.keep_with_next = True
-
-
-def _caption(file: WordDocument, text: str, *, above: bool) -> None:
-    paragraph = file.add_paragraph(_legal(text), style="Caption")
-    paragraph.paragraph_format.keep_with_next = above
-
-
-def _table(file: WordDocument, block: Table) -> None:
-    from docx.shared import Inches, Pt
-
-    _caption(file, block.caption, above=True)
-    _warning(file, block.warning)
-    size = Pt(7 if len(block.columns) > MANY_COLUMNS else 8)
-    table = _empty_table(file, len(block.rows) + 1, len(block.columns))
-    _repeat(table, 0)
-    cells = _cells(table, len(block.columns))
-    for column, width in enumerate(_widths(block, float(size.inches) * CHARACTER)):
-        table.columns[column].width = Inches(width)
-        for one in cells:
-            one[column].width = Inches(width)
-    for column, head in enumerate(block.columns):
-        _fill(cells[0][column], head, size, bold=True, right=block.is_number(column))
-    for i, row in enumerate(block.rows):
-        one = cells[i + 1]
-        _whole(table, i + 1)
-        if len(row) == 1:
-            merged = one[0].merge(one[-1]) if len(one) > 1 else one[0]
-            _fill(merged, row[0], size, bold=True, colour=SOFT)
-            continue
-        for column, text in enumerate(row):
-            right = column > 0 and block.is_number(column)
-            colour = BAD if block.is_marked(i, column) else ""
-            _fill(one[column], text, size, right=right, colour=colour, link=block.link(i, column))
-    _small(file.add_paragraph(_legal(block.note)))
-
-
-def _widths(block: Table, character: float) -> list[float]:
-    """Inches of each column, by what stands in it; no wider together than the page."""
-    longest = [len(head) // 2 for head in block.columns]  # a head may break
-    for row in block.rows:
-        if len(row) > 1:
-            longest = [max(most, len(text)) for most, text in zip(longest, row, strict=True)]
-    wanted = [min(max(n, SHORTEST), LONGEST) * character + CELL_MARGINS for n in longest]
-    return [width * min(1.0, TEXT_WIDTH / sum(wanted)) for width in wanted]
-
-
-def _empty_table(file: WordDocument, rows: int, columns: int) -> WordTable:
-    table = file.add_table(rows=rows, cols=columns)
-    table.style = "Table Grid"
-    table.autofit = True
-    return table
-
-
-def _cells(table: WordTable, columns: int) -> list[list[Any]]:
-    """All cells at once: asking for each row's would take minutes with hundreds of rows."""
-    flat = table._cells
-    return [flat[at : at + columns] for at in range(0, len(flat), columns)]
-
-
-def _facts(file: WordDocument, block: Facts) -> None:
-    from docx.shared import Pt
-
-    if not block.pairs:
-        return
-    table = _empty_table(file, len(block.pairs), 2)
-    for (name, value), (left, right) in zip(block.pairs, _cells(table, 2), strict=True):
-        _fill(left, name, Pt(9), colour=SOFT)
-        _fill(right, value, Pt(9), bold=True)
-    file.add_paragraph()
-
-
-def _fill(
-    cell: Any,
-    text: str,
-    size: Any,
-    *,
-    bold: bool = False,
-    right: bool = False,
-    colour: str = "",
-    link: str = "",
-) -> None:
-    from docx.enum.text import WD_ALIGN_PARAGRAPH
-    from docx.shared import RGBColor
-
-    paragraph = cell.paragraphs[0]
-    run = paragraph.add_run(_legal(text))
-    run.bold, run.font.size = bold, size
-    paragraph.paragraph_format.space_after = 0
-    if right:
-        paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    if colour or link:
-        run.font.color.rgb = RGBColor.from_string(colour or LINK)
-    if link:
-        _lead(paragraph, run, link)
-
-
-def _lead(paragraph: Paragraph, run: Any, address: str) -> None:
-    """Make a run of text a link; a relative address is looked for beside the file."""
-    from docx.opc.constants import RELATIONSHIP_TYPE
-    from docx.oxml import OxmlElement
-    from docx.oxml.ns import qn
-
-    run.underline = True
-    link = OxmlElement("w:hyperlink")
-    link.set(qn("r:id"), paragraph.part.relate_to(address, RELATIONSHIP_TYPE.HYPERLINK, is_external=True))
-    link.append(run._r)
-    paragraph._p.append(link)
-
-
-def _repeat(table: WordTable, row: int) -> None:
-    """Say the heads again on every page."""
-    from docx.oxml import OxmlElement
-
-    table.rows[row]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
-    _whole(table, row)
-
-
-def _whole(table: WordTable, row: int) -> None:
-    """Never cut a row between two pages."""
-    from docx.oxml import OxmlElement
-
-    table._tbl.tr_lst[row].get_or_add_trPr().append(OxmlElement("w:cantSplit"))
 
 
 def _shade(properties: Any, ground: str) -> None:
@@ -272,15 +159,62 @@ def _shade(properties: Any, ground: str) -> None:
     properties.append(shade)
 
 
-def _picture(file: WordDocument, block: Picture) -> None:
+def _warning(file: WordDocument, text: str) -> None:
+    from docx.shared import RGBColor
+
+    if text:
+        paragraph = file.add_paragraph()
+        run = paragraph.add_run(legal(text))
+        run.bold, run.font.color.rgb = True, RGBColor.from_string(BAD)
+        paragraph.paragraph_format.keep_with_next = True
+
+
+def _caption(file: WordDocument, block: Table | Picture, places: Iterator[int], *, above: bool) -> None:
+    """The number is a field: Word counts again when a table is put before it."""
+    paragraph = file.add_paragraph(style="Caption")
+    paragraph.paragraph_format.keep_with_next = above
+    if block.number:
+        kind = block.label.split()[0]
+        paragraph.add_run(f"{kind} ")
+        field(paragraph, f"SEQ {kind} \\* ARABIC", str(block.number))
+        paragraph.add_run(". ")
+    title = headline(block.caption)
+    paragraph.add_run(legal(title))
+    if block.number:
+        bookmark(paragraph, anchor(block), next(places))
+    paragraph.add_run(legal(block.caption.removeprefix(title))).bold = False
+
+
+def _table(file: WordDocument, block: Table, places: Iterator[int]) -> None:
+    _caption(file, block, places, above=True)
+    _warning(file, block.warning)
+    size, widths, _ = fit(block, TEXT_WIDTH, LONG_SIDE)
+    write_rows(file, block, size, widths)
+    _small(file.add_paragraph(legal(block.note)))
+
+
+def _facts(file: WordDocument, block: Facts) -> None:
+    from docx.shared import Pt
+
+    if not block.pairs:
+        return
+    table = empty_table(file, len(block.pairs), 2)
+    for (name, value), (left, right) in zip(block.pairs, cells_of(table, 2), strict=True):
+        fill(left, name, Pt(9), colour=SOFT)
+        fill(right, value, Pt(9), bold=True)
+    file.add_paragraph()
+
+
+def _picture(file: WordDocument, block: Picture, places: Iterator[int]) -> None:
     from docx.shared import Inches
 
     _warning(file, block.warning)
-    width = min(TEXT_WIDTH, block.width / 96, PAGE_HEIGHT * block.width / block.height)
+    most = PAGE_HEIGHT if block.is_tall else HALF_PAGE
+    width = min(TEXT_WIDTH, block.width / PIXELS, most * block.width / block.height)
     shown = file.add_picture(BytesIO(png(block.figure)), width=Inches(width))
-    shown._inline.docPr.set("descr", _legal(block.alt))
+    shown._inline.docPr.set("descr", legal(block.alt))
     file.paragraphs[-1].paragraph_format.keep_with_next = True
-    _caption(file, block.caption, above=False)
+    _caption(file, block, places, above=False)
 
 
 def _equation(file: WordDocument, mathml: str) -> None:
@@ -294,8 +228,3 @@ def _small(paragraph: Paragraph) -> None:
 
     for run in paragraph.runs:
         run.font.size, run.font.color.rgb = Pt(8), RGBColor.from_string(SOFT)
-
-
-def _legal(text: str) -> str:
-    """Without control characters, which XML cannot hold and data may have."""
-    return "".join(c if c >= " " or c in "\t\n" else "\ufffd" for c in text)

@@ -19,6 +19,22 @@ def test_a_log_axis_has_a_few_labelled_ticks(low, high):
     assert all(ax.yaxis.get_major_formatter()(t) for t in shown)
 
 
+@pytest.mark.parametrize(("low", "high"), [(4e-4, 2e4), (0.02, 3e4), (1e-3, 1e9), (3, 40), (60, 9000)])
+@pytest.mark.parametrize("columns", [3, 6])
+def test_labels_of_a_narrow_log_axis_do_not_touch_and_are_all_written_alike(low, high, columns):
+    ax = new_grid(2, columns, 10.4, 6.6)[0, 0]
+    ax.set_xscale("log")
+    ax.set_xlim(low, high)
+    log_ticks(ax.xaxis)
+    ax.figure.canvas.draw()
+    labels = [label for label in ax.get_xticklabels() if low <= label.get_position()[0] <= high]
+    assert len(labels) >= 2 if columns == 3 else labels
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(right.x0 - left.x1 > 2 for left, right in pairwise(boxes))
+    powers = {"^" in label.get_text() for label in labels}
+    assert len(powers) == 1
+
+
 @given(values=floats(1e-6, 1e12), floor=floats(1e-6, 1e6))
 def test_limits_hold_the_values_and_the_lloq_and_at_least_a_decade(values, floor):
     low, high = log_limits([values, np.nan, 0.0, -1.0], floor)

@@ -109,7 +109,7 @@ def test_a_run_leads_to_its_report_and_a_saved_table_has_the_address(browser, in
     shown(browser, index, DESKTOP)
     browser.find_element("css selector", "#runs button.save").click()
     deadline = time.monotonic() + 20
-    while not (saved := [*downloads.glob("what-was-run*.csv")]) and time.monotonic() < deadline:
+    while not (saved := [*downloads.glob("table-1-what-was-run*.csv")]) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert "(a%20run/report.html)" in saved[0].read_text(encoding="utf-8-sig")
     next(a for a in browser.find_elements("css selector", "#runs tbody a") if "a run" in a.text).click()

@@ -53,9 +53,11 @@ def test_a_value_that_is_missing_says_why(observed, good_fit):
     table = subject_table("NCA", replace(observed, table=changed))
     assert table.rows[0][1:3] == ("–", "–")
     why = missing_table("NCA", replace(observed, table=changed))
-    assert (subject, "Cmax, Tmax", "all BLQ") in why.rows
+    assert ("Cmax, Tmax", "all BLQ", "1", subject) in why.rows
     dashes = sum(cell == "–" for row in table.rows for cell in row)
-    assert sum(len(row[1].split(", ")) for row in why.rows) == dashes
+    assert sum(len(row[0].split(", ")) * int(row[2]) for row in why.rows) == dashes
+    assert all(int(row[2]) == len(row[3].split(", ")) for row in why.rows)
+    assert len({row[:2] for row in why.rows}) == len(why.rows)
     assert f"why {dashes} values are missing" in why.caption
     assert table.folded
     grouped = group_table([("NCA", replace(observed, table=changed))], good_fit.data)

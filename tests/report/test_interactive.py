@@ -187,7 +187,7 @@ def column(browser, table, at: int) -> list[str]:
 def table_of(browser, caption: str):
     """A table by the beginning of its caption, unfolded."""
     return browser.execute_script(
-        "const t = [...document.querySelectorAll('main table')].find(t => t.caption.textContent.startsWith(arguments[0]));"
+        "const t = [...document.querySelectorAll('main table')].find(t => t.caption.lastChild.textContent.trim().startsWith(arguments[0]));"
         " const folded = t.closest('details'); if (folded) folded.open = true; return t",
         caption,
     )
@@ -234,6 +234,36 @@ def test_words_sort_as_words_and_only_one_head_is_sorted(window, worst):
     assert [head.get_attribute("aria-sort") for head in heads] == [None, "ascending", None, None, None]
     about = column(window, table, 1)
     assert about == sorted(about, key=str.lower)
+
+
+def test_the_heads_of_a_table_are_one_stop_of_the_tab_key(window):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    table = table_of(window, "NCA: each subject")
+    buttons = table.find_elements("css selector", "thead button")
+    assert len(buttons) > 4
+    window.execute_script("arguments[0].focus()", buttons[0])
+    at = "return [...arguments[0].querySelectorAll('thead button')].indexOf(document.activeElement)"
+    for key, place in ((Keys.ARROW_RIGHT, 1), (Keys.ARROW_RIGHT, 2), (Keys.ARROW_LEFT, 1), (Keys.END, len(buttons) - 1),
+                       (Keys.ARROW_RIGHT, len(buttons) - 1), (Keys.HOME, 0), (Keys.ARROW_RIGHT, 1)):  # fmt: skip
+        ActionChains(window).send_keys(key).perform()
+        assert window.execute_script(at, table) == place
+    stops = "return [...arguments[0].querySelectorAll('thead button')].filter(b => b.tabIndex === 0).length"
+    assert window.execute_script(stops, table) == 1
+    ActionChains(window).send_keys(Keys.TAB).perform()
+    assert window.execute_script(at, table) == -1
+
+
+def test_what_is_cited_is_not_sorted(window):
+    references = table_of(window, "References")
+    assert references.find_elements("css selector", "thead button") == []
+    assert (
+        window.execute_script(
+            "return arguments[0].closest('.scroll').nextElementSibling.className", references
+        )
+        == "save"
+    )
 
 
 def test_what_is_missing_is_last_in_both_directions(window):

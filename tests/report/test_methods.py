@@ -3,10 +3,14 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 import carkinetics as ck
+from carkinetics.diagnostics import npde
 from carkinetics.errors import FitError
+from carkinetics.report.methods import methods_section
+from carkinetics.report.parts import sort_parts
 
 
 def test_the_paragraph_says_data_model_priors_sampling_and_convergence(good_fit, modelled):
@@ -72,7 +76,10 @@ def test_a_fit_cites_its_model_and_its_engine(good_fit, made_fit, alone):
     lines = ck.citation(good_fit).splitlines()
     assert lines[0].startswith("The carkinetics developers.")
     assert "10.1002/psp4.12388" in lines[1]
-    assert [re.search(r"\((\w+) [\d.]+", line)[1] for line in lines[2:]] == [
+    assert [re.search(r"doi:(\S+) \(", line)[1] for line in lines[2:5]] == [
+        "10.1214/20-BA1221", "10.1023/A:1012299115260", "10.1007/s10928-008-9094-4",
+    ]  # fmt: skip
+    assert [re.search(r"\((\w+) [\d.]+", line)[1] for line in lines[5:]] == [
         "numpy",
         "scipy",
         "pandas",
@@ -83,6 +90,41 @@ def test_a_fit_cites_its_model_and_its_engine(good_fit, made_fit, alone):
     by_nuts = good_fit.__class__(**{**vars(good_fit), "settings": good_fit.settings | {"sampler": "nutpie"}})
     assert "nutpie" in ck.citation(by_nuts)
     assert "10.5281/zenodo.11813" in ck.citation(alone(made_fit))
+
+
+DOIS = {
+    "npde": "10.1007/s11095-006-9067-5", "npde of BLQ values": "10.1007/s10928-012-9264-2", "pcVPC": "10.1208/s12248-011-9255-z",
+    "loo": "10.1007/s11222-016-9696-4", "power-scaling": "10.1007/s11222-023-10366-5", "SBC": "1804.06788",
+}  # fmt: skip
+
+
+def test_a_method_is_cited_where_it_was_used_and_not_elsewhere(good_fit):
+    def cited(*parts, also=()) -> set[str]:
+        text = ck.citation(*parts, also=also)
+        return {name for name, doi in DOIS.items() if doi in text}
+
+    assert cited(good_fit) == set()
+    assert cited(npde(good_fit, n_sim=100)) == {"npde", "npde of BLQ values"}
+    assert [cited(ck.vpc(good_fit, n_sim=20, corrected=c)) for c in (True, False)] == [{"pcVPC"}, set()]
+    power, ranking = pd.DataFrame(), pd.DataFrame()
+    power.attrs["noise_prior"], ranking.attrs["subjects"] = 0.1, 8
+    assert [cited(power), cited(ranking)] == [{"power-scaling"}, {"loo"}]
+    assert cited(good_fit, also=("talts2018",)) == {"SBC"}
+    left_out = replace(good_fit, settings=good_fit.settings | {"blq": "M1"})
+    assert "NONMEM VI" not in ck.citation(left_out)
+    assert "10.1023/A:1012299115260" in ck.citation(left_out)
+
+
+def test_the_report_cites_what_it_shows(good_fit):
+    table = methods_section(sort_parts((good_fit,), None)).blocks[-1]
+    text = " ".join(row[1] for row in table.rows)
+    assert {name for name, doi in DOIS.items() if doi in text} == {
+        "npde",
+        "npde of BLQ values",
+        "pcVPC",
+        "SBC",
+    }
+    assert not table.sortable
 
 
 def test_versions_are_those_that_made_the_fit_and_not_those_installed(good_fit):

@@ -16,7 +16,9 @@ from carkinetics.report import write_report
 from carkinetics.report.blocks import Chart, Document, Facts, Section, Table, Text
 from carkinetics.report.equations import model_equations
 from carkinetics.report.images import picture
-from carkinetics.report.word import TONES, word
+from carkinetics.report.paper import numbered
+from carkinetics.report.word import HALF_PAGE, LONG_SIDE, TEXT_WIDTH, TONES, word
+from carkinetics.report.word_table import CELL_MARGINS, letters
 
 BANNER = "not converged: do not use these numbers"
 
@@ -67,12 +69,90 @@ def test_heads_repeat_and_no_row_is_cut():
     assert all(row._tr.trPr.find(qn("w:cantSplit")) is not None for row in table.rows)
 
 
+def widths(table) -> list[float]:
+    return [cell.width.inches for cell in table.rows[0].cells]
+
+
+WORDY = ("a sentence of several words that may break between them " * 4).strip()
+
+
+@pytest.mark.parametrize("columns", [3, 8, 14])
+def test_every_word_and_number_has_room_on_one_line(columns):
+    heads = ("Subject", *(f"Cmax (cells/µL) {i}" for i in range(columns - 2)), "Why")
+    rows = (("105-004-017", *("0.289" for _ in heads[1:-1]), WORDY),) * 3
+    (table,) = opened(Table("Each", heads, rows)).tables
+    assert len({tuple(cell.width for cell in row.cells) for row in table.rows}) == 1
+    for row in table.rows:
+        for cell in row.cells:
+            run = cell.paragraphs[0].runs[0]
+            for one in run.text.split():
+                needed = letters(one, run.font.size.pt, bold=bool(run.bold)) + CELL_MARGINS
+                assert needed <= cell.width.inches + 1e-3, (one, cell.width.inches)
+
+
+def test_a_table_that_is_too_wide_for_the_page_turns_it_and_the_next_one_is_upright():
+    heads = tuple(f"Concentration{i:02}" for i in range(9))
+    wide = Table("Wide", heads, (("1",) * len(heads),))
+    file = opened(Text("before"), wide, Text("after"))
+    assert [one.page_width > one.page_height for one in file.sections] == [False, True, False]
+    assert TEXT_WIDTH < sum(widths(file.tables[0])) <= LONG_SIDE + 1e-6
+    first = docx.Document(BytesIO(word(Document("t", "m", "g", (Section("a", "Only", (wide,)),)))))
+    assert [one.page_width > one.page_height for one in first.sections] == [False, True]
+
+
+def test_a_text_is_as_wide_as_in_the_font():
+    """Advance widths of DejaVu Sans, in 1/2048 of the size: a 1255, M 1767, i 569; of the bold one a 1382."""
+    assert letters("aMi", 72) == pytest.approx((1255 + 1767 + 569) / 2048, abs=2e-4)
+    assert letters("a", 36, bold=True) == pytest.approx(1382 / 2048 / 2, abs=2e-4)
+    assert letters("\u6f22", 72) == 1.0  # it has no ideographs
+
+
+def test_captions_are_counted_by_word_and_listed_with_links():
+    blocks = (
+        Table("T", ("a",), (("1",),)),
+        picture(figure(), "What.", "F. More."),
+        Table("U", ("a",), (("1",),)),
+    )
+    made = numbered((Section("a", "First", blocks), Section("b", "Second", (Text("x"),))))
+    file = docx.Document(BytesIO(word(Document("A trial", "m", "g", made))))
+    assert [p.text for p in file.paragraphs if p.style.name == "Caption"] == [
+        "Table 1. T", "Figure 1. F. More.", "Table 2. U",
+    ]  # fmt: skip
+    fields = [node.text.split()[:2] for node in file.element.body.iter(qn("w:instrText"))]
+    assert [one for one in fields if one[0] == "SEQ"] == [
+        ["SEQ", "Table"],
+        ["SEQ", "Figure"],
+        ["SEQ", "Table"],
+    ]
+    links = [
+        (node.get(qn("w:anchor")), "".join(t.text for t in node.iter(qn("w:t"))))
+        for node in file.element.body.iter(qn("w:hyperlink"))
+    ]
+    assert links == [
+        ("a", "First"), ("b", "Second"), ("table-1", "Table 1. T"), ("table-2", "Table 2. U"), ("figure-1", "Figure 1. F"),
+    ]  # fmt: skip
+    marks = [node.get(qn("w:name")) for node in file.element.body.iter(qn("w:bookmarkStart"))]
+    assert sorted(marks) == sorted(anchor for anchor, _ in links)
+    kinds = [node.get(qn("w:fldCharType")) for node in file.element.body.iter(qn("w:fldChar"))]
+    assert [kinds.count(kind) for kind in ("begin", "separate", "end")] == [6, 6, 6]
+
+
+def test_a_caption_and_the_heads_stay_with_the_first_row():
+    file = opened(Table("Caption", ("Name", "Value"), (("Group",), ("a", "1"), ("b", "2"))))
+    (caption,) = [p for p in file.paragraphs if p.style.name == "Caption"]
+    assert caption.paragraph_format.keep_with_next
+    kept = [row.cells[0].paragraphs[0].paragraph_format.keep_with_next for row in file.tables[0].rows]
+    assert kept == [True, True, None, None]
+
+
 def test_a_picture_has_its_words_and_fits_the_page():
     file = opened(picture(figure(4, 12), "What it shows.", "Caption.", warning=BANNER))
     (shown,) = file.inline_shapes
     assert shown._inline.docPr.get("descr") == "What it shows."
     assert shown.height.inches <= 8.61
     assert shown.width / shown.height == pytest.approx(1 / 3, rel=0.01)
+    (half,) = opened(picture(figure(7, 6), "What.", "Caption.")).inline_shapes  # two find room on a page
+    assert half.height.inches == pytest.approx(HALF_PAGE, abs=0.01)
     assert [text for text in paragraphs(file) if text in (BANNER, "Caption.")] == [BANNER, "Caption."]
 
 
@@ -106,6 +186,7 @@ def test_without_python_docx_the_message_says_what_to_install(good_fit, tmp_path
 def shown_words(page: str) -> list[str]:
     """Text of every paragraph, cell, heading and caption of a page."""
     body = re.sub(r"<(style|math|nav|head)\b.*?</\1>", "", page, flags=re.S)
+    body = re.sub(r'<p class="more".*?</p>', "", body)  # said to a screen
     found = re.findall(r"<(p|td|th|h1|h2|caption|figcaption|dt|dd)\b[^>]*>(.*?)</\1>", body, flags=re.S)
     texts = [html.unescape(re.sub(r"<[^>]+>", "", text)).strip() for _, text in found]
     return [" ".join(text.split()) for text in texts if text]
