@@ -317,13 +317,20 @@ def report(
         "report.html"
     ),
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "CAR-T cellular kinetics",
+    loo_pit: Annotated[
+        bool,
+        typer.Option("--loo-pit", help="Also place every sample in what is predicted without its subject."),
+    ] = False,
 ) -> None:
     """Write saved fits, their data and their exposure into one page, Word or PDF file; exit 2 if one did not converge."""
     expect_writable(output)
     loaded = [_named(ck.load_fit(path), name) for name, path in names_of(fits, "report").items()]
     first = loaded[0]
     observed = ck.nca(first.data, assay=first.settings["assay"])
-    ck.write_report(output, first.data, *loaded, observed, ck.exposure_from(first), title=title)
+    forest = [ck.covariate_forest(first, n_draws=1000)] if first.settings.get("covariates") else []
+    places = [ck.loo_pit(first)] if loo_pit else []
+    parts = (*loaded, observed, ck.exposure_from(first), *forest, *places)
+    ck.write_report(output, first.data, *parts, title=title)
     say(str(output))
     verdicts = [ck.diagnose(found).attrs for found in loaded]
     for path, verdict in zip(fits, verdicts, strict=True):

@@ -11,13 +11,16 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.batch.folder import Draft, write_csv
-from carkinetics.diagnostics import cross_check, prior_sensitivity
+from carkinetics.diagnostics import LooPit, cross_check, loo_pit, prior_sensitivity
 from carkinetics.diagnostics.cross_check import judged, other_engine
+from carkinetics.exposure import CovariateForest, covariate_forest
 from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch, screen_covariates, stepwise_covariates
 from carkinetics.fit.stepwise import refit
 
 if TYPE_CHECKING:
     from carkinetics.batch.study import Study
+
+FOREST_DRAWS = 1000  # a third of a second; all draws of a long fit say the same
 
 
 def _write_cross_check(study: Study, name: str, draft: Draft) -> None:
@@ -49,6 +52,25 @@ def _write_stepwise(study: Study, name: str, draft: Draft) -> None:
     draft.note |= {"covariates": found.covariates, "warning": found.warning}
 
 
+def _write_loo_pit(study: Study, name: str, draft: Draft) -> None:
+    found = loo_pit(study[f"fit.{name}"], seed=study.seed)
+    parts = {"": found.table, "-k": found.k.reset_index(), "-curve": found.curve}
+    for tail, table in parts.items():
+        write_csv(table, draft.path(f"fit/{name}-loo-pit{tail}.csv"))
+    _write_facts(draft, f"fit/{name}-loo-pit.json", found.settings)
+    draft.note["statement"] = found.statement
+
+
+def _write_forest(study: Study, name: str, draft: Draft) -> None:
+    found = covariate_forest(study[f"fit.{name}"], n_draws=FOREST_DRAWS, seed=study.seed)
+    write_csv(found.table, draft.path(f"fit/{name}-forest.csv"))
+    write_csv(found.draws, draft.path(f"fit/{name}-forest-draws.csv"))
+    # The rows again, since a reference is a number in one row and a word in another, which a CSV cannot tell.
+    facts = {"statement": found.statement, "settings": found.settings, "rows": found.table.to_dict("records")}
+    _write_facts(draft, f"fit/{name}-forest.json", facts)
+    draft.note["statement"] = found.statement
+
+
 def _read_cross_check(folder: Path, fit: Fit, name: str) -> pd.DataFrame:
     table = pd.read_csv(folder / f"fit/{name}-cross-check.csv", index_col="parameter")
     return judged(table, fit.settings["sampler"], other_engine(fit))
@@ -74,6 +96,21 @@ def _read_stepwise(folder: Path, fit: Fit, name: str) -> StepwiseSearch:
     return StepwiseSearch(steps, fit=refit(fit, facts["covariates"], facts["settings"]), **facts)
 
 
+def _read_loo_pit(folder: Path, fit: Fit, name: str) -> LooPit:
+    start, text = folder / "fit", {"subject": str}
+    table, k, curve = (
+        pd.read_csv(start / f"{name}-loo-pit{tail}.csv", dtype=text) for tail in ("", "-k", "-curve")
+    )
+    return LooPit(table, k.set_index("subject")["k"], curve, _facts(start / f"{name}-loo-pit.json"))
+
+
+def _read_forest(folder: Path, fit: Fit, name: str) -> CovariateForest:
+    facts = _facts(folder / f"fit/{name}-forest.json")
+    draws = pd.read_csv(folder / f"fit/{name}-forest-draws.csv", header=[0, 1, 2])
+    draws.columns = draws.columns.set_names(["covariate", "level", "metric"])
+    return CovariateForest(pd.DataFrame(facts["rows"]), draws, facts["statement"], facts["settings"])
+
+
 def _write_facts(draft: Draft, name: str, facts: dict[str, Any]) -> None:
     """What a table cannot say of itself, beside it."""
     draft.path(name).write_text(json.dumps(facts, indent=2, default=_plain) + "\n", encoding="utf-8")
@@ -95,10 +132,14 @@ AFTER_WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
     "sensitivity": _write_sensitivity,
     "screen": _write_screen,
     "stepwise": _write_stepwise,
+    "loo_pit": _write_loo_pit,
+    "forest": _write_forest,
 }
 AFTER_READERS: dict[str, Callable[[Path, Fit, str], Any]] = {
     "cross_check": _read_cross_check,
     "sensitivity": _read_sensitivity,
     "screen": _read_screen,
     "stepwise": _read_stepwise,
+    "loo_pit": _read_loo_pit,
+    "forest": _read_forest,
 }

@@ -10,7 +10,7 @@ from typing import Any
 Settings = Mapping[str, Any]
 REPORT_FORMATS = ("html", "docx", "pdf")
 # Keys of [fit.NAME] that ask something of a fit once it is there: each is a step of its own.
-AFTER_A_FIT = ("cross_check", "sensitivity", "screen", "stepwise")
+AFTER_A_FIT = ("cross_check", "sensitivity", "screen", "stepwise", "loo_pit", "forest")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class FitConfig:
         Arguments of `fit_hierarchical`.
     after : mapping
         What is asked of the fit, by key of `AFTER_A_FIT`: whether the other engine draws from the same posterior too,
-        whether sensitivity to priors is measured, and which covariates are screened or searched stepwise.
+        whether sensitivity to priors is measured, which covariates are screened or searched stepwise, whether places of observations are
+        computed without their subject, and whether the effects of covariates on exposure are shown (where there are any, unless refused).
     """
 
     name: str

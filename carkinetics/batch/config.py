@@ -9,8 +9,9 @@ section               keys
 ``[data]``            the arguments of `read_nonmem`; ``path``; ``assay`` to analyse. ``value_unit``,
                       ``lloq``, ``lod`` and ``uloq`` are one value or a table by assay
 ``[nca]``             ``method, blq, metrics``
-``[fit.NAME]``        ``model, value_unit, priors, fix`` and the arguments of `fit_hierarchical`; ``cross_check`` and
-                      ``sensitivity`` (`prior_sensitivity`): true or false; ``screen`` and ``stepwise``: the candidates of
+``[fit.NAME]``        ``model, value_unit, priors, fix`` and the arguments of `fit_hierarchical`; ``cross_check``,
+                      ``sensitivity`` (`prior_sensitivity`), ``loo_pit`` and ``forest`` (`covariate_forest`; made for every fit with
+                      covariates if not false): true or false; ``screen`` and ``stepwise``: the candidates of
                       `screen_covariates` and `stepwise_covariates`
 ``[exposure]``        ``fit`` (a ``[fit.NAME]``), ``metrics``
 ``[dose]``            ``metrics`` and the arguments of `dose_exposure`
@@ -113,6 +114,8 @@ _FIT = {
     "max_minutes": "a number",
     "cross_check": "true or false",
     "sensitivity": "true or false",
+    "loo_pit": "true or false",
+    "forest": "true or false",
     "screen": "a list of text | a table of text or lists of text",
     "stepwise": "a list of text | a table of text or lists of text",
 }
@@ -333,6 +336,8 @@ class _Reader:
             model = str(self.existing(f"fit.{name}", "model", model))
         changes = {key: table.pop(key, {}) for key in ("priors", "fix")}
         after = {key: table.pop(key) for key in AFTER_A_FIT if key in table}
+        if table.get("covariates"):
+            after.setdefault("forest", True)
         return FitConfig(name, model, table.pop("value_unit", None), settings=table, after=after, **changes)
 
     def named(self, section: str, name: str, entry: Any, keys: Settings, *required: str) -> Settings:

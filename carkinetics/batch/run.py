@@ -1,7 +1,7 @@
 """The steps of a study, in order, into a folder that a person can read.
 
-``data → nca → individual → fit.NAME → diagnose.NAME, cross_check.NAME, sensitivity.NAME, screen.NAME, stepwise.NAME → compare
-→ exposure → dose.METRIC, response.NAME, event.NAME → report``
+``data → nca → individual → fit.NAME → diagnose.NAME, cross_check.NAME, sensitivity.NAME, screen.NAME, stepwise.NAME,
+loo_pit.NAME, forest.NAME → compare → exposure → dose.METRIC, response.NAME, event.NAME → report``
 
 A step whose inputs have the same hashes is kept. Inputs are the data, the model's text, the settings, the
 seed, the package's version and its source. A step that fails becomes a finding: what does not need it
@@ -35,7 +35,8 @@ PACKAGES = ("carkinetics", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas"
 REPORT = "report.html"
 _USABLE = ("made", "kept")
 _IN_REPORT = (
-    "nca", "individual", "fit", "cross_check", "sensitivity", "screen", "stepwise", "compare", "exposure", "dose", "response", "event",
+    "nca", "individual", "fit", "cross_check", "sensitivity", "screen", "stepwise", "loo_pit", "forest", "compare", "exposure", "dose",
+    "response", "event",
 )  # fmt: skip
 # What the result of a kind of step depends on, besides the dataset room and the modules beside the rooms.
 _ROOMS = {
@@ -48,6 +49,8 @@ _ROOMS = {
     "sensitivity": ("model", "fit", "diagnostics"),
     "screen": ("model", "fit"),
     "stepwise": ("model", "fit"),
+    "loo_pit": ("model", "fit", "diagnostics"),
+    "forest": ("model", "fit", "exposure"),
     "compare": ("model", "fit", "exposure", "diagnostics", "response", "plot", "report"),
     "exposure": ("model", "fit", "exposure"),
     "dose": ("exposure", "response"),

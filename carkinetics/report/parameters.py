@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from carkinetics.diagnostics import contraction, informing_days
 from carkinetics.diagnostics.contraction import estimated_rows
@@ -26,11 +27,12 @@ COLUMNS = (
 NOTE = (
     "Estimate: posterior median; CrI: equal-tailed credible interval; both on the natural scale. "
     "IIV CV % = 100 × √(exp(ω²) − 1) with ω the between-subject SD of the log; for a fraction the SD of its logit "
-    "is given instead. Shrinkage % = 100 × (1 − SD(η) / ω), η the posterior mean of each subject's random effect. "
+    "is given instead, and above ω = 1 the factor ×/÷ around the typical value within which 90 % of subjects lie. Shrinkage % = 100 × (1 − SD(η) / ω), η the posterior mean of each subject's random effect. "
     "R-hat: rank-normalised and split; ESS: the smaller of bulk and tail effective sample size. FIX: not estimated. "
     "ω rows are standard deviations, never variances."
 )
 MEMBERS = " (members: "  # what follows is of one fit, and no part of the name
+LARGEST_CV_OMEGA = 1.0
 _Row = tuple[str, ...]
 
 
@@ -95,9 +97,18 @@ def _structural(fit: Fit) -> Iterator[_Row]:
         if name in shrunk.index:
             omega = float(shrunk.at[name, "omega"])
             logs = parameter.transform == "log"
-            cv = number(cv_percent(omega)) if logs else f"{number(omega)} (SD of {parameter.transform})"
+            cv = _spread(omega) if logs else f"{number(omega)} (SD of {parameter.transform})"
             shrinkage = _count(shrunk.at[name, "sd_percent"])
         yield _estimate(label, population.loc[f"{name}_typical"], cv, shrinkage)
+
+
+def _spread(omega: float) -> str:
+    """CV in %, or the factor within which 90 % of subjects lie: at ω = 5 the CV is 3e7 %, set by subjects that do not exist."""
+    return (
+        number(cv_percent(omega))
+        if omega <= LARGEST_CV_OMEGA
+        else f"×/÷ {number(np.exp(ndtri(0.95) * omega))}"
+    )
 
 
 def _derived(fit: Fit) -> Iterator[_Row]:

@@ -192,3 +192,13 @@ def test_the_fits_to_be_compared_are_fits_of_the_study(write):
     for named in ('["base"]', '["base", "base"]'):
         with pytest.raises(ConfigError, match="expected two fits or more, each once"):
             read_study(write(FULL + f"[report]\ncompare = {named}\n"))
+
+
+def test_a_fit_with_covariates_has_a_forest_unless_it_is_refused(fitted_study):
+    text = fitted_study.read_text(encoding="utf-8")
+    asked = {"": {}, 'covariates = { cmax = "log(dose)" }': {"forest": True}}
+    asked['covariates = { cmax = "log(dose)" }\nforest = false'] = {"forest": False}
+    for lines, after in asked.items():
+        fitted_study.write_text(text.replace("chains = 2", f"chains = 2\n{lines}"), encoding="utf-8")
+        (fit,) = read_study(fitted_study).fits
+        assert fit.after == after

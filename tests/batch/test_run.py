@@ -1,3 +1,4 @@
+import html
 import json
 from pathlib import Path
 
@@ -8,11 +9,13 @@ from carkinetics.batch import run_study
 from carkinetics.batch.config import read_study
 from carkinetics.batch.folder import sha256_of
 from carkinetics.batch.study import Study
-from carkinetics.diagnostics import prior_sensitivity
+from carkinetics.diagnostics import loo_pit, prior_sensitivity
 from carkinetics.errors import ConfigError
+from carkinetics.exposure import covariate_forest
 from carkinetics.fit import screen_covariates, stepwise_covariates
 from carkinetics.report import pdf
 
+AFTER = ("sensitivity", "screen", "stepwise", "loo_pit", "forest")
 WITHOUT_FIT = ["study", "data", "nca", "dose.auc_0_28", "response.crs", "report"]
 
 
@@ -175,23 +178,32 @@ def test_an_empty_list_of_candidates_is_a_table_that_fails(study: Path):
 
 @pytest.mark.slow
 def test_what_is_asked_of_a_fit_is_written_read_again_and_shown(fitted_study: Path):
-    asked = 'chains = 2\nsensitivity = true\nscreen = ["log(dose)"]\nstepwise = { cmax = "log(dose)" }'
+    asked = 'chains = 2\ncovariates = { tmax = "log(dose)" }\nsensitivity = true\nloo_pit = true\nscreen = { cmax = "log(dose)" }\nstepwise = { cmax = "log(dose)" }'
     text = fitted_study.read_text(encoding="utf-8").replace("chains = 2", asked)
     fitted_study.write_text(text, encoding="utf-8")
     first = run_study(fitted_study)
-    made = {name: statuses(first)[f"{name}.base"] for name in ("sensitivity", "screen", "stepwise")}
-    assert made == {"sensitivity": "made", "screen": "made", "stepwise": "made"}
+    made = {name: statuses(first)[f"{name}.base"] for name in AFTER}
+    assert set(made.values()) == {"made"}
     study = Study(read_study(fitted_study), 7, first.folder)
     found = study["sensitivity.base"]
     pd.testing.assert_frame_equal(found, prior_sensitivity(study["fit.base"], seed=7))
     assert found.attrs == prior_sensitivity(study["fit.base"], seed=7).attrs
-    screen = screen_covariates(study["fit.base"], ["log(dose)"], seed=7)
+    screen = screen_covariates(study["fit.base"], {"cmax": "log(dose)"}, seed=7)
     pd.testing.assert_frame_equal(study["screen.base"].table, screen.table)
     assert study["screen.base"].settings == screen.settings
     search = stepwise_covariates(study["fit.base"], {"cmax": "log(dose)"}, seed=7)
     pd.testing.assert_frame_equal(study["stepwise.base"].steps, search.steps)
     assert study["stepwise.base"].fit.minus_two_ll == search.fit.minus_two_ll
-    page = first.report.read_text(encoding="utf-8")
+    places = loo_pit(study["fit.base"], seed=7)
+    pd.testing.assert_frame_equal(study["loo_pit.base"].table, places.table, check_dtype=False)
+    pd.testing.assert_frame_equal(study["loo_pit.base"].curve, places.curve)
+    assert study["loo_pit.base"].statement == places.statement
+    forest = covariate_forest(study["fit.base"], n_draws=1000, seed=7)
+    pd.testing.assert_frame_equal(study["forest.base"].table, forest.table)
+    pd.testing.assert_frame_equal(study["forest.base"].draws, forest.draws)
+    page = html.unescape(first.report.read_text(encoding="utf-8"))
+    assert places.statement in page
+    assert forest.statement in page
     assert "Sensitivity to priors and data" in page
     assert "Screen of covariates" in page
     assert "Stepwise search" in page

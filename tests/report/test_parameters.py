@@ -37,6 +37,16 @@ def test_estimates_are_on_the_natural_scale_and_spread_is_a_cv(good_fit):
     assert row[4] == number(cv_percent(found.loc["tmax_omega", "median"]))
 
 
+def test_a_spread_of_orders_of_magnitude_is_a_factor_and_no_cv(good_fit):
+    """An ω of 5.34 was shown as a CV of 1.57e+08 %."""
+    tree = good_fit.tree.copy()
+    posterior = tree["posterior"].to_dataset()
+    tree["posterior"] = posterior.assign(cmax_omega=posterior["cmax_omega"] * 0 + 5.342)
+    row = rows_by_name(parameter_table(replace(good_fit, tree=tree)))["cmax (copies/ug)"]
+    assert row[4] == "×/÷ 6550"  # exp(1.6449 × 5.342)
+    assert np.exp(1.644853627 * 5.342) == pytest.approx(6550, rel=1e-3)
+
+
 def test_the_spread_of_a_fraction_is_not_called_a_cv(good_fit):
     assert rows_by_name(parameter_table(good_fit))["fb"][4].endswith("(SD of logit)")
 
