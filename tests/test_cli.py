@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import carkinetics as ck
 from carkinetics.cli import app, main
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.model import load_model, simulate
@@ -366,3 +367,18 @@ def test_forecast_of_nobody_in_particular_says_whom_there_are(typed, table, know
     done = typed("forecast", known_fit, table, "--value-unit", "copies/ug")
     assert done.returncode == 1
     assert "the data hold 3 subjects (S001, S002, S003); choose one by subject=" in done.stderr
+
+
+def test_a_report_of_a_fit_with_covariates_has_their_forest(dose_fit, completed, monkeypatch, tmp_path):
+    fit, shown = completed(dose_fit), []
+    monkeypatch.setattr(ck, "load_fit", lambda path: fit)
+    monkeypatch.setattr(ck, "write_report", lambda path, data, *parts, title: shown.append(parts))
+    monkeypatch.setattr(ck, "loo_pit", lambda one: "places of " + one.model.name)
+    for extra in ((), ("--loo-pit",)):
+        said = run.invoke(app, ["report", "fit.nc", "-o", str(tmp_path / "r.html"), *extra])
+        assert said.exit_code == 0, said.output
+    without, asked = shown
+    forest = without[-1]
+    assert forest.settings["metrics"] == ["cmax", "auc_0_28"]
+    assert asked[-1] == "places of stein2019"
+    assert [type(part) for part in asked[:-1]] == [type(part) for part in without]

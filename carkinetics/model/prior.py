@@ -144,4 +144,4 @@ class Prior:
 
     def __str__(self) -> str:
         centre_key, spread_key, _ = PRIOR_KINDS[self.dist]
-        return f"{self.dist}({centre_key} {self.centre:g}, {spread_key} {self.spread:g})"
+        return f"{self.dist}({centre_key} {self.centre:g}, {spread_key} {self.spread:.4g})"

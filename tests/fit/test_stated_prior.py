@@ -70,3 +70,10 @@ def test_every_stored_prior_follows_what_is_stated(asked, around):
 def test_a_half_normal_has_its_published_median():
     # 0.6745: the upper quartile of the standard normal.
     assert float(StatedPrior("sigma", 2.0, "").quantile(0.5)) == pytest.approx(2 * 0.67449, rel=1e-5)
+
+
+def test_a_computed_spread_is_written_with_four_digits():
+    slope = StatedPrior("cmax_on_age", Prior("normal", 0.0, 0.52797612), "")
+    assert slope.text == "normal(mean 0, sd 0.528)"
+    assert StatedPrior("sigma", 1.0, "").text == "half-normal(scale 1)"
+    assert StatedPrior("corr_a_b", 3, "").text == "LKJ(2) of 3"
