@@ -162,7 +162,9 @@ def _trends(fit: Fit, warning: str) -> list[Block]:
     )  # fmt: skip
     heads = ("Random effect", "Covariate", "Kind", "Subjects", "Strength", "90 % interval", "p")
     blocks.append(
-        Table("Random effects against covariates", heads, rows, warning=warning, align="lllrrrr", folded=True)
+        Table(
+            "Random effects against covariates", heads, rows, "", warning, "lllrrrr", folded=True, on_paper=20
+        )
     )
     return blocks
 
