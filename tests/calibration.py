@@ -153,7 +153,8 @@ def write() -> None:
             model=one.settings["model"], subjects=one.settings["subjects"], replicates=one.n
         )
         for name, one in found.items()
-        if name not in ("p1", "full") and one.calibrated is not None  # a few replicates say nothing to a report
+        if name not in ("p1", "full")
+        and one.calibrated is not None  # a few replicates say nothing to a report
     ]
     if rows:
         columns = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docx.text.paragraph import Paragraph
 
 # Inches between the margins of A4; what a picture may take of the height, so that two find room on a page, and one with many panels.
-TEXT_WIDTH, LONG_SIDE, HALF_PAGE, PAGE_HEIGHT = 6.9, 10.3, 4.2, 8.6
+TEXT_WIDTH, LONG_SIDE, HALF_PAGE, PAGE_HEIGHT = 6.9, 10.3, 3.9, 8.6
 MARGIN = 0.68
 INK = "1B1F24"
 # Ink and ground of the page's boxes.
@@ -73,8 +73,8 @@ def _contents(file: WordDocument, sections: tuple[Section, ...]) -> None:
         ("Tables", r'TOC \h \z \c "Table"', entries(sections, "table")),
         ("Figures", r'TOC \h \z \c "Figure"', entries(sections, "picture")),
     )
-    for title, instruction, lines in lists:
-        list_of(file, title, instruction, lines)
+    for i, (title, instruction, lines) in enumerate(lists):
+        list_of(file, title, instruction, lines, on_new_page=i == 0)
 
 
 def _set_up(file: WordDocument, document: Document) -> None:
@@ -172,7 +172,7 @@ def _warning(file: WordDocument, text: str) -> None:
 def _caption(file: WordDocument, block: Table | Picture, places: Iterator[int], *, above: bool) -> None:
     """The number is a field: Word counts again when a table is put before it."""
     paragraph = file.add_paragraph(style="Caption")
-    paragraph.paragraph_format.keep_with_next = above
+    paragraph.paragraph_format.keep_with_next, paragraph.paragraph_format.keep_together = above, True
     if block.number:
         kind = block.label.split()[0]
         paragraph.add_run(f"{kind} ")

@@ -56,7 +56,9 @@ def bookmark(paragraph: Paragraph, name: str, number: int) -> None:
     paragraph._p.append(end)
 
 
-def list_of(file: WordDocument, title: str, instruction: str, lines: Iterable[Entry]) -> None:
+def list_of(
+    file: WordDocument, title: str, instruction: str, lines: Iterable[Entry], *, on_new_page: bool = False
+) -> None:
     r"""Write one list of contents.
 
     Parameters
@@ -69,6 +71,8 @@ def list_of(file: WordDocument, title: str, instruction: str, lines: Iterable[En
         The field's, for instance ``'TOC \h \z \c "Table"'``.
     lines : iterable of Entry
         What stands there until Word makes the list anew.
+    on_new_page : bool
+        Whether the title begins a page.
     """
     found = list(lines)
     if not found:
@@ -77,6 +81,7 @@ def list_of(file: WordDocument, title: str, instruction: str, lines: Iterable[En
 
     head = file.add_paragraph()
     head.add_run(title).bold = True
+    head.paragraph_format.page_break_before = on_new_page
     head.paragraph_format.space_after, head.paragraph_format.keep_with_next = Pt(2), True
     for i, line in enumerate(found):
         paragraph = file.add_paragraph()
@@ -86,7 +91,7 @@ def list_of(file: WordDocument, title: str, instruction: str, lines: Iterable[En
             _instruct(paragraph, instruction)
             _mark(paragraph, "separate")
         run = paragraph.add_run(legal(f"{line.label}. {line.title}" if line.label else line.title))
-        run.font.size = Pt(9)
+        run.font.size = Pt(8)
         link = _element("hyperlink", anchor=line.anchor, history="1")
         link.append(run._r)
         paragraph._p.append(link)

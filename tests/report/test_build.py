@@ -175,7 +175,7 @@ def test_a_fit_that_did_not_converge_marks_everything_that_rests_on_it(
     found = Page(text)
     assert "Not converged: 3 of 1000 draws diverged" in found.text
     # The first fit is shown in full, of the second one the estimates, which did converge.
-    assert text.count("<caption>Population parameters, stein2019") == 2
+    assert text.count("</span> Population parameters, stein2019") == 2
     start = text.index('<section id="parameters"')
     assert text[start : text.index("</section>", start)].count(MARK) == 1
     for section in (
