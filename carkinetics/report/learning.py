@@ -97,7 +97,10 @@ def _trends(parts: Parts, fit: Fit) -> list[Block]:
     )
     heads = ("Random effect", "Column", "Known", "Kind", "Subjects", "Strength", "90 % interval", "p")
     title = "Random effects against columns of the subjects"
-    return [*pages, Table(title, heads, rows, note, parts.shown_warning, align="llllrrrr", folded=True)]
+    return [
+        *pages,
+        Table(title, heads, rows, note, parts.shown_warning, "llllrrrr", folded=True, on_paper=20),
+    ]
 
 
 def _later(parts: Parts, fit: Fit) -> frozenset[str]:
