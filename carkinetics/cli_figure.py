@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from carkinetics.options import expect_writable
@@ -30,13 +31,11 @@ def draw(figure: Path | None, make: Callable[[], Any]) -> None:
     figure : pathlib.Path or None
         A PNG file.
     make : callable
-        Gives the Axes, or an array of those of one figure.
+        Gives the Axes, or those of one figure in an array or a list.
     """
     if figure is None:
         return
-    from matplotlib.axes import Axes
-
     from carkinetics.plot.axes import png
 
-    axes = make()
-    figure.write_bytes(png(axes if isinstance(axes, Axes) else axes.flat[0], dpi=150))
+    (first, *_) = np.ravel(make())
+    figure.write_bytes(png(first, dpi=150))
