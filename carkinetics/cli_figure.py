@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from carkinetics.options import expect_writable
@@ -35,6 +34,8 @@ def draw(figure: Path | None, make: Callable[[], Any]) -> None:
     """
     if figure is None:
         return
+    import numpy as np
+
     from carkinetics.plot.axes import png
 
     (first, *_) = np.ravel(make())
