@@ -22,7 +22,9 @@ from carkinetics.fit.problem import Problem
 Floats = NDArray[np.float64]
 
 
-def marginal_log_likelihood(problem: Problem, draws: Draws, n_inner: int, seed: int) -> Floats:
+def marginal_log_likelihood(
+    problem: Problem, draws: Draws, n_inner: int, seed: int, *, common: bool = False
+) -> Floats:
     """Log-likelihood of every subject at every draw, averaged over random effects.
 
     Parameters
@@ -35,6 +37,9 @@ def marginal_log_likelihood(problem: Problem, draws: Draws, n_inner: int, seed: 
         Importance draws per subject and population draw.
     seed : int
         Of these.
+    common : bool
+        Whether every population draw has the same importance draws. Then differences between population draws are sharper and all
+        share one error; without, errors are independent and an average over population draws is sharper.
 
     Returns
     -------
@@ -51,8 +56,7 @@ def marginal_log_likelihood(problem: Problem, draws: Draws, n_inner: int, seed: 
     )
     modes = laplace_em(problem).modes
     found = np.empty((len(next(iter(values.values()))), problem.n_subjects))
-    # Each draw has random numbers of its own: the same ones for all would give them one error that more draws do not lessen.
-    seeds = np.random.default_rng(seed).integers(2**63, size=len(found))
+    seeds = [seed] * len(found) if common else np.random.default_rng(seed).integers(2**63, size=len(found))
     for s in range(len(found)):
         between = _between(problem, draws, s, sd)
         state = approximation_at(

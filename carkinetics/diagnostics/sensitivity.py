@@ -130,7 +130,8 @@ def _log_likelihood(
         return np.arange(len(found)), found
     total = int(np.prod([fit.tree["posterior"].sizes[dim] for dim in ("chain", "draw")]))
     n = min(n_draws, total)
-    each = marginal_log_likelihood(problem_of(fit), take_draws(fit, n, seed), n_inner, seed)
+    # Weights are made of differences between draws.
+    each = marginal_log_likelihood(problem_of(fit), take_draws(fit, n, seed), n_inner, seed, common=True)
     return choose_draws(fit, n, seed), each.sum(axis=1)
 
 
