@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.fit.assays import choose_assays
+from carkinetics.fit.between import read_mixture, read_random
 from carkinetics.fit.covariate import Covariate, read_covariates
 from carkinetics.fit.inputs import subject_inputs
 from carkinetics.fit.layout import Layout, make_layout
@@ -309,7 +310,7 @@ def make_problem(
         )
     measured = _measured(model, choose_assays(model, data, assay), error)
     chosen = _select(model, data, measured)
-    effects, together = _random_effects(model, random, correlated)
+    effects, together = read_random(model, random, correlated)
     used, rows = used_rows(chosen, measured, blq)
     slopes = read_covariates(model, data, covariates)
     position = {subject: i for i, subject in enumerate(chosen.subject_ids)}
@@ -327,7 +328,7 @@ def make_problem(
         random=effects,
         correlated=together,
         covariates=slopes,
-        mixture=_mixture(model, effects, together, slopes, mixture),
+        mixture=read_mixture(model, effects, together, slopes, mixture),
         inputs=subject_inputs(model, data),
     )
 
@@ -340,68 +341,6 @@ def _select(model: Model, data: Dataset, measured: Iterable[Measured]) -> Datase
     chosen = data.select(assay=names)
     ordered = chosen.assays.set_index("assay").loc[names].reset_index()[list(chosen.assays.columns)]
     return replace(chosen, assays=ordered)
-
-
-def _random_effects(
-    model: Model, random: Iterable[str] | None, correlated: Iterable[str] | bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    chosen = (
-        [n for n in model.free_parameters if model.parameters[n].omega] if random is None else list(random)
-    )
-    for name in chosen:
-        if model.require(name, "random").fixed:
-            raise ConfigError(
-                f"random: {name} is fixed at {model.parameters[name].typical:g}; it cannot vary"
-            )
-    together = chosen if correlated is True else list(correlated or ())
-    for name in together:
-        if name not in chosen:
-            raise ConfigError(
-                f"correlated: {name} has no random effect; random is {', '.join(chosen) or 'empty'}"
-            )
-    if len(together) == 1:
-        raise ConfigError(
-            f"correlated: {together[0]} alone cannot be correlated; name at least two parameters"
-        )
-    order = list(model.parameters)
-    return tuple(sorted(set(chosen), key=order.index)), tuple(sorted(set(together), key=order.index))
-
-
-def _mixture(
-    model: Model,
-    random: tuple[str, ...],
-    correlated: tuple[str, ...],
-    covariates: Iterable[Covariate],
-    asked: Mixture | Mapping[str, Any] | bool | None,
-) -> Mixture | None:
-    if asked is False:
-        return None
-    found = model.mixture if asked is None or asked is True else asked
-    if found is None:
-        if asked:
-            raise ConfigError(f"mixture: model {model.name} has none; give one as a mapping")
-        return None
-    chosen = found if isinstance(found, Mixture) else Mixture.of(found)
-    if chosen.name in {*model.parameters, *model.inputs, *model.outputs, "sigma"}:
-        raise ConfigError(f"mixture: the name {chosen.name!r} is taken; call the class something else")
-    for name in chosen.shifts:
-        model.require(name, "mixture")
-        if name not in random:
-            raise ConfigError(
-                f"mixture: {name} has no random effect, and only random effects can differ by class; random is "
-                f"{', '.join(random) or 'empty'}. Fit without classes by mixture=False"
-            )
-    outside = [name for name in chosen.shifts if correlated and name not in correlated]
-    if outside:
-        raise ConfigError(
-            f"mixture: {outside[0]} differs by class and is not among the correlated {', '.join(correlated)}; put it there"
-        )
-    for covariate in covariates:
-        if covariate.name in {chosen.shift_name(name) for name in chosen.shifts}:
-            raise ConfigError(
-                f"mixture: {covariate.name!r} is a covariate's slope already; call the class something else"
-            )
-    return chosen
 
 
 def _measured(

@@ -11,6 +11,7 @@ import pandas as pd
 from carkinetics import plot
 from carkinetics.diagnostics import monte_carlo_errors, population_correlations
 from carkinetics.diagnostics.cross_check import SUSPICIOUS
+from carkinetics.diagnostics.diagnose import rhat_words
 from carkinetics.diagnostics.exploration import e_bfmi, ess_growth, funnels
 from carkinetics.diagnostics.population_correlation import strongest_pairs
 from carkinetics.errors import FitError
@@ -136,9 +137,9 @@ def convergence_rows(fit: Fit) -> list[tuple[str, str, str]]:
     population, stats = fit.population(), fit.tree["sample_stats"]
     subjects = fit.individual()
     rows = [
-        ("R-hat, largest", _worst(population["rhat"], "max", ".3f"), "below 1.01"),
-        ("Bulk effective sample size, smallest", _worst(population["ess_bulk"], "min", ".0f"), "above 400"),
-        ("Tail effective sample size, smallest", _worst(population["ess_tail"], "min", ".0f"), "above 400"),
+        ("R-hat, largest", _largest_rhat(population["rhat"]), "below 1.01"),
+        ("Bulk effective sample size, smallest", _smallest(population["ess_bulk"]), "above 400"),
+        ("Tail effective sample size, smallest", _smallest(population["ess_tail"]), "above 400"),
         (
             "R-hat of subjects' parameters, largest",
             f"{subjects['rhat'].max():.3f}" if len(subjects) else "–",
@@ -193,11 +194,12 @@ def _engine(settings: dict[str, Any], stats: Any) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _worst(values: pd.Series, kind: str, form: str) -> str:
-    if values.isna().all():
-        return "cannot be computed"
-    name = values.idxmax() if kind == "max" else values.idxmin()
-    return f"{values[name]:{form}} ({name})"
+def _largest_rhat(values: pd.Series) -> str:
+    return "cannot be computed" if values.isna().all() else f"{rhat_words(values.max())} ({values.idxmax()})"
+
+
+def _smallest(values: pd.Series) -> str:
+    return "cannot be computed" if values.isna().all() else f"{values.min():.0f} ({values.idxmin()})"
 
 
 def exploration_blocks(fit: Fit) -> tuple[Block, ...]:

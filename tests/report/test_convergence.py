@@ -1,11 +1,12 @@
 """The section on convergence has the numbers of its verbs, and what is long is folded."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from carkinetics.diagnostics import monte_carlo_errors, population_correlations
 from carkinetics.report.blocks import Document, Picture, Table, number
-from carkinetics.report.convergence import STRONGEST, convergence_section
+from carkinetics.report.convergence import STRONGEST, _largest_rhat, convergence_section
 from carkinetics.report.html import page
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
 
@@ -51,3 +52,8 @@ def test_what_did_not_converge_is_marked(bad_fit):
     marked = [one for one in blocks if isinstance(one, Table | Picture) and one.warning]
     assert {one.warning for one in marked} == {NOT_CONVERGED}
     assert len(marked) == 3
+
+
+def test_an_r_hat_just_below_its_limit_does_not_read_as_the_limit():
+    assert _largest_rhat(pd.Series({"a": 1.00963, "b": 1.002})) == "1.0096 (a)"
+    assert _largest_rhat(pd.Series({"a": 1.004})) == "1.004 (a)"
