@@ -18,7 +18,7 @@ MOST, PRECISE = (
 )  # draws; share of the standard error that the Monte-Carlo error of a difference may have
 # From here on the density of a left-out subject has no mean that weights could estimate (Vehtari A et al. JMLR 2024;25:72).
 HOPELESS_K = 1.0
-NOT_CONVERGED = "not converged"
+UNUSABLE = "not converged"
 
 
 def rank(each: Mapping[str, pd.DataFrame], *, unusable: Collection[str] = ()) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def _verdicts(found: pd.DataFrame, best: str, unusable: Collection[str]) -> pd.S
     words = pd.Series(np.where(far, "worse", "not separated"), index=found.index)
     words[found["difference"].isna()] = "cannot be compared"
     words[best] = "best"
-    words[words.index.isin(list(unusable))] = NOT_CONVERGED
+    words[words.index.isin(list(unusable))] = UNUSABLE
     return words
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics import plot
+from carkinetics.diagnostics.ranking import UNUSABLE
 from carkinetics.diagnostics.residuals import misfit
 from carkinetics.diagnostics.vpc import vpc
 from carkinetics.fit import Fit
@@ -128,13 +129,16 @@ def _best(compared: Compared) -> Text:
     table = compared.ranking
     if table is None:
         return Text(f"Not ranked: {compared.refusal}.", "bad")
-    best = str(table.index[0])
-    others = [f"{compared.head(str(name))} is {_behind(row)}" for name, row in table.iloc[1:].iterrows()]
-    separated = bool((table["verdict"].iloc[1:] == "worse").all())
+    best, rest = str(table.index[0]), table.iloc[1:]
+    rest = rest[rest["verdict"] != UNUSABLE]  # what is to be said of those comes last
+    others = [f"{compared.head(str(name))} is {_behind(row)}" for name, row in rest.iterrows()]
+    separated = bool((rest["verdict"] == "worse").all())
     ahead = "predicts a subject that it has not seen best"
     if not separated:
         ahead = "comes first in predicting a subject that it has not seen, but is not clearly the best"
-    text = f"{compared.head(best)} {ahead}; {'; '.join(others)}."
+    text = "; ".join([f"{compared.head(best)} {ahead}", *others]) + "."
+    if not others:
+        text = f"There is nothing to rank {compared.head(best)} against."
     unsure = int(table["bad_k"].sum())
     if unsure:
         text += f" For {unsure} subjects the weights cannot be relied on (Pareto k)."
