@@ -272,3 +272,11 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_computed(
         write_comparison(tmp_path / "c.html", {"a": fits["base"], "b": fits["wide"]}, ranking=ranking)
     with pytest.raises(FitError, match="single is a fit of method 'individual'"):
         write_comparison(tmp_path / "c.html", {"base": fits["base"], "single": alone(made_fit)})
+
+
+def test_with_one_usable_fit_there_is_nothing_to_rank(compared):
+    index = pd.Index(["S1", "S2", "S3"], name="subject")
+    each = {name: pd.DataFrame({"elpd": [-1.0, -2.0, -3.0 - i], "k": 0.1, "n_obs": 4, "how": "psis"}, index=index) for i, name in enumerate(("base", "wide"))}  # fmt: skip
+    box = verdict_section(replace(compared, ranking=rank(each, unusable=["wide"]))).blocks[0]
+    assert box.text.startswith("There is nothing to rank base")
+    assert box.text.count("not converged") == 1
