@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import prior_sensitivity as prior_sensitivity
     from carkinetics.diagnostics import psis_loo as psis_loo
     from carkinetics.diagnostics import read_calibration as read_calibration
+    from carkinetics.diagnostics import residual_summary as residual_summary
     from carkinetics.diagnostics import residuals as residuals
     from carkinetics.diagnostics import review as review
     from carkinetics.diagnostics import stacking_weights as stacking_weights
@@ -226,6 +227,7 @@ _HOME = {
     "stacking_weights": "diagnostics",
     "held_out": "diagnostics",
     "check_exposure": "diagnostics",
+    "residual_summary": "diagnostics",
     "residuals": "diagnostics",
     "vpc": "diagnostics",
     "prediction_correct": "diagnostics",
