@@ -292,6 +292,22 @@ class Document:
     sections: tuple[Section, ...]
 
 
+def p_value(value: float) -> str:
+    """Write a p-value.
+
+    Parameters
+    ----------
+    value : float
+        From 0 to 1, or NaN.
+
+    Returns
+    -------
+    str
+        Two digits; ``< 0.001`` below that, a dash for NaN.
+    """
+    return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.2g}"
+
+
 def number(value: Any, digits: int = 3) -> str:
     """A number with three significant digits, without an exponent where that can be read.
 

@@ -17,7 +17,7 @@ from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import dose_grouping, dose_unit, subject_groups
 from carkinetics.fit import Fit
-from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
+from carkinetics.fit.measured import measured_output, measured_outputs
 from carkinetics.report import charts
 from carkinetics.report.blocks import Block, Chart, Picture, listing, number
 from carkinetics.report.images import picture
@@ -28,8 +28,19 @@ PER_PAGE, COLUMNS = 20, 4  # panels of a picture, which fill a page of paper
 MOST_STRATA, FEWEST_IN_STRATUM = 4, 6
 
 
-def _outputs(fit: Fit) -> dict[str, str]:
-    """Fitted outputs, and how a caption names each: not at all if there is one."""
+def output_names(fit: Fit) -> dict[str, str]:
+    """Fitted outputs, and how a caption names each.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    dict of str to str
+        Ends with a colon and a space; empty where there is one output only.
+    """
     names = [one.output for one in measured_outputs(fit)]
     words = {name: f"{name.replace('_', ' ')}: " for name in names}
     return {name: words[name][:1].upper() + words[name][1:] if len(names) > 1 else "" for name in names}
@@ -169,7 +180,7 @@ def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
             caption,
             warning,
         )
-        for output, name in _outputs(fit).items()
+        for output, name in output_names(fit).items()
     )
 
 
@@ -210,7 +221,7 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
     """
     checks = [
         (f"{name}All subjects", check_replicates(made[output], fit.model, fit.data, output=output))
-        for output, name in _outputs(fit).items()
+        for output, name in output_names(fit).items()
     ]
     groups = dose_groups(fit.data)
     if groups is not None:
@@ -261,35 +272,6 @@ def bins_in_words(check: Vpc) -> str:
         for e in each
     ]
     return f"Bins of time ({words}): days {', '.join(spans)}."
-
-
-def gof(fit: Fit, warning: str) -> tuple[Block, ...]:
-    """Observations against predictions, and residuals.
-
-    Parameters
-    ----------
-    fit : Fit
-        Hierarchical.
-    warning : str
-        Stands above the picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture per output.
-    """
-    found: list[Block] = []
-    caption = (
-        "Observed against population and individual predictions, and residuals. BLQ samples (open triangles) are drawn at "
-        "values imputed below their limit, so that they are not left out in silence."
-    )
-    for output, name in _outputs(fit).items():
-        alt = (
-            f"{name}Goodness of fit of {len(fitted_rows(fit, output))} observations: observed against predicted, and "
-            "residuals against time and prediction."
-        )
-        found.append(picture(plot.gof(fit, output=output), alt, name + caption, warning=warning))
-    return tuple(found)
 
 
 def dose_exposure(result: DoseExposure, exposures: Iterable[Exposure], warning: str) -> tuple[Block, ...]:

@@ -19,6 +19,7 @@ from carkinetics.report.convergence import convergence_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, missing_table, subject_table
+from carkinetics.report.goodness import goodness_of_fit, left_out_places, prediction_errors
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
@@ -31,7 +32,7 @@ from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import description_table, parameter_table, prior_table
 from carkinetics.report.parts import NOT_CONVERGED, Parts
-from carkinetics.report.predictive import left_out_places, prediction_errors, predictive_checks
+from carkinetics.report.predictive import predictive_checks
 from carkinetics.report.remarks import warning_section
 from carkinetics.report.verdict import verdict_section
 from carkinetics.response import DoseExposure
@@ -154,7 +155,7 @@ def gof_section(parts: Parts) -> Section | None:
     if parts.fit is None or parts.evidence is None:
         return None
     blocks = (
-        *figures.gof(parts.fit, parts.shown_warning),
+        *goodness_of_fit(parts.fit, parts.shown_warning),
         *prediction_errors(parts.evidence, parts.shown_warning),
         *left_out_places(parts.pits, parts.warning),
     )
