@@ -82,7 +82,7 @@ def parameter_table(fit: Fit) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``Block, Parameter (unit), Estimate, Posterior SD, 90 % CrI, IIV CV %, Shrinkage %, R-hat, ESS`` as text with three significant
+        Columns ``Block, Parameter (unit), Estimate, Posterior SD, 90 % CrI, IIV CV % (RSE %), Shrinkage %, R-hat, ESS`` as text with three significant
         digits; ``.attrs["note"]`` is the footnote and ``.attrs["warning"]`` is not empty if the fit did not converge. Paste
         it by ``.to_markdown()``, ``.to_latex()`` or ``.to_html()``.
 

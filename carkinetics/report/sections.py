@@ -20,6 +20,7 @@ from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, missing_table, subject_table
 from carkinetics.report.goodness import goodness_of_fit, left_out_places, prediction_errors
+from carkinetics.report.identification import identification_section
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
@@ -275,6 +276,7 @@ def session_section(parts: Parts, versions: dict[str, str]) -> Section:
 _OF_NUTS = ("tune", "target_accept")
 SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     verdict_section,
+    identification_section,
     data_section,
     model_section,
     prior_section,

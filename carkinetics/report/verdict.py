@@ -193,8 +193,14 @@ def _box(remark: tuple[str, str, str, str, str], all_of_them: list[tuple[str, st
 
 
 def _counted(found: pd.DataFrame) -> tuple[Text, ...]:
-    counts = found["severity"].value_counts()
-    said = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in SEVERITIES if s in counts]
+    """How many remarks of each severity, and of how many kinds: one rule speaks of many subjects."""
+    said = []
+    for severity in SEVERITIES:
+        rows = found[found["severity"] == severity]
+        many, kinds = len(rows), len(rows.drop_duplicates(["about", "rule"]))
+        if many:
+            of = f" of {kinds} kind{'s' if kinds > 1 else ''}" if kinds < many else ""
+            said.append(f"{many} {severity}{'s' if many > 1 else ''}{of}")
     if not said:
         return ()
     return (Text(f"Remarks: {', '.join(said)}; all are listed worst first under Warnings."),)

@@ -21,7 +21,7 @@ from carkinetics.report import write_report
 from carkinetics.report.blocks import number, span
 
 SECTIONS = [
-    "verdict", "data", "model", "priors", "convergence", "parameters", "contraction", "effects", "individual", "vpc", "gof",
+    "verdict", "identification", "data", "model", "priors", "convergence", "parameters", "contraction", "effects", "individual", "vpc", "gof",
     "calibration", "exposure", "dose", "response", "methods", "warnings", "session",
 ]  # fmt: skip
 BANNER = "not converged: do not use these numbers"
@@ -232,6 +232,7 @@ def test_data_alone_and_individual_fits_make_a_page(good_fit, tmp_path):
     found = Page(write_report(tmp_path / "i.html", alone).read_text(encoding="utf-8"))
     assert found.having("section", "id") == [
         "verdict",
+        "identification",
         "data",
         "model",
         "parameters",
