@@ -242,7 +242,7 @@ def test_data_alone_and_individual_fits_make_a_page(good_fit, tmp_path):
     ]
     assert "of 2 converged" in found.text
     data = Page(write_report(tmp_path / "d.html", good_fit.data).read_text(encoding="utf-8"))
-    assert data.having("section", "id") == ["verdict", "data", "warnings", "session"]
+    assert data.having("section", "id") == ["verdict", "identification", "data", "warnings", "session"]
     assert "No population fit in this report" in data.text
 
 
