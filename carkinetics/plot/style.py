@@ -178,6 +178,34 @@ def level_label(unit: str, marker: str = "") -> str:
     return f"{what} ({spelled})"
 
 
+def metric_name(metric: str) -> str:
+    """Name of an exposure metric in prose.
+
+    Parameters
+    ----------
+    metric : str
+        For instance ``"auc_0_28"``.
+
+    Returns
+    -------
+    str
+        As the field writes it; the metric itself if it has no name.
+
+    Examples
+    --------
+    >>> metric_name("auc_0_28"), metric_name("half_life_fast")
+    ('AUC day 0–28', 'Half-life, fast')
+    """
+    window, phase = metric.removeprefix("auc_0_"), metric.removeprefix("half_life_")
+    if window != metric:
+        return f"AUC day 0–{window}"
+    return (
+        METRIC_NAMES.get(metric, safe(metric))
+        if phase == metric
+        else f"Half-life, {safe(phase.replace('_', ' '))}"
+    )
+
+
 def metric_label(metric: str, unit: str) -> str:
     """Label of an exposure axis.
 
@@ -198,11 +226,7 @@ def metric_label(metric: str, unit: str) -> str:
     >>> metric_label("auc_0_28", "copies*day/ug"), metric_label("half_life_fast", "day")
     ('AUC day 0–28 (copies × day/µg DNA)', 'Half-life, fast (day)')
     """
-    window = metric.removeprefix("auc_0_")
-    name = f"AUC day 0–{window}" if window != metric else METRIC_NAMES.get(metric, safe(metric))
-    phase = metric.removeprefix("half_life_")
-    name = f"Half-life, {safe(phase.replace('_', ' '))}" if phase != metric else name
-    return f"{name} ({readable_unit(unit)})"
+    return f"{metric_name(metric)} ({readable_unit(unit)})"
 
 
 def number(value: float) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from carkinetics.diagnostics import Calibration, LooPit, Npde, Vpc
 from carkinetics.fit import Fit
 from carkinetics.report.reference import Reference
+from carkinetics.response import DoseExposure
 
 PREDICTION_CORRECTED = "bergstrand2011"
 CALIBRATED = "talts2018"
@@ -59,6 +60,11 @@ _WORKS = {
             "10.1007/s11222-023-10366-5", "sensitivity to priors and data by power-scaling",
         ),
         Reference(
+            "smith2000", "Smith, B. P. and others",
+            "Confidence interval criteria for assessment of dose proportionality", "Pharmaceutical Research", "17", "1278-1283", "2000",
+            "10.1023/A:1026451721686", "dose proportionality",
+        ),
+        Reference(
             CALIBRATED, "Talts, S. and others", "Validating Bayesian inference algorithms with simulation-based calibration",
             "arXiv", "", "1804.06788", "2018", "", "simulation-based calibration", "misc",
         ),
@@ -87,19 +93,15 @@ def methods_of(parts: tuple[Any, ...], also: tuple[str, ...] = ()) -> list[Refer
 
 def _used_by(part: Any) -> Iterator[str]:
     if isinstance(part, Fit) and part.method == "hierarchical":
-        if "pareto_k" not in part.settings:
-            yield "vehtari2021"
-        blq = str(part.settings["blq"])
-        if blq[:1] == "M":
-            yield "beal2001"
-        if blq in ("M3", "M4"):
-            yield "ahn2008"
+        yield from _of_fit(part)
     elif isinstance(part, Npde):
         yield from ("brendel2006", "nguyen2012")
     elif isinstance(part, Vpc) and part.settings["corrected"]:
         yield PREDICTION_CORRECTED
     elif isinstance(part, LooPit):
         yield "vehtari2017"
+    elif isinstance(part, DoseExposure):
+        yield "smith2000"
     elif isinstance(part, Calibration):
         yield CALIBRATED
     elif isinstance(part, pd.DataFrame):  # tables of verbs leave their sign in the attributes
@@ -107,3 +109,13 @@ def _used_by(part: Any) -> Iterator[str]:
             yield "kallioinen2024"
         if "subjects" in part.attrs:
             yield "vehtari2017"
+
+
+def _of_fit(fit: Fit) -> Iterator[str]:
+    if "pareto_k" not in fit.settings:
+        yield "vehtari2021"
+    blq = str(fit.settings["blq"])
+    if blq[:1] == "M":
+        yield "beal2001"
+    if blq in ("M3", "M4"):
+        yield "ahn2008"

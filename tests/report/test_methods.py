@@ -25,7 +25,7 @@ def test_the_paragraph_says_data_model_priors_sampling_and_convergence(good_fit,
     assert "(Stein AM et al., doi:10.1002/psp4.12388)" in text
     assert "censored observations (M3)" in text
     assert "R-hat below 1.01 (largest 1.0" in text
-    assert "Exposure (cmax" in text
+    assert "Exposure (Cmax, Tmax" in text
     assert "  " not in text
 
 

@@ -1,0 +1,53 @@
+import pandas as pd
+
+import carkinetics as ck
+from carkinetics.report.method_words import method_sentences
+from carkinetics.report.methods import methods_section
+from carkinetics.report.parts import sort_parts
+
+
+def said(*parts) -> str:
+    return " ".join(method_sentences(parts))
+
+
+def test_each_kind_of_result_has_its_sentence(good_fit, observed, modelled, dose, grade):
+    assert said(modelled).startswith(
+        "Exposure (Cmax, Tmax, AUC day 0–28, Half-life) was computed from the curve"
+    )
+    assert "linear-up/log-down rule" in said(observed)
+    assert said(dose).startswith(
+        "AUC day 0–28 was related to dose by a power model (flat-prior regression per posterior draw)"
+    )
+    assert "lies within 0.8 to 1.25" in said(dose)
+    assert said(grade) == (
+        "crs_grade >= 3 was related to log(cmax) by logistic regression. Exposures entered these regressions as posterior draws, so that "
+        "their uncertainty is part of every interval."
+    )
+    check = ck.vpc(good_fit, n_sim=20, corrected=True)
+    assert "prediction-corrected visual predictive checks of 20 simulated studies" in said(check)
+    assert "prediction-corrected" not in said(ck.vpc(good_fit, n_sim=20))
+    assert "rest on 60 replicates" in said(ck.npde(good_fit, n_sim=60))
+
+
+def test_tables_of_verbs_are_told_by_their_sign():
+    power, ranking = pd.DataFrame(), pd.DataFrame(index=["base", "gate"])
+    power.attrs["noise_prior"], ranking.attrs["subjects"] = 0.1, pd.DataFrame()
+    assert "power-scaling" in said(power)
+    assert "Models (base, gate) were compared" in said(ranking)
+    assert said(pd.DataFrame(), "a text") == ""
+
+
+def test_what_was_made_alike_is_told_once(modelled, grade):
+    assert said(modelled, modelled) == said(modelled)
+    assert said(grade, grade).count("posterior draws") == 1
+
+
+def test_the_report_tells_what_it_shows(good_fit, observed, modelled, dose, grade):
+    text = methods_section(sort_parts((good_fit, observed, modelled, dose, grade), None)).blocks[0].text
+    for words in (
+        "visual predictive checks",
+        "prediction distribution errors",
+        "power model",
+        "crs_grade >= 3 was related",
+    ):
+        assert words in text
