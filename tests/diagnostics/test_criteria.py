@@ -1,5 +1,8 @@
 """Predictive criteria from a matrix: exact where a conjugate model says what they are."""
 
+import warnings
+
+import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,6 +126,20 @@ def test_a_matrix_of_draws_is_left_out_column_by_column(rng):
     assert psis_loo(np.full((5, 1), -1.0))["elpd"].tolist() == [-np.inf], "too few draws are no answer"
     with pytest.raises(ConfigError, match="expected \\(draws, units\\)"):
         psis_loo(matrix[:, 0])
+
+
+def test_eight_schools_as_arviz_has_them():
+    """Rubin's eight schools, 2,000 draws that come with ArviZ: elpd of leaving out one school, and of WAIC."""
+    schools = az.load_arviz_data("centered_eight")["log_likelihood"]["obs"]
+    matrix = schools.stack(sample=("chain", "draw")).transpose("sample", "school").to_numpy()
+    found = psis_loo(matrix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that k is large for one school
+        theirs = az.loo(az.load_arviz_data("centered_eight"), pointwise=True, reff=1.0)
+    np.testing.assert_allclose(found["elpd"], theirs.elpd_i, atol=1e-10)
+    np.testing.assert_allclose(found["k"], theirs.pareto_k, atol=1e-10)
+    assert found["elpd"].sum() == pytest.approx(-30.76, abs=0.01)
+    assert waic(matrix)["elpd_waic"].sum() == pytest.approx(-30.72, abs=0.01)
 
 
 def test_waic_of_one_draw_has_no_variance():
