@@ -143,7 +143,7 @@ _WORDS = {
     "percentiles": "new studies would show other levels",
     "blq-own": "curves and BLQ samples disagree",
     "blq-method": "BLQ samples are not censored",
-    "blq-share": "it expects other shares of BLQ samples than were seen",
+    "blq-share": "shares of BLQ samples differ from those of simulated studies",
     "prediction-errors": "NPDE depart from those of the model",
     "outlying-samples": "some samples are far from their curves",
     "heavy-tails": "residuals have heavy tails",

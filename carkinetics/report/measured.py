@@ -19,7 +19,7 @@ def data_section(parts: Parts) -> Section | None:
     data = parts.data
     if data is None:
         return None
-    blocks: list[Block] = [_assay_table(data), *figures.profiles(data, parts.assays)]
+    blocks: list[Block] = [_assay_table(data, parts.assays), *figures.profiles(data, parts.assays)]
     blocks += _blq(data, parts.assays)
     if len(data.doses):
         blocks.append(_dose_table(data))
@@ -30,10 +30,11 @@ def data_section(parts: Parts) -> Section | None:
     return Section("data", "Data", tuple(blocks))
 
 
-def _assay_table(data: Dataset) -> Table:
+def _assay_table(data: Dataset, first: list[str]) -> Table:
+    """One row per assay; those analysed come first."""
     rows = []
     after = data.observations[(data.observations["status"] != PREDOSE) & (data.observations["time"] > 0)]
-    for assay in data.assays.itertuples():
+    for assay in sorted(data.assays.itertuples(), key=lambda one: one.assay not in first):
         observed = after[after["assay"] == assay.assay]
         below = int(observed["status"].isin(CENSORED).sum())
         never = observed.groupby("subject")["status"].agg(lambda s: "quantified" not in set(s)).sum()
