@@ -213,16 +213,14 @@ def _against_predictions(axes: AxesArray, table: pd.DataFrame, scale: str, floor
 
 def _equal_axes(ax: Axes, values: np.ndarray, scale: str) -> tuple[float, float]:
     """A square with the same axis twice."""
-    if scale == "log":
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        limits = log_limits(values)
-        log_ticks(ax.xaxis)
-        log_ticks(ax.yaxis)
-    else:
-        limits = (0.0, 1.05 * float(np.nanmax(values)))
+    limits = log_limits(values) if scale == "log" else (0.0, 1.05 * float(np.nanmax(values)))
+    ax.set_xscale(scale)
+    ax.set_yscale(scale)
     ax.set_xlim(limits)
     ax.set_ylim(limits)
+    if scale == "log":  # by the limits
+        log_ticks(ax.xaxis)
+        log_ticks(ax.yaxis)
     ax.set_box_aspect(1)
     return limits
 

@@ -28,6 +28,9 @@ def test_panels_of_the_goodness_of_fit(dose_fit, rendered):
     assert axes[0, 0].get_xlim() == axes[0, 0].get_ylim()
     words = [text.get_text() for text in axes[0, 0].figure.legends[0].get_texts()]
     assert "BLQ, imputed" in words
+    low, high = axes[0, 0].get_xlim()
+    ticks = [tick for tick in axes[0, 0].get_xticks() if low <= tick <= high]
+    assert 2 <= len(ticks) <= 6, "labels of a narrow panel touch"
 
 
 def test_no_row_is_missing_and_blq_rows_are_open(dose_fit):
