@@ -141,7 +141,9 @@ def _best(compared: Compared) -> Text:
         text = f"There is nothing to rank {compared.head(best)} against."
     unsure = int(table["bad_k"].sum())
     if unsure:
-        text += f" For {unsure} subject{'s' if unsure > 1 else ''} the weights cannot be relied on (Pareto k)."
+        text += (
+            f" For {unsure} subject{'s' if unsure > 1 else ''} the weights cannot be relied on (Pareto k)."
+        )
     if compared.unusable:
         names = ", ".join(name for name in compared.fits if name in compared.unusable)
         return Text(f"{text} The place of {names} cannot be relied on: not converged.", "bad")
