@@ -125,8 +125,6 @@ def index(
     counts = runs["state"].value_counts(sort=False)
     many = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
     note(f"{many}: {', '.join(f'{n} {state}' for state, n in counts.items())}")
-        f"{len(runs)} run{'s' if len(runs) != 1 else ''}: {', '.join(f'{n} {state}' for state, n in counts.items())}"
-    )
     if set(runs["state"]) & {"unreadable", "not as it was made", "with failed steps", "not finished"}:
         raise typer.Exit(FAILED)
     if "not converged" in set(runs["state"]):
