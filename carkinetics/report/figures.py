@@ -55,8 +55,19 @@ def dose_groups(data: Dataset) -> pd.Series | None:
     return groups if len(groups.dropna().unique()) > 1 else None
 
 
-def _dose_words(data: Dataset) -> str:
-    """What `dose_groups` are: the dose with its unit, or a level that is a code."""
+def dose_words(data: Dataset) -> str:
+    """What `dose_groups` are: the dose with its unit, or a level that is a code.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+
+    Returns
+    -------
+    str
+        Such as ``"dose (cells/kg)"``.
+    """
     unit = dose_unit(data, dose_grouping(data))
     return f"dose ({unit})" if unit else "dose level"
 
@@ -85,7 +96,7 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
             f"Observed {assay} levels of {rows['subject'].nunique()} subjects on a log axis against days since infusion; "
             f"highest {number(rows['value'].max())}, last sample on day {number(rows['time'].max())}."
         )
-        colour = "" if by == "subject" else f" Colour: {_dose_words(data)}."
+        colour = "" if by == "subject" else f" Colour: {dose_words(data)}."
         caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
         still = picture(plot.profiles(data, by=by, assay=assay), alt, caption)
         content = partial(charts.profile_chart, data, str(assay), groups)
@@ -218,7 +229,7 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
         if len(sizes) <= MOST_STRATA and sizes.min() >= FEWEST_IN_STRATUM:
             first = measured_output(fit).output
             by = dose_grouping(fit.data)
-            title = f"By {_dose_words(fit.data)}"
+            title = f"By {dose_words(fit.data)}"
             checks.append((title, check_replicates(made[first], fit.model, fit.data, by=by)))
     found: list[Block] = []
     for title, check in checks:
@@ -336,7 +347,7 @@ def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> 
         One picture.
     """
     groups = None if data is None else dose_groups(data)
-    words = "Dose" if data is None else _dose_words(data).capitalize()
+    words = "Dose" if data is None else dose_words(data).capitalize()
     ax = plot.exposure_response(model, dose=groups, dose_label=words)
     caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
     return (picture(ax, model.statement, caption, warning=warning),)
