@@ -38,14 +38,16 @@ class Look:
     hatch: str
     shape: str
 
-    def patch(self, name: str, alpha: float = 1.0) -> Patch:
+    def patch(self, name: str, alpha: float) -> Patch:
         """Entry of a legend."""
         return Patch(label=group_label(name), **self.bar(alpha))
 
-    def bar(self, alpha: float = 1.0) -> dict[str, Any]:
+    def bar(self, alpha: float) -> dict[str, Any]:
         """Arguments of a bar whose hatching is seen on its face."""
-        line = "white" if alpha == 1.0 else self.colour
-        return {"facecolor": to_rgba(self.colour, alpha), "hatch": self.hatch, "edgecolor": line, "linewidth": 0.0}  # fmt: skip
+        return {
+            "facecolor": to_rgba(self.colour, alpha), "edgecolor": to_rgba(self.colour, min(1.0, 1.4 * alpha)), "hatch": self.hatch,
+            "linewidth": 0.6,
+        }  # fmt: skip
 
 
 def groups_of(subjects: list[str], by: Mapping[str, object] | pd.Series | None) -> dict[str, str]:

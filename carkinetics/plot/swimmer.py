@@ -14,18 +14,22 @@ from matplotlib.patches import Patch
 from carkinetics.errors import ConfigError
 from carkinetics.plot.axes import legend_right, new_axes
 from carkinetics.plot.groups import Look, groups_of, looks_of
-from carkinetics.plot.style import BLACK, GREEN, GREY, ORANGE, SKY, VERMILION, safe, styled
+from carkinetics.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, safe, styled
 from carkinetics.response.best import CR, NON, PD, PR, SD
 
-FADED = 0.35  # bars under symbols
+FADED = 0.3  # bars under symbols
+HALO: dict[str, Any] = {
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.9,
+}  # symbols stand out of a hatched bar of their colour
 # Inches of a figure: what two on a sheet can have without becoming too small to read, and from when on it has one of its own.
 HALF_SHEET, OWN_SHEET = 5.2, 7.4
 MARKS = {
-    CR: ("*", GREEN, 10),
-    PR: ("^", SKY, 7),
-    SD: ("s", GREY, 5),
-    NON: ("s", GREY, 5),
-    PD: ("X", VERMILION, 7),
+    CR: ("*", GREEN, 12),
+    PR: ("^", BLUE, 8),
+    SD: ("s", GREY, 6),
+    NON: ("s", GREY, 6),
+    PD: ("X", VERMILION, 8),
 }
 
 
@@ -79,12 +83,21 @@ def swimmer(
     handles += _responses(ax, responses, {str(subject): row for row, subject in enumerate(ordered.index)})
     died = ordered["event"] == 1
     for who, marker, colour, name in ((died, "d", BLACK, "death"), (~died, ">", ORANGE, alive_label)):
-        ax.plot(ordered["time"][who], rows[who], marker, color=colour, markersize=6, zorder=5, clip_on=False)
+        ax.plot(
+            ordered["time"][who],
+            rows[who],
+            marker,
+            color=colour,
+            markersize=7,
+            zorder=5,
+            clip_on=False,
+            **HALO,
+        )
         if who.any():
             handles.append(Line2D([], [], linestyle="none", marker=marker, color=colour, label=name))
     ax.set_yticks(rows, [safe(s, 16) for s in ordered.index], fontsize=8 if len(rows) > 25 else 9)
     ax.grid(visible=False, axis="y")
-    ax.set_xlim(0, float(everybody["time"].max()) * 1.03)
+    ax.set_xlim(0, (float(everybody["time"].max()) or 1.0) * 1.03)
     ax.set_ylim(-0.7, len(rows) - 0.3)
     ax.set_xlabel("Days since the infusion")
     legend_right(ax, handles=handles, title=by_label)
@@ -132,6 +145,6 @@ def _responses(ax: Axes, responses: pd.DataFrame, place: Mapping[str, int]) -> l
         look: dict[str, Any] = {"marker": marker, "color": colour, "markersize": size, "linestyle": "none"}
         if len(mine):
             rows = mine["subject"].astype(str).map(place)
-            ax.plot(mine["day"], rows, markeredgewidth=0, zorder=4, **look)
+            ax.plot(mine["day"], rows, zorder=4, **look, **HALO)
             handles.append(Line2D([], [], label=name, **look))
     return handles

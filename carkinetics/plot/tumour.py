@@ -18,6 +18,7 @@ from carkinetics.plot.style import BLACK, GREY, group_label, styled
 # What RECIST 1.1 counts as response and as progression, in % of the baseline and of the nadir.
 RESPONSE, PROGRESSION = -30.0, 20.0
 NEW_LESION = "new lesion"
+ALPHA = 0.6  # of bars, so that their hatching is seen
 
 
 def _measured(responses: pd.DataFrame) -> pd.DataFrame:
@@ -66,18 +67,19 @@ def waterfall(
     # A change of exactly 0 would leave no bar to see.
     heights = best.where(best.abs() > 0.5, 0.5)
     for place, (subject, height) in enumerate(heights.items()):
-        ax.bar(place, height, width=0.8, zorder=3, **looks[groups[str(subject)]].bar())
+        ax.bar(place, height, width=0.8, zorder=3, **looks[groups[str(subject)]].bar(ALPHA))
         if new[subject]:
             ax.annotate("*", (place, max(height, 0)), ha="center", va="bottom", fontsize=11)
     _limits(ax)
     ax.set_xticks([])
+    ax.set_xlim(-0.9, len(best) - 0.1)
     ax.grid(visible=False, axis="x")
     ax.set_xlabel(f"Patients, n = {len(best)}")
     ax.set_ylabel("Best change of target lesions (%)")
     without = responses["subject"].nunique() - len(best)
     if without:
         ax.set_title(f"Without a measured change and not shown: {without}", loc="left", fontsize=9.5)
-    handles: list[Line2D | Patch] = [look.patch(name) for name, look in looks.items() if name]
+    handles: list[Line2D | Patch] = [look.patch(name, ALPHA) for name, look in looks.items() if name]
     if bool(new[best.index].any()):
         handles.append(Line2D([], [], color=BLACK, marker="$*$", linestyle="none", label=new_label))
     if handles:

@@ -144,7 +144,7 @@ def dose_name(group: object, unit: str) -> str:
     Parameters
     ----------
     group : object
-        As of `carkinetics.report.figures.dose_groups`.
+        As of `carkinetics.exposure.by_dose.dose_groups`.
     unit : str
         Of `dose_unit`.
 

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.replicate import Replicates
 from carkinetics.diagnostics.residuals import misfit
 from carkinetics.diagnostics.vpc import Vpc, check_replicates
-from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
-from carkinetics.exposure.by_dose import dose_grouping, dose_unit, subject_groups
+from carkinetics.exposure.by_dose import dose_grouping, dose_groups, dose_unit
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
 from carkinetics.report import charts
@@ -33,26 +31,6 @@ def _outputs(fit: Fit) -> dict[str, str]:
     names = [one.output for one in measured_outputs(fit)]
     words = {name: f"{name.replace('_', ' ')}: " for name in names}
     return {name: words[name][:1].upper() + words[name][1:] if len(names) > 1 else "" for name in names}
-
-
-def dose_groups(data: Dataset) -> pd.Series | None:
-    """Dose of each subject, or its level where that is all there is to group by, if there are several.
-
-    Parameters
-    ----------
-    data : Dataset
-        Subjects and doses.
-
-    Returns
-    -------
-    pandas.Series or None
-        Indexed by subject; None without doses, and with one dose only.
-    """
-    try:
-        groups = subject_groups(data, dose_grouping(data))
-    except ConfigError:
-        return None
-    return groups if len(groups.dropna().unique()) > 1 else None
 
 
 def dose_words(data: Dataset) -> str:

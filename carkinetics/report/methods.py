@@ -210,7 +210,7 @@ def methods_section(parts: Parts) -> Section | None:
     errors = parts.evidence.errors.values() if parts.evidence is not None else ()
     everything = (
         parts.fit, *parts.individual, *parts.outcomes, *parts.observed, *parts.modelled, *errors, *parts.pits, *parts.calibrations,
-        *parts.sensitivities, *parts.comparisons,
+        *parts.sensitivities, *parts.comparisons, *parts.responses,
     )  # fmt: skip
     also = (PREDICTION_CORRECTED, *((CALIBRATED,) if calibration_section(parts) is not None else ()))
     blocks: list[Block] = [

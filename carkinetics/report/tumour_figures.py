@@ -9,11 +9,12 @@ import pandas as pd
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
+from carkinetics.exposure.by_dose import dose_groups
 from carkinetics.plot.style import PALETTE
 from carkinetics.plot.swimmer import pages
 from carkinetics.plot.tumour import NEW_LESION, PROGRESSION, RESPONSE
-from carkinetics.report.blocks import Block, Picture, number
-from carkinetics.report.figures import dose_groups, dose_words
+from carkinetics.report.blocks import MISSING, Block, Picture
+from carkinetics.report.figures import dose_words
 from carkinetics.report.images import picture
 from carkinetics.response.survival import kaplan_meier
 
@@ -32,6 +33,50 @@ def _by(data: Dataset) -> tuple[pd.Series | None, str]:
     if groups is None or groups.nunique(dropna=False) > len(PALETTE):
         return None, ""
     return groups, dose_words(data)
+
+
+def day(value: float) -> str:
+    """A day as trials count them: without decimals that nobody has measured.
+
+    Parameters
+    ----------
+    value : float
+        Days; infinite for a median that is not reached.
+
+    Returns
+    -------
+    str
+        A dash where it is missing.
+
+    Examples
+    --------
+    >>> day(84.0), day(42.5), day(float("inf"))
+    ('84', '42.5', 'not reached')
+    """
+    return MISSING if np.isnan(value) else f"{value:.4g}" if np.isfinite(value) else "not reached"
+
+
+def signed(value: float, decimals: int = 0) -> str:
+    """A change with its sign, and a true minus as on the axes.
+
+    Parameters
+    ----------
+    value : float
+        In percent.
+    decimals : int
+        How many.
+
+    Returns
+    -------
+    str
+        A dash where it is missing.
+
+    Examples
+    --------
+    >>> signed(-30.04, 1), signed(20.0)
+    ('−30.0', '+20')
+    """
+    return MISSING if np.isnan(value) else f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def _new(responses: pd.DataFrame) -> str:
@@ -59,12 +104,16 @@ def sizes(responses: pd.DataFrame, data: Dataset, best: pd.DataFrame) -> tuple[B
     if change.empty:
         return ()
     groups, words = _by(data)
-    look: dict[str, Any] = {"by": groups, "by_label": words[:1].upper() + words[1:], "new_label": _new(responses)}
+    look: dict[str, Any] = {
+        "by": groups,
+        "by_label": words[:1].upper() + words[1:],
+        "new_label": _new(responses),
+    }
     new = " ".join(_new(responses).split())
     shrunk, grown = int((change <= RESPONSE).sum()), int((change >= PROGRESSION).sum())
     marked = int(best.loc[change.index, "new_lesion_day"].notna().sum())
     alt = (
-        f"Bars of the best change of the target lesions of {len(change)} patients, from {change.max():+.0f} to {change.min():+.0f} %: {shrunk} "
+        f"Bars of the best change of the target lesions of {len(change)} patients, from {signed(change.max())} to {signed(change.min())} %: {shrunk} "
         f"shrank by 30 % or more, {grown} grew by 20 % or more at best; {marked} have an asterisk."
     )
     colour = f" Colour and hatching: {words}." if words else ""
@@ -75,8 +124,8 @@ def sizes(responses: pd.DataFrame, data: Dataset, best: pd.DataFrame) -> tuple[B
     )
     measured = responses[responses["change_pct"].notna()]
     spider_alt = (
-        f"Lines of the change of the target lesions of {len(change)} patients over {number(measured['day'].max())} days, {len(measured)} "
-        f"visits; at the last one the median is {measured.groupby('subject')['change_pct'].last().median():+.0f} %."
+        f"Lines of the change of the target lesions of {len(change)} patients over {day(measured['day'].max())} days, {len(measured)} "
+        f"visits; at the last one the median is {signed(measured.groupby('subject')['change_pct'].last().median())} %."
     )
     spider_caption = (
         f"Spider: change of the target lesions from the baseline over time, a line per patient. Dashed: −30 % and +20 %. Cross: {new}, first "
@@ -130,12 +179,12 @@ def _course(
     shown = end.sort_values("time", kind="stable").iloc[::-1].iloc[start : start + sizes[page - 1]]
     died = int(shown["event"].sum())
     alt = (
-        f"Swimmer plot of {which}, longest first: bars from the infusion to day {number(shown['time'].max())} and shorter, down to day "
-        f"{number(shown['time'].min())}, with the response at every visit; {died} end with death, {len(shown) - died} with an arrow."
+        f"Swimmer plot of {which}, longest first: bars from the infusion to day {day(shown['time'].max())} and shorter, down to day "
+        f"{day(shown['time'].min())}, with the response at every visit; {died} end with death, {len(shown) - died} with an arrow."
     )
     colour = f" Colour and hatching: {words}." if words else ""
     caption = (
-        f"Swimmer plot: {which}, longest follow-up first. A bar per patient from the infusion on; symbols: response at a visit; diamond: death; "
+        f"Swimmer plot: {which}, longest follow-up first. A bar per patient from the infusion on; symbols: response at a visit, none where it was not evaluable; diamond: death; "
         f"arrow: {alive}.{colour}"
     )
     return picture(ax, alt, caption)
@@ -165,10 +214,7 @@ def _curve(endpoint: str, table: pd.DataFrame, level: float) -> Picture:
     if endpoint == "dor":
         ax.set_xlabel("Time since the first response (days)")
     found = kaplan_meier(table["time"], table["event"], level=level).attrs
-    median, low, high = (
-        number(found[key]) if np.isfinite(found[key]) else "not reached"
-        for key in ("median", "lower", "upper")
-    )
+    median, low, high = (day(found[key]) for key in ("median", "lower", "upper"))
     said = f"{found['events']} events in {found['n']} patients, median {median} days ({level:.0%} CI {low} to {high})"
     caption = f"{title}. Kaplan-Meier estimate with its pointwise {level:.0%} band; ticks: censored. {said}."
     return picture(ax, f"{title}, Kaplan-Meier curve: {said}.", caption)

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.dataset import Dataset
-from carkinetics.exposure.by_dose import dose_grouping, dose_unit
-from carkinetics.report import figures, tumour_figures
-from carkinetics.report.blocks import MISSING, Block, Section, Table, Text, listing, number
+from carkinetics.exposure.by_dose import dose_grouping, dose_groups, dose_unit
+from carkinetics.report import tumour_figures
+from carkinetics.report.blocks import MISSING, Block, Section, Table, Text, listing
 from carkinetics.report.exposures import LISTED, dose_name
 from carkinetics.report.parts import Parts
+from carkinetics.report.tumour_figures import day, signed
 from carkinetics.response.best import NON
 from carkinetics.response.recist import NAMES
 from carkinetics.response.tumour_outcome import (
@@ -52,7 +53,7 @@ def tumour_section(parts: Parts) -> Section | None:
 
 
 def _blocks(responses: pd.DataFrame, data: Dataset) -> list[Block]:
-    best, groups = best_responses(responses, data), figures.dose_groups(data)
+    best, groups = best_responses(responses, data), dose_groups(data)
     times = tumour_times(responses, data)
     rates = response_rates(best["best"], groups, level=LEVEL)
     blocks: list[Block] = [Text(_statement(rates, responses)), *_disagreement(best)]
@@ -87,9 +88,10 @@ def criteria_of(responses: pd.DataFrame) -> str:
 def _statement(rates: pd.DataFrame, responses: pd.DataFrame) -> str:
     row = rates[(rates["population"] == EVERYBODY) & (rates["group"] == ALL_GROUPS)].iloc[0]
     counts = ", ".join(f"{row[name]} {name}" for name in BEST if row[name] or name != NON)
+    said = [f"{round(row['n'] * row[rate])} of {row['n']}, {_rate(row, rate)}" for rate in RATES]
     return (
-        f"Best overall response of {row['n']} patients by {criteria_of(responses)}: {counts}. Objective response in {_rate(row, 'orr')}, "
-        f"disease control in {_rate(row, 'dcr')} ({LEVEL:.0%} exact intervals)."
+        f"Best overall response of {row['n']} patients by {criteria_of(responses)}: {counts}. Objective response in {said[0]}; disease "
+        f"control in {said[1]} ({LEVEL:.0%} exact intervals)."
     )
 
 
@@ -140,8 +142,8 @@ def _rate_table(rates: pd.DataFrame, responses: pd.DataFrame, data: Dataset) -> 
 def _time_table(medians: pd.DataFrame) -> Table:
     rows = tuple(
         (
-            f"{ENDPOINTS[row.endpoint]} ({row.endpoint.upper()})", str(row.n), str(row.events), _day(row.median),
-            f"{_day(row.lower)} to {_day(row.upper)}",
+            f"{ENDPOINTS[row.endpoint]} ({row.endpoint.upper()})", str(row.n), str(row.events), day(row.median),
+            f"{day(row.lower)} to {day(row.upper)}",
         )
         for row in medians.itertuples()
     )  # fmt: skip
@@ -154,10 +156,6 @@ def _time_table(medians: pd.DataFrame) -> Table:
     return Table("Times to events", heads, rows, note=note)
 
 
-def _day(value: float) -> str:
-    return number(value) if np.isfinite(value) else "not reached"
-
-
 def _listing(
     best: pd.DataFrame, times: dict[str, pd.DataFrame], groups: pd.Series | None, data: Dataset
 ) -> Table:
@@ -166,11 +164,11 @@ def _listing(
     doses = {} if groups is None else {"Dose": groups.map(lambda one: dose_name(one, unit))}
     columns = {
         **doses,
-        "Best change (%)": best["change_pct"].map(_change),
-        "On day": best["change_day"].map(number),
+        "Best change (%)": best["change_pct"].map(lambda one: signed(one, 1)),
+        "On day": best["change_day"].map(day),
         "Best response": best["best"],
         **({"Recorded": best["recorded"].replace("", MISSING)} if recorded else {}),
-        "Progression on day": best["progression_day"].map(number),
+        "Progression on day": best["progression_day"].map(day),
         **{f"{name.upper()} (day)": _until(table, best.index) for name, table in times.items()},
     }
     rows = tuple(
@@ -192,11 +190,6 @@ def _listing(
     )
 
 
-def _change(value: float) -> str:
-    """With a true minus, as on the axes."""
-    return MISSING if np.isnan(value) else f"{value:+.1f}".replace("-", "−")
-
-
 def _until(times: pd.DataFrame, subjects: pd.Index) -> pd.Series:
-    shown = times["time"].map(number) + times["event"].map({0: "+", 1: ""})
+    shown = times["time"].map(day) + times["event"].map({0: "+", 1: ""})
     return shown.reindex(subjects).fillna(MISSING)
