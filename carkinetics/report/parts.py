@@ -232,12 +232,12 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     datasets = [part for part in given if isinstance(part, Dataset)]
     fits = [part for part in given if isinstance(part, Fit)]
     exposures = [part for part in given if isinstance(part, Exposure)]
+    if tables["responses"] and not datasets and not fits:
+        raise ConfigError("write_report: responses need the Dataset of their subjects; give it too")
     if not given or len(datasets) > 1:
         raise ConfigError(
             f"write_report: {len(given)} parts with {len(datasets)} datasets; expected one dataset, or a fit"
         )
-    if tables["responses"] and not datasets and not fits:
-        raise ConfigError("write_report: responses need the Dataset of their subjects; give it too")
     evidence = [Evidence(fit) for fit in fits if fit.method == "hierarchical"]
     return Parts(
         data=datasets[0] if datasets else fits[0].data if fits else None,
