@@ -40,8 +40,14 @@ def responses_from(
     pfs, os : mapping, optional
         ``{"duration": column, "event": column}`` of progression-free and overall survival; ``pfs_day`` and ``pfs_event``, ``os_day`` and
         ``os_event`` where there are such.
-    criteria, confirm, confirm_days, minimum_sd_days
+    criteria : {"recist 1.1", "mesothelioma"}
         See `carkinetics.derive_response`.
+    confirm : bool
+        Whether CR and PR count only if confirmed.
+    confirm_days : float
+        How much later that is at least.
+    minimum_sd_days : float
+        From which day after the baseline on stable disease counts.
 
     Returns
     -------
