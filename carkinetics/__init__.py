@@ -158,6 +158,8 @@ if TYPE_CHECKING:
     from carkinetics.response import progression_by_model as progression_by_model
     from carkinetics.response import proportions as proportions
     from carkinetics.response import quadrant_table as quadrant_table
+    from carkinetics.response import response_rates as response_rates
+    from carkinetics.response import responses_from as responses_from
     from carkinetics.response import sample_size_for_proportionality as sample_size_for_proportionality
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
@@ -255,6 +257,8 @@ _HOME = {
     "toxicity_table": "response",
     "worst_grade": "response",
     "derive_response": "response",
+    "responses_from": "response",
+    "response_rates": "response",
     "fit_tumour": "response",
     "progression_by_model": "response",
     "dose_exposure": "response",

@@ -48,16 +48,11 @@ dose = (subjects["dose_level"] >= 2e6).map({True: "2 × 10⁶ cells/kg", False: 
 ck.plot.survival_curves(subjects["pfs_day"], subjects["pfs_event"], dose.to_numpy(), label="Progression-free")
 
 # %% [markdown]
-# The sums of diameters as the change of one target lesion. From a table of lesions, `derive_response` gives the response at
-# every visit by RECIST 1.1, and `derive_event` the time to progression, response or death with declared censoring.
+# The response at every visit by RECIST 1.1, from sums of diameters; `derive_response` does the same from a table of lesions, and
+# `derive_event` gives the time to progression, response or death with declared censoring. `write_report` has a section for both.
 
 # %%
-sizes = data.observations.query("assay == 'sld'")
-lesions = pd.DataFrame(
-    {"subject": sizes["subject"], "day": sizes["time"], "lesion": "all targets", "kind": "target", "size_mm": sizes["value"],
-     "status": ""}
-)  # fmt: skip
-responses = ck.derive_response(lesions, confirm=True)
+responses = ck.responses_from(data, "sld", confirm=True)
 ck.plot.waterfall(responses, dose)
 
 # %%

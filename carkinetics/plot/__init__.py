@@ -27,7 +27,8 @@ from carkinetics.plot.schedule import schedules
 from carkinetics.plot.screen import covariate_screen
 from carkinetics.plot.sensitivity import sensitivity
 from carkinetics.plot.survival import event_curves, survival_curves
-from carkinetics.plot.tumour import spider, swimmer, waterfall
+from carkinetics.plot.swimmer import swimmer
+from carkinetics.plot.tumour import spider, waterfall
 from carkinetics.plot.vpc import vpc, vpc_compared
 
 __all__ = [

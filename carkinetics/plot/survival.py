@@ -66,7 +66,7 @@ def survival_curves(
             ax, when[mine], kind[mine], colour, group_label(name) if by is not None else "", level, band, unit
         )
     ax.set_ylim(0, 1.03)
-    ax.set_xlim(0, when.max() * 1.02)
+    ax.set_xlim(0, (when.max() or 1.0) * 1.02)
     ax.set_xlabel(f"Time since the infusion ({unit})")
     ax.set_ylabel(f"{label}, probability")
     ax.legend(loc="upper right")

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.replicate import Replicates
 from carkinetics.diagnostics.residuals import misfit
 from carkinetics.diagnostics.vpc import Vpc, check_replicates
-from carkinetics.errors import ConfigError
 from carkinetics.exposure import CovariateForest, Exposure
-from carkinetics.exposure.by_dose import dose_grouping, dose_unit, subject_groups
+from carkinetics.exposure.by_dose import dose_grouping, dose_groups, dose_unit
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_output, measured_outputs
 from carkinetics.report import charts
@@ -46,8 +44,8 @@ def output_names(fit: Fit) -> dict[str, str]:
     return {name: words[name][:1].upper() + words[name][1:] if len(names) > 1 else "" for name in names}
 
 
-def dose_groups(data: Dataset) -> pd.Series | None:
-    """Dose of each subject, or its level where that is all there is to group by, if there are several.
+def dose_words(data: Dataset) -> str:
+    """What `dose_groups` are: the dose with its unit, or a level that is a code.
 
     Parameters
     ----------
@@ -56,18 +54,9 @@ def dose_groups(data: Dataset) -> pd.Series | None:
 
     Returns
     -------
-    pandas.Series or None
-        Indexed by subject; None without doses, and with one dose only.
+    str
+        Such as ``"dose (cells/kg)"``.
     """
-    try:
-        groups = subject_groups(data, dose_grouping(data))
-    except ConfigError:
-        return None
-    return groups if len(groups.dropna().unique()) > 1 else None
-
-
-def _dose_words(data: Dataset) -> str:
-    """What `dose_groups` are: the dose with its unit, or a level that is a code."""
     unit = dose_unit(data, dose_grouping(data))
     return f"dose ({unit})" if unit else "dose level"
 
@@ -96,7 +85,7 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
             f"Observed {assay} levels of {rows['subject'].nunique()} subjects on a log axis against days since infusion; "
             f"highest {number(rows['value'].max())}, last sample on day {number(rows['time'].max())}."
         )
-        colour = "" if by == "subject" else f" Colour: {_dose_words(data)}."
+        colour = "" if by == "subject" else f" Colour: {dose_words(data)}."
         caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
         still = picture(plot.profiles(data, by=by, assay=assay), alt, caption)
         content = partial(charts.profile_chart, data, str(assay), groups)
@@ -229,7 +218,7 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
         if len(sizes) <= MOST_STRATA and sizes.min() >= FEWEST_IN_STRATUM:
             first = measured_output(fit).output
             by = dose_grouping(fit.data)
-            title = f"By {_dose_words(fit.data)}"
+            title = f"By {dose_words(fit.data)}"
             checks.append((title, check_replicates(made[first], fit.model, fit.data, by=by)))
     found: list[Block] = []
     for title, check in checks:
@@ -318,7 +307,7 @@ def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> 
         One picture.
     """
     groups = None if data is None else dose_groups(data)
-    words = "Dose" if data is None else _dose_words(data).capitalize()
+    words = "Dose" if data is None else dose_words(data).capitalize()
     ax = plot.exposure_response(model, dose=groups, dose_label=words)
     caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
     return (picture(ax, model.statement, caption, warning=warning),)

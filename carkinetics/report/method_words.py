@@ -11,6 +11,7 @@ from carkinetics.diagnostics import Calibration, LooPit, Npde, Vpc
 from carkinetics.exposure import Exposure
 from carkinetics.plot.style import metric_name
 from carkinetics.report.blocks import listing, number
+from carkinetics.report.tumours import criteria_of
 from carkinetics.response import (
     DoseExposure,
     EventModel,
@@ -89,6 +90,8 @@ def _calibration(part: Calibration) -> str:
 
 def _table(part: pd.DataFrame) -> str:
     """Tables of verbs leave their sign in the attributes."""
+    if "criteria" in part.attrs:
+        return f"Responses of tumours were derived from the sizes of target lesions by {criteria_of(part)}."
     if "noise_prior" in part.attrs:
         return "Sensitivity to priors and data was judged by power-scaling."
     if "subjects" in part.attrs:

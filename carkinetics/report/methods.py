@@ -205,7 +205,7 @@ def methods_section(parts: Parts) -> Section | None:
     checks = () if seen is None else (*seen.checks.values(), *seen.errors.values())
     used = (
         *checks, *parts.pits, *parts.sensitivities, *parts.comparisons, *parts.calibrations, *parts.observed, *parts.modelled, *parts.doses,
-        *parts.markers, *parts.outcomes,
+        *parts.markers, *parts.responses, *parts.outcomes,
     )  # fmt: skip
     also = (CALIBRATED,) if calibration_section(parts) is not None else ()
     blocks: list[Block] = [

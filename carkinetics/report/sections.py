@@ -35,6 +35,7 @@ from carkinetics.report.parameters import description_table, parameter_table, pr
 from carkinetics.report.parts import NOT_CONVERGED, Parts
 from carkinetics.report.predictive import predictive_checks
 from carkinetics.report.remarks import warning_section
+from carkinetics.report.tumours import tumour_section
 from carkinetics.report.verdict import verdict_section
 from carkinetics.response import DoseExposure
 
@@ -292,6 +293,7 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     calibration_section,
     exposure_section,
     dose_section,
+    tumour_section,
     response_section,
     marker_section,
     escalation_section,

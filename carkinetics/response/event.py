@@ -32,7 +32,7 @@ def derive_event(
     ----------
     endpoint : {"pfs", "ttp", "dor", "os"}
         From the infusion to progression or death (``pfs``), to progression, deaths censored (``ttp``), or to death (``os``);
-        from the first CR or PR to progression or death, in responders (``dor``).
+        from the first CR or PR to progression or death, in who responded before any progression (``dor``).
     subjects : pandas.DataFrame
         One row per subject: ``subject``; where they apply ``death``, ``last_alive``, ``new_therapy``: days since the infusion, or
         dates beside a column ``infusion``. Empty where it did not happen.
@@ -78,7 +78,8 @@ def derive_event(
         mine = visits[visits["subject"] == subject]
         start = 0.0
         if endpoint == "dor":
-            responded = mine[mine["response"].isin([CR, PR])]
+            before = (mine["response"] == PD).cumsum() == 0  # what shrinks after progression is no response
+            responded = mine[before & mine["response"].isin([CR, PR])]
             best = str(mine["best"].iloc[-1]) if confirmed and len(mine) else CR
             if responded.empty or best not in (CR, PR):
                 continue

@@ -19,7 +19,8 @@ TARGET, NODE, PLEURAL, NONTARGET, NEW = "target", "node", "pleural", "nontarget"
 KINDS = (TARGET, NODE, PLEURAL, NONTARGET, NEW)
 MEASURED = (TARGET, NODE, PLEURAL)
 RECIST, MODIFIED = "recist 1.1", "mesothelioma"
-CRITERIA = (RECIST, MODIFIED)
+NAMES = {RECIST: "RECIST 1.1", MODIFIED: "modified RECIST for pleural mesothelioma"}
+CRITERIA = tuple(NAMES)
 PRESENT, ABSENT, PROGRESSED, NOT_ASSESSED = "present", "absent", "progressed", "not assessed"
 TOO_SMALL, EQUIVOCAL = "too small to measure", "equivocal"
 STATUSES = {
@@ -65,7 +66,8 @@ def derive_response(
     pandas.DataFrame
         One row per subject and visit after the baseline (one at the baseline for who has none): ``subject, day, sum_mm`` (NaN
         unless all targets were assessed), ``nadir_mm`` (before the visit), ``change_pct`` from baseline, ``target, nontarget,
-        new_lesion, response`` and ``best``: the best overall response up to this visit, the last being the subject's.
+        new_lesion, response`` and ``best``: the best overall response up to this visit, the last being the subject's. In ``.attrs``:
+        ``criteria, confirm, confirm_days, minimum_sd_days``. `carkinetics.write_report` takes the table as a part.
 
     Raises
     ------
@@ -88,7 +90,11 @@ def derive_response(
                     confirm_days=confirm_days, minimum_sd_days=minimum_sd_days)
         for part in visits
     ]  # fmt: skip
-    return table.assign(best=[one for several in best for one in several])
+    table = table.assign(best=[one for several in best for one in several])
+    table.attrs = {
+        "criteria": criteria, "confirm": confirm, "confirm_days": float(confirm_days), "minimum_sd_days": float(minimum_sd_days),
+    }  # fmt: skip
+    return table
 
 
 def _checked(lesions: pd.DataFrame) -> pd.DataFrame:

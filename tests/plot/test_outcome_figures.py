@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from carkinetics.errors import DataError
+from carkinetics.errors import ConfigError, DataError
 from carkinetics.plot import spider, survival_curves, swimmer, waterfall
 from carkinetics.plot.axes import png
 from carkinetics.response import derive_event, derive_response
@@ -45,7 +45,7 @@ def test_a_spider_starts_at_the_infusion():
     lines = [
         line
         for line in ax.lines
-        if len(line.get_xdata()) > 1 and line.get_xdata()[0] == 0 and line.get_marker() == "o"
+        if len(line.get_xdata()) > 1 and line.get_xdata()[0] == 0 and line.get_marker() != "None"
     ]
     assert [line.get_ydata()[-1] for line in lines] == pytest.approx([-60, 80, 0])
     assert png(ax).startswith(b"\x89PNG")
@@ -58,6 +58,32 @@ def test_a_swimmer_has_the_longest_on_top_and_says_who_is_alive():
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert {"PR", "PD", "SD", "death", "alive at last contact"} <= {*names}
     assert png(ax).startswith(b"\x89PNG")
+
+
+def test_groups_differ_in_more_than_colour():
+    for ax in (waterfall(RESPONSES, DOSE, by_label="Dose"), swimmer(RESPONSES, END, DOSE, by_label="Dose")):
+        by_height = {bar.get_hatch() for bar in ax.patches}
+        assert by_height == {"", "////"}
+        assert ax.get_legend().get_title().get_text() == "Dose"
+    lines = [line for line in spider(RESPONSES, DOSE).lines if line.get_linestyle() == "-"][:3]
+    assert [line.get_marker() for line in lines] == ["s", "o", "s"]  # 1e6, 1e5, 1e6
+
+
+def test_who_has_no_group_is_one_of_their_own_and_numbers_come_first():
+    ax = waterfall(RESPONSES, {"a": 1e6, "b": np.nan, "c": 1e5})
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["$10^{5}$", "$10^{6}$", "not known", "new lesion"]
+
+
+def test_a_long_swimmer_goes_on_over_several_figures_with_one_axis():
+    end = pd.DataFrame({"time": range(1, 12), "event": 0}, index=[f"s{i:02d}" for i in range(1, 12)])
+    figures = [swimmer(RESPONSES, end, page=page, per_page=4) for page in (1, 2, 3)]
+    shown = [[label.get_text() for label in ax.get_yticklabels()][::-1] for ax in figures]
+    assert [len(names) for names in shown] == [4, 4, 3]
+    assert [name for names in shown for name in names] == [f"s{i:02d}" for i in range(11, 0, -1)]
+    assert {ax.get_xlim() for ax in figures} == {(0, 11 * 1.03)}
+    with pytest.raises(ConfigError, match="page is 4; expected 1 to 3"):
+        swimmer(RESPONSES, end, page=4, per_page=4)
 
 
 def test_survival_curves_have_numbers_at_risk_and_medians():

@@ -34,6 +34,9 @@ def test_tables_of_verbs_are_told_by_their_sign():
     power.attrs["noise_prior"], ranking.attrs["subjects"] = 0.1, pd.DataFrame()
     assert "power-scaling" in said(power)
     assert "Models (base, gate) were compared" in said(ranking)
+    sizes = pd.DataFrame()
+    sizes.attrs = {"criteria": "recist 1.1", "confirm": True, "confirm_days": 28.0}
+    assert said(sizes).endswith("by RECIST 1.1, CR and PR confirmed after 28 days.")
     assert said(pd.DataFrame(), "a text") == ""
 
 

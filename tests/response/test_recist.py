@@ -192,6 +192,22 @@ def test_survival_and_duration_of_response():
     assert derive_event("dor", subjects, derive_response(of_sums(100, 80))).empty
 
 
+def test_what_shrinks_after_progression_is_no_response():
+    subjects = pd.DataFrame({"subject": ["P1"], "last_alive": [300]})
+    responses = derive_response(of_sums(100, 130, 60))
+    assert responses["response"].tolist() == ["PD", "PR"]
+    assert derive_event("dor", subjects, responses).empty
+    again = derive_event("dor", subjects, derive_response(of_sums(100, 60, 90, 40)))
+    assert again.loc["P1", ["start", "time", "event"]].tolist() == [56, 56, 1]
+
+
+def test_the_table_knows_its_settings():
+    found = derive_response(of_sums(100, 60), confirm=True, minimum_sd_days=49)
+    assert found.attrs == {
+        "criteria": "recist 1.1", "confirm": True, "confirm_days": 28.0, "minimum_sd_days": 49.0
+    }  # fmt: skip
+
+
 def test_what_is_missing_for_an_event_is_said():
     with pytest.raises(ConfigError, match="endpoint is 'psf'; did you mean 'pfs'"):
         derive_event("psf", HISTORY, VISITS)

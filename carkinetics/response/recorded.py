@@ -1,0 +1,155 @@
+"""What a trial has recorded of its tumours: columns of the subjects' table with responses, progression and death."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from carkinetics.errors import ConfigError, DataError, did_you_mean
+from carkinetics.response.case import numeric
+from carkinetics.response.survival import times_and_events
+
+TIMES = ("pfs", "os")
+TIME_KEYS = ("duration", "event")
+# Names that are looked for where none is given.
+USUAL: dict[str, Any] = {
+    "response": "response",
+    "new_lesion": "new_lesion_day",
+    "pfs": {"duration": "pfs_day", "event": "pfs_event"},
+    "os": {"duration": "os_day", "event": "os_event"},
+}
+
+
+def recorded_columns(subjects: pd.DataFrame, **named: Any) -> dict[str, Any]:
+    """Columns with what was recorded: those named, and those with the usual names where none is.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+    **named : str or mapping
+        ``response`` and ``new_lesion``: a column; ``pfs`` and ``os``: ``{"duration": column, "event": column}``. Nothing where the usual
+        names (``response``, ``new_lesion_day``, ``pfs_day``, ``pfs_event``, ``os_day``, ``os_event``) are to be looked for.
+
+    Returns
+    -------
+    dict
+        What there is, in the same form.
+
+    Raises
+    ------
+    ConfigError
+        If ``pfs`` or ``os`` does not have these two keys.
+    DataError
+        If a named column is not there.
+    """
+    found = {}
+    for role, usual in USUAL.items():
+        asked = named.get(role)
+        if role in TIMES and asked and set(asked) != set(TIME_KEYS):
+            raise ConfigError(
+                f"{role} is {asked!r}; expected the columns of two keys, {' and '.join(TIME_KEYS)}"
+            )
+        columns = asked or usual
+        names = list(columns.values()) if isinstance(columns, Mapping) else [columns]
+        lacking = [name for name in names if name not in subjects.columns]
+        if asked and lacking:
+            known = [str(column) for column in subjects.columns]
+            raise DataError(
+                f"{role}: subjects has no column {lacking[0]!r}{did_you_mean(str(lacking[0]), known)}"
+            )
+        if not lacking:
+            found[role] = dict(columns) if isinstance(columns, Mapping) else str(columns)
+    return found
+
+
+def recorded_times(subjects: pd.DataFrame, columns: Mapping[str, Any], endpoint: str) -> pd.DataFrame:
+    """Times to progression or death, or to death, as recorded.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+    columns : mapping
+        Of `recorded_columns`.
+    endpoint : {"pfs", "os"}
+        Which.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by subject: ``time`` (days), ``event`` (1, or 0 for censored); without subjects of whom one is missing, and without rows
+        where nothing was recorded.
+
+    Raises
+    ------
+    DataError
+        If a time or an event makes no sense.
+    """
+    empty = pd.DataFrame(
+        {"time": pd.Series(dtype=float), "event": pd.Series(dtype=int)}, index=pd.Index([], name="subject")
+    )
+    if endpoint not in columns:
+        return empty
+    indexed = subjects.set_index(subjects["subject"].astype(str))
+    both = pd.DataFrame(
+        {"time": numeric(indexed, columns[endpoint]["duration"]), "event": numeric(indexed, columns[endpoint]["event"])}
+    ).dropna()  # fmt: skip
+    if both.empty:
+        return empty
+    time, event, _ = times_and_events(both["time"], both["event"])
+    return pd.DataFrame({"time": time, "event": event}, index=both.index.rename("subject"))
+
+
+def recorded_progression(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> pd.Series:
+    """Days of progression as recorded: events of progression-free survival that are no deaths.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+    columns : mapping
+        Of `recorded_columns`.
+
+    Returns
+    -------
+    pandas.Series
+        Indexed by subject, of those who progressed; none where death is not recorded, since an event may be one then.
+    """
+    pfs, death = (recorded_times(subjects, columns, endpoint) for endpoint in TIMES)
+    if "os" not in columns:
+        return pd.Series(dtype=float)
+    died = death.loc[death["event"] == 1, "time"].reindex(pfs.index)
+    return pfs.loc[(pfs["event"] == 1) & (pfs["time"] != died), "time"]
+
+
+def event_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Days of death and of last contact, for `carkinetics.derive_event`.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject; its own columns ``death``, ``last_alive`` and ``new_therapy`` are kept where survival is not recorded.
+    columns : mapping
+        Of `recorded_columns`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``subject, death, last_alive`` and ``new_therapy`` where there is such a column.
+    """
+    own = [
+        name
+        for name in ("subject", "death", "last_alive", "new_therapy", "infusion")
+        if name in subjects.columns
+    ]
+    days = subjects[own].assign(subject=subjects["subject"].astype(str))
+    if "os" not in columns:
+        return days
+    found = recorded_times(subjects, columns, "os").reindex(days["subject"])
+    return days.assign(
+        death=found["time"].where(found["event"] == 1).to_numpy(),
+        last_alive=found["time"].where(found["event"] == 0).to_numpy(),
+    )

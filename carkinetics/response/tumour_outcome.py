@@ -1,0 +1,254 @@
+"""What became of the tumours of a trial: best responses, rates with exact intervals, times to events, disagreements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from carkinetics.dataset.table import Dataset
+from carkinetics.diagnostics.binning import stratum_order
+from carkinetics.errors import DataError
+from carkinetics.findings import Finding, findings_table
+from carkinetics.response.best import CR, NE, NON, PD, PR, SD
+from carkinetics.response.event import derive_event
+from carkinetics.response.proportion import proportions
+from carkinetics.response.recist import NAMES, RECIST
+from carkinetics.response.recorded import event_days, recorded_columns, recorded_times
+from carkinetics.response.survival import kaplan_meier
+
+BEST = (CR, PR, SD, NON, PD, NE)
+RATES = {"orr": (CR, PR), "dcr": (CR, PR, SD, NON)}
+EVERYBODY, EVALUABLE = "all", "evaluable"
+ALL_GROUPS = "all"
+DOR, PFS, OS = "dor", "pfs", "os"
+
+
+def columns_of(responses: pd.DataFrame, data: Dataset) -> dict[str, Any]:
+    """Where outcomes are recorded: as the responses say, else under the usual names.
+
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        Of `carkinetics.derive_response` or `carkinetics.responses_from`.
+    data : Dataset
+        Whose subjects.
+
+    Returns
+    -------
+    dict
+        See `recorded_columns`.
+    """
+    named = responses.attrs.get("columns")
+    return recorded_columns(data.subjects) if named is None else dict(named)
+
+
+def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
+    """Best overall response and best change of every subject.
+
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        Of `carkinetics.derive_response` or `carkinetics.responses_from`.
+    data : Dataset
+        Whose subjects.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by all subjects: ``best`` (NE without an assessment), ``recorded`` (empty where nothing was), ``change_pct`` (smallest) and
+        ``change_day``, ``new_lesion_day`` and ``progression_day`` (first).
+
+    Raises
+    ------
+    DataError
+        If a subject is not in the data.
+    """
+    subjects = pd.Index(data.subject_ids, name="subject")
+    visits = responses.assign(subject=responses["subject"].astype(str))
+    stray = ~visits["subject"].isin(subjects)
+    if stray.any():
+        raise DataError(f"responses: subject {visits['subject'][stray].iloc[0]!r} is not in the data")
+    measured = visits[visits["change_pct"].notna()]
+    lowest = measured.loc[measured.groupby("subject")["change_pct"].idxmin()].set_index("subject")
+    first = {name: visits[which].groupby("subject")["day"].min()
+             for name, which in (("new_lesion_day", visits["new_lesion"]), ("progression_day", visits["response"] == PD))}  # fmt: skip
+    found = pd.DataFrame(index=subjects)
+    found["best"] = visits.groupby("subject")["best"].last().reindex(subjects).fillna(NE)
+    column = columns_of(responses, data).get("response")
+    recorded = data.subjects.set_index("subject")[column] if column else pd.Series("", index=subjects)
+    found["recorded"] = recorded.where(recorded.notna(), "").astype(str).str.strip()
+    found["change_pct"], found["change_day"] = lowest["change_pct"], lowest["day"]
+    return found.assign(**{name: days.reindex(subjects) for name, days in first.items()})
+
+
+def response_rates(best: pd.Series, by: pd.Series | None = None, *, level: float = 0.95) -> pd.DataFrame:
+    """Best responses counted, with the rates of response and of disease control.
+
+    Parameters
+    ----------
+    best : pandas.Series
+        Best overall response, one per subject.
+    by : pandas.Series, optional
+        Group of each, such as its dose.
+    level : float
+        Of the exact intervals (Clopper-Pearson).
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``population`` (``all``, where NE is no response, or ``evaluable``, without NE), ``group`` (``all`` last), ``n``, a count for each
+        best response, and ``orr`` (CR or PR) and ``dcr`` (CR, PR, SD or non-CR/non-PD) as shares with ``_lower`` and ``_upper``.
+
+    Examples
+    --------
+    >>> rates = response_rates(pd.Series(["PR", "PR", "SD", "PD", "NE"]))
+    >>> rates[["population", "n", "orr", "dcr"]].round(2).to_numpy().tolist()
+    [['all', 5, 0.4, 0.6], ['evaluable', 4, 0.5, 0.75]]
+    """
+    groups = None if by is None else by.reindex(best.index).astype(str)
+    rows: list[dict[str, Any]] = []
+    for population, mine in ((EVERYBODY, best), (EVALUABLE, best[best != NE])):
+        known = None if groups is None else groups[mine.index]
+        rates = {
+            name: proportions(mine.isin(those), known, level=level) if len(mine) else None
+            for name, those in RATES.items()
+        }
+        names = [] if groups is None else stratum_order(groups.tolist())
+        for group in (*names, ALL_GROUPS):
+            part = mine if group == ALL_GROUPS or known is None else mine[known == group]
+            row = {"population": population, "group": group, "n": len(part)}
+            row |= {name: int((part == name).sum()) for name in BEST}
+            for name, table in rates.items():
+                cells = (
+                    (np.nan,) * 3 if table is None or not len(part) else table.loc[group, ["proportion", "lower", "upper"]]
+                )  # fmt: skip
+                row |= dict(zip((name, f"{name}_lower", f"{name}_upper"), map(float, cells), strict=True))
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def tumour_times(responses: pd.DataFrame, data: Dataset) -> dict[str, pd.DataFrame]:
+    """Duration of response, progression-free and overall survival.
+
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        Of `carkinetics.derive_response` or `carkinetics.responses_from`.
+    data : Dataset
+        Whose subjects.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        ``os`` as recorded; ``pfs`` as recorded, else derived; ``dor`` derived. Each indexed by subject, ``time`` (days) and ``event``; in
+        ``.attrs["source"]`` which of the two. An endpoint that nobody has is left out.
+    """
+    columns = columns_of(responses, data)
+    days = event_days(data.subjects, columns)
+    confirmed = bool(responses.attrs.get("confirm", False))
+    found = {}
+    for endpoint in (DOR, PFS, OS):
+        times, source = recorded_times(data.subjects, columns, endpoint), "recorded"
+        if times.empty and endpoint != OS:
+            derived = derive_event(endpoint, days, responses, confirmed=confirmed)
+            times, source = derived[["time", "event"]], "derived"
+        if len(times):
+            found[endpoint] = times
+            times.attrs["source"] = source
+    return found
+
+
+def median_times(times: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> pd.DataFrame:
+    """Kaplan-Meier medians.
+
+    Parameters
+    ----------
+    times : mapping of str to pandas.DataFrame
+        Of `tumour_times`.
+    level : float
+        Of the intervals of the medians.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per endpoint: ``endpoint, n, events, median, lower, upper`` (days; infinite where not reached), ``source``.
+    """
+    rows = []
+    for endpoint, table in times.items():
+        curve = kaplan_meier(table["time"], table["event"], level=level).attrs
+        row = {"endpoint": endpoint} | {
+            key: curve[key] for key in ("n", "events", "median", "lower", "upper")
+        }
+        rows.append(row | {"source": table.attrs["source"]})
+    return pd.DataFrame(rows, columns=["endpoint", "n", "events", "median", "lower", "upper", "source"])
+
+
+def tumour_findings(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
+    """Where what is derived and what was recorded are not the same.
+
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        Of `carkinetics.derive_response` or `carkinetics.responses_from`.
+    data : Dataset
+        Whose subjects.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``severity, rule, where, message``.
+    """
+    return findings_table(_findings(responses, data))
+
+
+def differing(best: pd.DataFrame) -> pd.DataFrame:
+    """Subjects whose recorded best response is another than the derived one.
+
+    Parameters
+    ----------
+    best : pandas.DataFrame
+        Of `best_responses`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Their rows; nothing recorded is no difference.
+    """
+    recorded, derived = best["recorded"].str.upper(), best["best"].str.upper()
+    return best[(recorded != "") & (recorded != derived)]
+
+
+def _findings(responses: pd.DataFrame, data: Dataset) -> Iterator[Finding]:
+    best, columns = best_responses(responses, data), columns_of(responses, data)
+    criteria = NAMES[responses.attrs.get("criteria", RECIST)]
+    for (derived, recorded), part in differing(best).groupby(["best", "recorded"], sort=False):
+        yield Finding(
+            "warning", "best-response-differs", _who(part.index),
+            f"best response is {derived} by {criteria} and {recorded} in the column {columns['response']}; the report shows the derived "
+            "one, and both in its listing",
+        )  # fmt: skip
+    pfs = recorded_times(data.subjects, columns, PFS)
+    ended = pfs["time"].where(pfs["event"] == 1)
+    first = best["progression_day"].dropna().reindex(pfs.index).dropna()
+    earlier = first[~(ended.reindex(first.index) <= first)].index
+    if len(earlier):
+        yield Finding(
+            "warning", "progression-differs", _who(earlier),
+            f"the visits show progression before the event in {columns[PFS]['duration']}, or where none is recorded; times to progression in the "
+            "report are the recorded ones",
+        )  # fmt: skip
+    unseen = responses.attrs.get("unseen", [])
+    if unseen:
+        yield Finding(
+            "note", "progression-not-by-size", _who(unseen),
+            f"progression is recorded in {columns[PFS]['duration']} on a day by which the sum of the targets shows none; it counts as that of "
+            "new or non-target lesions",
+        )  # fmt: skip
+
+
+def _who(subjects: Any) -> str:
+    names = [str(one) for one in subjects]
+    return f"subject{'s' if len(names) > 1 else ''} {', '.join(names)}"
