@@ -119,15 +119,13 @@ def event_counts(events: int, n: int) -> str:
     return f"{counted(events, 'event')} in {counted(n, 'subject')}"
 
 
-def left_out(number: int, before: str = "") -> str:
-    """How many subjects are not in an analysis, if there are any.
+def left_out(number: int) -> str:
+    """How a sentence goes on where subjects are not in its analysis.
 
     Parameters
     ----------
     number : int
         How many.
-    before : str
-        What joins it to a sentence.
 
     Returns
     -------
@@ -136,7 +134,7 @@ def left_out(number: int, before: str = "") -> str:
 
     Examples
     --------
-    >>> left_out(1, "; "), left_out(0, "; ")
+    >>> left_out(1), left_out(0)
     ('; 1 subject left out', '')
     """
-    return f"{before}{counted(number, 'subject')} left out" if number else ""
+    return f"; {counted(number, 'subject')} left out" if number else ""

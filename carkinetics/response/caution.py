@@ -64,7 +64,7 @@ def _timing(model: Model, where: str) -> Iterator[Finding]:
         until = f"day {end:g}" if end is not None else LATE_WHEN
         message = (
             f"{called} uses samples up to {until}, so an outcome before then is explained by what came after it, and "
-            f"only those who were sampled until then have a value (immortal time{left_out(len(model.excluded), '; ')}): "
+            f"only those who were sampled until then have a value (immortal time{left_out(len(model.excluded))}): "
             "analyse subjects free of the outcome at a landmark on that day, or use an earlier exposure"
         )
         yield Finding("warning", "exposure-after-outcome", where, message)
@@ -100,8 +100,9 @@ def _point_values(model: Model, where: str) -> Iterator[Finding]:
 
 def _left_out(model: Model, where: str) -> Iterator[Finding]:
     for reason, rows in model.excluded.groupby("reason", sort=False):
-        message = f"{counted(len(rows), 'subject')} {'is' if len(rows) == 1 else 'are'} not in the analysis: {reason}"
-        yield Finding("note", "subjects-left-out", "subjects " + ", ".join(rows["subject"]), message)
+        who, verb = ("subject", "is") if len(rows) == 1 else ("subjects", "are")
+        message = f"{counted(len(rows), 'subject')} {verb} not in the analysis: {reason}"
+        yield Finding("note", "subjects-left-out", f"{who} {', '.join(rows['subject'])}", message)
 
 
 RULES = (_few_events, _separation, _proportional, _timing, _confounding, _on_the_path, _point_values, _left_out)  # fmt: skip

@@ -18,7 +18,7 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.exposure.metric_name import metric_name
 from carkinetics.exposure.table import Exposure
-from carkinetics.response.analysis_words import analysis_name, counted, left_out, outcome_name
+from carkinetics.response.analysis_words import analysis_name, counted, outcome_name
 from carkinetics.response.binary import is_separated
 from carkinetics.response.case import Case, pose
 from carkinetics.response.family import WIDE, Family
@@ -218,6 +218,6 @@ def _statement(row: pd.Series, settings: dict[str, Any], n: int, lost: int, log:
     return (
         f"The {kind} of {higher}{outcome_name(settings)}{after} {verb} by the factor {row['ratio']:.2f} ({100 * settings['level']:g} % interval "
         f"{row['ratio_lower']:.2f} to {row['ratio_upper']:.2f}) per {step} of {metric_name(settings['metric'])}, {given}; "
-        f"{counted(n, 'subject')}{left_out(lost, ', ')}; "
+        f"{counted(n, 'subject')}{f', {lost} left out' if lost else ''}; "
         f"{carried}."
     )

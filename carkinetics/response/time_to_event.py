@@ -35,7 +35,10 @@ from carkinetics.response.question import Question
 from carkinetics.response.survival import times_and_events
 from carkinetics.response.timing import with_event_days
 
-BASELINES = ("weibull", "piecewise")
+MODELS = {
+    "weibull": "proportional hazards (Weibull)", "piecewise": "proportional hazards (piecewise constant)",
+}  # fmt: skip
+BASELINES = tuple(MODELS)
 MINIMUM_SUBJECTS = 5
 EVENTS_PER_PIECE, MOST_PIECES = 5, 4
 SHOWN = (0.25, 0.75)  # quantiles of exposure whose survival is drawn
@@ -347,7 +350,7 @@ def event_model(
     )
     settings = settings | {
         "outcome": question.expression, "label": question.label, "duration": question.duration, "event": question.event, "on": question.on, "metric": question.metric,
-        "unit": case.unit, "model": f"proportional hazards, {regression.family.name}", "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path),
+        "unit": case.unit, "model": MODELS[regression.family.name], "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path),
         "cuts": [float(day) for day in getattr(regression.family, "cuts", ())],
         "landmark": question.landmark, "changes_with_time": case.course is not None,
         "interval": f"{100 * interval:g}% equal-tailed", "ess": round(pooled.ess, 1),
@@ -390,5 +393,5 @@ def _statement(
     return (
         f"{events} of {n} subjects had {outcome_name(settings)}{after}; its hazard changes by the factor {row['value']:.2f} ({100 * interval:g}% CrI "
         f"{row['lower']:.2f} to {row['upper']:.2f}) per {step} of {metric_name(settings['metric'])}, {adjusted}; probability that it rises: "
-        f"{(pooled.draws['slope'] > 0).mean():.2f}{left_out(lost, '; ')}."
+        f"{(pooled.draws['slope'] > 0).mean():.2f}{left_out(lost)}."
     )

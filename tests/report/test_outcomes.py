@@ -97,7 +97,7 @@ def test_a_label_stands_in_sentence_caption_and_title_and_its_expression_once(go
         f"Probability of {LABEL} against AUC day 0–28, {grade.events} events in {grade.n} subjects.",
         f"Logistic regression of {LABEL}",
         f"Freedom from progression or death by halves of AUC day 0–28, observed and fitted, {event.events} events in {event.n} subjects.",
-        "Proportional hazards, weibull regression of progression or death",
+        "Proportional hazards (Weibull) regression of progression or death",
         "All pairs of exposure and outcome",
     ]
     _, first, _, second, tried = (block for block in section.blocks if hasattr(block, "caption"))

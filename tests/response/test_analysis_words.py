@@ -92,14 +92,16 @@ def test_who_was_left_out_is_counted_and_nobody_is_not_said(make_study, lost, wo
     values[:lost] = np.nan
     study = make_study(values, day=DAY, event=HALF, grade=HALF)
     event, odds = fit_event(*study, **TIMED), exposure_response(*study, **TIMED)
-    assert event.statement.endswith(f"; {words}." if words else ".")
-    assert (f"{40 - lost} subjects, {words}; " if words else "40 subjects; ") in odds.statement
+    assert event.statement.endswith(f"; {words}.") if lost else "left out" not in event.statement
+    assert (f"; {40 - lost} subjects, {lost} left out; " if lost else "; 40 subjects; ") in odds.statement
     findings = exposure_response_findings(fit_grade(*study, outcome="grade == 1", on="log(auc_0_28)"))
     messages = findings.set_index("rule")["message"]
     assert (f"(immortal time; {words})" if words else "(immortal time)") in messages["exposure-after-outcome"]
     assert ("subjects-left-out" in messages) == bool(lost)
     if lost:
+        where = ("subject s00", "subjects s00, s01")[lost - 1]
         assert messages["subjects-left-out"].startswith(("1 subject is not", "2 subjects are not")[lost - 1])
+        assert findings.set_index("rule").loc["subjects-left-out", "where"] == where
 
 
 def test_a_label_that_is_no_text_is_refused_and_one_of_spaces_is_none():
