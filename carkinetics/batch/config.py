@@ -16,8 +16,8 @@ section               keys
 ``[exposure]``        ``fit`` (a ``[fit.NAME]``), ``metrics``
 ``[tumour]``          ``assay`` and the other arguments of `responses_from`
 ``[dose]``            ``metrics`` and the arguments of `dose_exposure`
-``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`
-``[event.NAME]``      the arguments of `fit_event`; ``days``: exposure that changes with time, on these days
+``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`; ``label``: NAME, _ as spaces, if not given
+``[event.NAME]``      the arguments of `fit_event`, ``label`` as above; ``days``: exposure that changes with time, on these days
 ``[report]``          ``title, fit``; ``formats``: of ``html`` (always written), ``docx`` and ``pdf``; ``compare``: two fits or
                       more to be ranked, on a page of their own too
 ====================  ==========================================================================
@@ -143,6 +143,7 @@ _DOSE = {
     "between": "a number",
 }
 _RESPONSE = {
+    "label": "text",
     "outcome": "text",
     "on": "text",
     "adjust": "text | a list of text",
@@ -155,6 +156,7 @@ _RESPONSE = {
     "prior_intercept_sd": "a number",
 }
 _EVENT = {
+    "label": "text",
     "duration": "text",
     "event": "text",
     "outcome": "text",
@@ -368,7 +370,8 @@ class _Reader:
 
     def named(self, section: str, name: str, entry: Any, keys: Settings, *required: str) -> Settings:
         entry = self.safe_name(section, name, entry)
-        return self.section(f"{section}.{name}", entry, keys, *required)
+        table = self.section(f"{section}.{name}", entry, keys, *required)
+        return {"label": name.replace("_", " "), **table}
 
     def safe_name(self, section: str, name: str, entry: Any) -> Any:
         """Refuse a name that cannot be a file name; a plain key here means that the name was left out."""

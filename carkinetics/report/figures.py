@@ -14,12 +14,16 @@ from carkinetics.diagnostics.residuals import misfit
 from carkinetics.diagnostics.vpc import Vpc, check_replicates
 from carkinetics.exposure import CovariateForest, Exposure
 from carkinetics.exposure.by_dose import dose_grouping, dose_groups, dose_unit
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_output, measured_outputs
+from carkinetics.plot.style import metric_title
 from carkinetics.report import charts
 from carkinetics.report.blocks import Block, Chart, Picture, listing, number
 from carkinetics.report.images import picture
 from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming
+from carkinetics.response.analysis_words import event_counts, outcome_name
+from carkinetics.response.onset import onset_name
 
 PER_PAGE, COLUMNS = 20, 4  # panels of a picture, which fill a page of paper
 # A visual predictive check by dose needs enough subjects in each group to have percentiles.
@@ -285,7 +289,7 @@ def dose_exposure(result: DoseExposure, exposures: Iterable[Exposure], warning: 
         (one for one in exposures if result.metric in one.metrics and (one.draws is not None) == drawn), None
     )
     ax = plot.dose_exposure(result, exposure=analysed)
-    caption = f"{result.metric} against dose, {result.n} subjects, with the power model and the slopes that count as proportional."
+    caption = f"{metric_title(result.metric)} against dose, {result.n} subjects, with the power model and the slopes that count as proportional."
     return (picture(ax, result.statement, caption, warning=warning),)
 
 
@@ -309,7 +313,7 @@ def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> 
     groups = None if data is None else dose_groups(data)
     words = "Dose" if data is None else dose_words(data).capitalize()
     ax = plot.exposure_response(model, dose=groups, dose_label=words)
-    caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
+    caption = f"Probability of {outcome_name(model.settings)} against {metric_name(model.settings['metric'])}, {event_counts(model.events, model.n)}."
     return (picture(ax, model.statement, caption, warning=warning),)
 
 
@@ -329,7 +333,10 @@ def event_curves(model: EventModel, warning: str) -> tuple[Block, ...]:
         One picture.
     """
     ax = plot.event_curves(model)
-    caption = f"{model.settings['outcome']} by {model.settings['metric']}, {model.events} events in {model.n} subjects."
+    caption = (
+        f"Freedom from {outcome_name(model.settings)} by halves of {metric_name(model.settings['metric'])}, observed and fitted, "
+        f"{event_counts(model.events, model.n)}."
+    )
     return (picture(ax, model.statement, caption, warning=warning),)
 
 
@@ -374,8 +381,11 @@ def onset(timing: OnsetTiming, fit: Fit, data: Dataset, warning: str) -> tuple[B
     tuple of Block
         One picture.
     """
-    axes = plot.onset(fit, data, timing.settings["onset"], timing.settings["grade"])
-    caption = "Onset on each subject's curve, and against the day of its own peak."
+    asked = timing.settings
+    label = asked["label"] if asked["label"] != asked["onset"] else ""
+    axes = plot.onset(fit, data, asked["onset"], asked["grade"], label=label)
+    what = onset_name(asked) if label else "Onset"
+    caption = f"{what} on each subject's curve, and against the day of its own peak."
     return (picture(axes, timing.statement, caption, warning=warning),)
 
 

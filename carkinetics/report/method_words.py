@@ -9,7 +9,7 @@ import pandas as pd
 
 from carkinetics.diagnostics import Calibration, LooPit, Npde, Vpc
 from carkinetics.exposure import Exposure
-from carkinetics.plot.style import metric_name
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.report.blocks import listing, number
 from carkinetics.report.tumours import criteria_of
 from carkinetics.response import (
@@ -20,6 +20,7 @@ from carkinetics.response import (
     JointModel,
     MarkerModel,
 )
+from carkinetics.response.analysis_words import exposure_name, outcome_name
 
 MOST = 20  # names in one list
 
@@ -138,7 +139,8 @@ def _outcomes(parts: list[Any]) -> Iterator[str]:
         joint = " in a joint model with the kinetics" if isinstance(part, JointModel) else ""
         landmark = settings.get("landmark")
         after = f" from day {number(landmark)} on" if landmark is not None else ""
-        yield f"{settings['outcome']} was related to {settings['on']}{after} by {settings['model']} regression{adjusted}{joint}."
+        name = outcome_name(settings)
+        yield f"{name[:1].upper()}{name[1:]} was related to {exposure_name(settings)}{after} by {settings['model']} regression{adjusted}{joint}."
         drawn |= bool(settings.get("draws")) or str(settings.get("exposure", "")).startswith("posterior")
     if drawn:
         yield "Exposures entered these regressions as posterior draws, so that their uncertainty is part of every interval."

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from carkinetics.dataset.table import DOSE_COLUMNS, OBSERVATION_COLUMNS, Dataset
 from carkinetics.errors import ConfigError, DataError
-from carkinetics.plot import spider, survival_curves, swimmer, waterfall
+from carkinetics.exposure import Exposure
+from carkinetics.plot import event_curves, spider, survival_curves, swimmer, waterfall
 from carkinetics.plot.axes import png
-from carkinetics.response import derive_event, derive_response
+from carkinetics.response import derive_event, derive_response, fit_event
 
 LESIONS = pd.DataFrame(
     [(s, day, "T1", "target", size, "") for s, sizes in {"a": (100, 60, 40), "b": (50, 80, 90), "c": (30, 30)}.items()
@@ -106,3 +108,29 @@ def test_what_cannot_be_drawn_is_said():
         waterfall(RESPONSES.assign(change_pct=np.nan))
     with pytest.raises(DataError, match="by has no group for subject 'c'"):
         spider(RESPONSES, {"a": 1, "b": 1})
+
+
+@pytest.mark.parametrize(
+    ("label", "axis"),
+    [
+        ("", "Event-free, probability"),
+        ("progression or death", "Free of progression or death, probability"),
+        ("cost above 5 US$", r"Free of cost above 5 US\$, probability"),  # no formula begins there
+    ],
+)
+def test_curves_of_an_event_are_called_by_its_label(label, axis):
+    n = 12
+    days = 40.0 + np.random.default_rng(3).permutation(n)
+    subjects = pd.DataFrame({"subject": [f"s{i:02d}" for i in range(n)], "day": days, "event": 1})
+    values = pd.Series(np.geomspace(1e3, 1e5, n), index=subjects["subject"])
+    observed = pd.DataFrame(
+        {"subject": values.index, "metric": "auc_0_28", "value": values.to_numpy(), "lower": np.nan, "upper": np.nan,
+         "unit": "copies*day/ug", "method": "test", "excluded": ""}
+    )  # fmt: skip
+    empty = {"observations": OBSERVATION_COLUMNS, "doses": DOSE_COLUMNS}
+    data = Dataset(subjects=subjects, **{name: pd.DataFrame(columns=list(c)) for name, c in empty.items()})
+    found = fit_event(
+        Exposure(observed), data, duration="day", event="event", on="log(auc_0_28)", landmark=28, label=label
+    )
+    assert event_curves(found).get_ylabel() == axis
+    assert event_curves(found, label="Progression-free").get_ylabel() == "Progression-free, probability"

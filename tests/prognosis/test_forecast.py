@@ -61,6 +61,9 @@ def test_the_risk_of_an_outcome_is_its_probability_averaged_over_exposure_and_co
     assert row["outcome"] == "crs_grade >= 2"
     assert row["probability"] == pytest.approx(expected, abs=4 * 0.3 / np.sqrt(min(found.ess, 4000)))
     assert row["lower"] < row["probability"] < row["upper"]
+    called = replace(model, settings=model.settings | {"label": "CRS of grade 2 or more"})
+    found = forecast(exact, one(DAYS, LEVELS), events=called, draws=200)
+    assert found.risks["outcome"].tolist() == ["CRS of grade 2 or more"]
 
 
 def test_grades_and_events_have_risks_too(exact, one, written_outcome):
