@@ -110,7 +110,7 @@ def test_a_label_stands_in_sentence_caption_and_title_and_its_expression_once(go
 
 
 def test_a_label_is_escaped_on_the_page_and_named_by_the_remarks(good_fit, labelled, tmp_path):
-    page = ck.write_report(tmp_path / "label.html", good_fit, *labelled).read_text(encoding="utf-8")
+    page = ck.write_report(tmp_path / "label.html", good_fit.data, *labelled).read_text(encoding="utf-8")
     assert LABEL not in page
     assert "Logistic regression of ORR &lt; 30 % &amp; more" in page
     assert "subjects had ORR &lt; 30 % &amp; more; its odds" in page
