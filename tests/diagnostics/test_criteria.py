@@ -162,6 +162,7 @@ def test_weights_by_hand():
     np.testing.assert_allclose(stacking_weights([[-1.0, -2.0]]), [1, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_monte_carlo_error_is_the_spread_over_sets_of_draws():
     """G2's posterior of the mean, drawn anew 300 times: 300 independent sums of five log densities."""
     y, rng = np.array([1.2, -0.4, 0.8, 2.1, 0.3]), np.random.default_rng(4)

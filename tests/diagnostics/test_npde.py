@@ -202,6 +202,7 @@ def test_odd_arrays_have_answers_or_reasons(rng):
         npde(sims)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [-np.inf, -0.5])
 def test_tests_hold_their_level_where_samples_of_a_subject_depend_on_each_other(rng, limit):
     # Subjects differ in the size of their errors: uncorrelated, and far from independent.

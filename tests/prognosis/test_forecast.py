@@ -110,6 +110,7 @@ def test_without_samples_it_is_the_prediction_of_the_population(stein, new_patie
         assert stats.ks_2samp(np.log(found.draws[name]), other).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_intervals_shrink_on_average_as_samples_come(stein, new_patients):
     widths = []
     for subject in new_patients.subject_ids[:8]:
