@@ -10,7 +10,7 @@ import pandas as pd
 from carkinetics.diagnostics import Calibration, LooPit, Npde, Vpc
 from carkinetics.exposure import Exposure
 from carkinetics.exposure.metric_name import metric_name
-from carkinetics.report.blocks import listing, number
+from carkinetics.report.blocks import listing
 from carkinetics.report.tumours import criteria_of
 from carkinetics.response import (
     DoseExposure,
@@ -42,6 +42,7 @@ def method_sentences(parts: Iterable[Any]) -> Iterator[str]:
     for kind, words in _WORDS:
         alike = dict.fromkeys(words(part) for part in given if kind(part))
         yield from (sentence for sentence in alike if sentence)
+    yield from _doses([part for part in given if isinstance(part, DoseExposure)])
     yield from _outcomes([part for part in given if isinstance(part, OUTCOMES)])
 
 
@@ -58,12 +59,20 @@ def _exposure(part: Exposure) -> str:
     return ""
 
 
-def _dose(part: DoseExposure) -> str:
-    low, high = part.settings["limits"]
-    return (
-        f"{metric_name(part.metric)} was related to dose by a power model ({part.settings['method']}), and called proportional to it where the "
-        f"{part.settings['interval']} interval of the dose-normalised exposure over the range of doses lies within {low:g} to {high:g}."
-    )
+def _doses(parts: list[DoseExposure]) -> Iterator[str]:
+    """One sentence for metrics that were analysed alike."""
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for part in parts:
+        settings = part.settings
+        alike.setdefault((settings["method"], settings["interval"], tuple(settings["limits"])), []).append(
+            metric_name(part.metric)
+        )
+    for (method, interval, (low, high)), names in alike.items():
+        verb, each = ("were", "each ") if len(names) > 1 else ("was", "")
+        yield (
+            f"{listing(names, MOST)} {verb} related to dose by a power model ({method}), and {each}called proportional to dose where the "
+            f"{interval} interval of the dose-normalised exposure over the range of doses lies within {low:g} to {high:g}."
+        )
 
 
 def _checks(part: Vpc) -> str:
@@ -124,7 +133,6 @@ _WORDS: tuple[tuple[Callable[[Any], bool], Callable[[Any], str]], ...] = (
     (_is(pd.DataFrame), _table),
     (_is(Calibration), _calibration),
     (_is(Exposure), _exposure),
-    (_is(DoseExposure), _dose),
     (_is(MarkerModel), _marker),
 )
 
@@ -138,7 +146,7 @@ def _outcomes(parts: list[Any]) -> Iterator[str]:
         adjusted = f", adjusted for {listing(settings['adjust'], MOST)}" if settings["adjust"] else ""
         joint = " in a joint model with the kinetics" if isinstance(part, JointModel) else ""
         landmark = settings.get("landmark")
-        after = f" from day {number(landmark)} on" if landmark is not None else ""
+        after = f" from day {landmark:g} on" if landmark is not None else ""
         name = outcome_name(settings)
         yield f"{name[:1].upper()}{name[1:]} was related to {exposure_name(settings)}{after} by {settings['model']} regression{adjusted}{joint}."
         drawn |= bool(settings.get("draws")) or str(settings.get("exposure", "")).startswith("posterior")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from carkinetics.diagnostics.replicate import replicates
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.model import Model
@@ -211,10 +212,14 @@ def _dose_numbers(result: DoseExposure, warning: str) -> Table:
     settings = result.settings
     note = (
         f"{settings['model']}; {settings['method']}; interval {settings['interval']}; n = {result.n}. Doses in "
-        f"{settings['dose_unit']}, {result.metric} in {settings['unit']}."
+        f"{settings['dose_unit']}, {metric_name(result.metric)} in {settings['unit']}."
     )
     return Table(
-        f"Power model of {result.metric} on dose", ("Quantity", "Value", "Interval"), rows, note, warning
+        f"Power model of {metric_name(result.metric)} on dose",
+        ("Quantity", "Value", "Interval"),
+        rows,
+        note,
+        warning,
     )
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 
 import carkinetics as ck
@@ -18,7 +20,11 @@ def test_each_kind_of_result_has_its_sentence(good_fit, observed, modelled, dose
     assert said(dose).startswith(
         "AUC day 0–28 was related to dose by a power model (flat-prior regression per posterior draw)"
     )
-    assert "lies within 0.8 to 1.25" in said(dose)
+    assert said(dose).endswith(
+        "and called proportional to dose where the 90% equal-tailed interval of the dose-normalised exposure over the range of doses lies within 0.8 to 1.25."
+    )
+    peak = replace(dose, metric="cmax")
+    assert said(peak, dose).startswith("Cmax, AUC day 0–28 were related to dose by a power model")
     assert said(grade) == (
         "Crs_grade >= 3 was related to Cmax (log) by logistic regression. Exposures entered these regressions as posterior draws, so that "
         "their uncertainty is part of every interval."
