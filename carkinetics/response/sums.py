@@ -70,9 +70,10 @@ def responses_from(
 
     Examples
     --------
-    >>> import carkinetics as ck  # doctest: +SKIP
-    >>> responses = ck.responses_from(ck.example("nct05783089"), "sld")  # doctest: +SKIP
-    >>> responses.groupby("subject")["best"].last().value_counts()  # doctest: +SKIP
+    >>> import carkinetics as ck
+    >>> responses = ck.responses_from(ck.example("nct05783089"), "sld")
+    >>> responses.groupby("subject")["best"].last().value_counts().to_dict()
+    {'SD': 46, 'PR': 23, 'PD': 14, 'NE': 4}
     """
     columns = recorded_columns(data.subjects, response=response, new_lesion=new_lesion, pfs=pfs, os=os)
     settings: dict[str, Any] = {
