@@ -9,7 +9,7 @@ from carkinetics.report.parts import Parts
 
 # A rule that speaks of more places than this is one line with its first places.
 MOST_PLACES = 3
-ON_PAPER = 10  # rows of the full list; the short one has every rule
+ON_PAPER = 30  # rows of the full list; the short one has every rule
 
 
 def grouped(found: pd.DataFrame) -> list[tuple[str, str, str, str, str]]:
