@@ -16,7 +16,8 @@ from carkinetics.exposure.follow_up import UNTIL_LOST, beyond, times_until_lost
 from carkinetics.exposure.quality import R2_FAIR
 from carkinetics.exposure.table import window_end
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import MISSING, Table, amount, number, span
+from carkinetics.report.blocks import Table
+from carkinetics.report.written import MISSING, amount, number, span
 
 # What a study report lists; windows such as auc_0_28 are always shown.
 SHOWN = ("cmax", "tmax", "auc_last", "half_life", "tlast", "clast", "persistence")

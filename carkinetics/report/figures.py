@@ -19,8 +19,9 @@ from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_output, measured_outputs
 from carkinetics.plot.style import metric_title
 from carkinetics.report import charts
-from carkinetics.report.blocks import Block, Chart, Picture, listing, number
+from carkinetics.report.blocks import Block, Chart, Picture
 from carkinetics.report.images import picture
+from carkinetics.report.written import listing, number
 from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming
 from carkinetics.response.analysis_words import event_counts, outcome_name
 from carkinetics.response.onset import onset_name

@@ -9,9 +9,10 @@ from carkinetics.diagnostics import LooPit, Npde, residual_summary
 from carkinetics.diagnostics.review import Evidence
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows
-from carkinetics.report.blocks import MISSING, Block, Table, marked, p_value
+from carkinetics.report.blocks import Block, Table, marked
 from carkinetics.report.figures import output_names
 from carkinetics.report.images import picture
+from carkinetics.report.written import MISSING, p_value
 
 TEST_WORDS = {
     "mean": "Mean is 0",

@@ -8,8 +8,9 @@ from carkinetics.dataset import Dataset
 from carkinetics.dataset.table import is_censored
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
-from carkinetics.report.blocks import Section, Table, percent
+from carkinetics.report.blocks import Section, Table
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import percent
 
 _Row = tuple[str, ...]
 

@@ -21,21 +21,11 @@ from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.variability import SHRINKAGE_WARNING, shrinkage_table
 from carkinetics.report import figures
-from carkinetics.report.blocks import (
-    MISSING,
-    Block,
-    Picture,
-    Section,
-    Table,
-    Text,
-    listing,
-    number,
-    p_value,
-    span,
-)
+from carkinetics.report.blocks import Block, Picture, Section, Table, Text
 from carkinetics.report.images import picture
 from carkinetics.report.parameters import contraction_table
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import MISSING, listing, number, p_value, span
 
 CLEAR = 0.01
 MOST_COVARIATES = 6  # columns of one figure

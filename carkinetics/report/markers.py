@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
+from carkinetics.report.blocks import Block, Section, Table, Text, marked
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import number, span
 from carkinetics.response import AntibodyEffect, MarkerModel
 from carkinetics.response.analysis_words import counted
 

@@ -7,8 +7,9 @@ import numpy as np
 from carkinetics.dataset import Dataset, blq_table
 from carkinetics.dataset.table import CENSORED, PREDOSE
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, amount, listing, number, percent
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import amount, listing, number, percent
 
 MOST_EXCLUDED = 30
 ON_PAPER = 40  # rows of the shares BLQ

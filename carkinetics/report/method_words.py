@@ -10,8 +10,8 @@ import pandas as pd
 from carkinetics.diagnostics import Calibration, LooPit, Npde, Vpc
 from carkinetics.exposure import Exposure
 from carkinetics.exposure.metric_name import metric_name
-from carkinetics.report.blocks import listing
 from carkinetics.report.tumours import criteria_of
+from carkinetics.report.written import listing
 from carkinetics.response import (
     DoseExposure,
     EventModel,

@@ -16,13 +16,14 @@ from carkinetics.errors import FitError
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.report.blocks import Block, Section, Table, Text, listing, percent
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.citations import citation
 from carkinetics.report.method_words import method_sentences
 from carkinetics.report.method_works import CALIBRATED
 from carkinetics.report.parameters import parameter_table as parameter_block
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import listing, percent
 
 _ERRORS = {
     "lognormal": "additive on the log scale", "student_t": "Student-t distributed on the log scale", "additive": "additive",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, marked, number, span
+from carkinetics.report.blocks import Block, Section, Table, marked
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import number, span
 from carkinetics.response import EventModel, ExposureResponse, GradeModel, JointModel
 from carkinetics.response.analysis_words import (
     counted,

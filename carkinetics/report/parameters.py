@@ -19,7 +19,8 @@ from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.fit.variability import cv_percent, shrinkage_table
 from carkinetics.model import Model
-from carkinetics.report.blocks import MISSING, Table, number, span
+from carkinetics.report.blocks import Table
+from carkinetics.report.written import MISSING, number, span
 
 COLUMNS = (
     "Parameter (unit)", "Estimate", "Posterior SD", "90 % CrI", "IIV CV % (RSE %)", "Shrinkage %", "R-hat", "ESS",

@@ -11,9 +11,10 @@ from carkinetics.diagnostics.replicate import Replicates
 from carkinetics.diagnostics.vpc import check_replicates
 from carkinetics.fit import Fit
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import Block, Table, marked, number, p_value, span
+from carkinetics.report.blocks import Block, Table, marked
 from carkinetics.report.figures import bins_in_words, output_names
 from carkinetics.report.images import picture
+from carkinetics.report.written import number, p_value, span
 
 # Below, a prediction-corrected check is the plain one again.
 FACTOR_THAT_MATTERS = 1.2

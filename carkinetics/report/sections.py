@@ -14,7 +14,7 @@ from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.model import Model
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
+from carkinetics.report.blocks import Block, Section, Table, Text, marked
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.convergence import convergence_section
 from carkinetics.report.equations import model_equations
@@ -38,6 +38,7 @@ from carkinetics.report.predictive import predictive_checks
 from carkinetics.report.remarks import warning_section
 from carkinetics.report.tumours import tumour_section
 from carkinetics.report.verdict import verdict_section
+from carkinetics.report.written import number, span
 from carkinetics.response import DoseExposure
 
 

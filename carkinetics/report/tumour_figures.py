@@ -13,9 +13,10 @@ from carkinetics.exposure.by_dose import dose_groups
 from carkinetics.plot.style import PALETTE
 from carkinetics.plot.swimmer import pages
 from carkinetics.plot.tumour import NEW_LESION, PROGRESSION, RESPONSE
-from carkinetics.report.blocks import MISSING, Block, Picture
+from carkinetics.report.blocks import Block, Picture
 from carkinetics.report.figures import dose_words
 from carkinetics.report.images import picture
+from carkinetics.report.written import MISSING
 from carkinetics.response.survival import kaplan_meier
 
 BARS = 45  # of a swimmer plot on a sheet of A4

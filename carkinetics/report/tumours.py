@@ -8,10 +8,11 @@ import pandas as pd
 from carkinetics.dataset import Dataset
 from carkinetics.exposure.by_dose import dose_grouping, dose_groups, dose_unit
 from carkinetics.report import tumour_figures
-from carkinetics.report.blocks import MISSING, Block, Section, Table, Text, listing
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.exposures import LISTED, dose_name
 from carkinetics.report.parts import Parts
 from carkinetics.report.tumour_figures import day, signed
+from carkinetics.report.written import MISSING, listing
 from carkinetics.response.best import NON
 from carkinetics.response.recist import NAMES
 from carkinetics.response.tumour_outcome import (

@@ -15,10 +15,11 @@ from carkinetics.exposure.typical import ASKED_FIRST, typical_exposure
 from carkinetics.findings import SEVERITIES
 from carkinetics.fit.result import INTERVAL
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import Block, Facts, Section, Table, Text, listing, number, percent, span
+from carkinetics.report.blocks import Block, Facts, Section, Table, Text
 from carkinetics.report.escalations import escalation_names
 from carkinetics.report.parts import Parts
 from carkinetics.report.remarks import grouped
+from carkinetics.report.written import listing, number, percent, span
 
 MOST_NUMBERS, MOST_WARNINGS = 5, 3
 PLACE_WIDTH = 70  # characters; the whole place stands under Warnings

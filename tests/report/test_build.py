@@ -18,7 +18,7 @@ from carkinetics.exposure import nca
 from carkinetics.fit import fit_individuals
 from carkinetics.model import load_model
 from carkinetics.report import write_report
-from carkinetics.report.blocks import number, span
+from carkinetics.report.written import number, span
 
 SECTIONS = [
     "verdict", "identification", "data", "model", "priors", "convergence", "parameters", "contraction", "effects", "individual", "vpc", "gof",

@@ -59,7 +59,7 @@ def test_every_analysis_has_its_sentence_its_table_and_its_line_among_all(good_f
 
 
 def _effect(model, parameter: str) -> str:
-    from carkinetics.report.blocks import number, span
+    from carkinetics.report.written import number, span
 
     row = model.table.set_index("parameter").loc[parameter]
     return f"{number(row['value'])} ({span(row['lower'], row['upper'])})"

@@ -6,7 +6,6 @@ import pytest
 from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.fit.variability import cv_percent
 from carkinetics.model import load_model
-from carkinetics.report.blocks import number
 from carkinetics.report.parameters import (
     COLUMNS,
     contraction_table,
@@ -14,6 +13,7 @@ from carkinetics.report.parameters import (
     parameter_table,
     prior_table,
 )
+from carkinetics.report.written import number
 
 
 def rows_by_name(table) -> dict[str, tuple[str, ...]]:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pandas as pd
 
 from carkinetics.exposure import nca
-from carkinetics.report.blocks import Facts, Table, Text, number, span
+from carkinetics.report.blocks import Facts, Table, Text
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
 from carkinetics.report.verdict import interval, verdict_section, worst_warnings
+from carkinetics.report.written import number, span
 
 
 def numbers(section) -> Table:
