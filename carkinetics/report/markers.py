@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from carkinetics.report import figures
+from carkinetics.report import outcome_figures
 from carkinetics.report.blocks import Block, Section, Table, Text, marked
 from carkinetics.report.parts import Parts
 from carkinetics.report.written import number, span
@@ -18,7 +18,7 @@ def marker_section(parts: Parts) -> Section | None:
     for model in parts.markers:
         blocks += [
             marked(model.statement, parts.warning),
-            *figures.marker(model, parts.warning),
+            *outcome_figures.marker(model, parts.warning),
             _turnover(model, parts.warning),
         ]
     for effect in parts.antibodies:

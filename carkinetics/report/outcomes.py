@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
-from carkinetics.report import figures
+from carkinetics.report import outcome_figures
 from carkinetics.report.blocks import Block, Section, Table, marked
 from carkinetics.report.parts import Parts
 from carkinetics.report.written import number, span
@@ -25,7 +25,7 @@ def response_section(parts: Parts) -> Section | None:
     for timing in parts.onsets:
         blocks.append(marked(timing.statement, parts.warning))
         if parts.fit is not None and parts.data is not None:
-            blocks += figures.onset(timing, parts.fit, parts.data, parts.warning)
+            blocks += outcome_figures.onset(timing, parts.fit, parts.data, parts.warning)
     for part in parts.outcomes:
         model = part.outcome if isinstance(part, JointModel) else part
         drawn = isinstance(model, ExposureResponse) or str(model.settings["exposure"]).startswith("posterior")
@@ -34,9 +34,9 @@ def response_section(parts: Parts) -> Section | None:
             warning = NOT_CONVERGED
         blocks.append(marked(part.statement, warning))
         if isinstance(model, GradeModel) and model.settings["family"] == "binary":
-            blocks += figures.exposure_response(model, parts.data, warning)
+            blocks += outcome_figures.exposure_response(model, parts.data, warning)
         if isinstance(model, EventModel) and not model.settings["changes_with_time"]:
-            blocks += figures.event_curves(model, warning)
+            blocks += outcome_figures.event_curves(model, warning)
         blocks.append(_pooled(model, warning) if isinstance(model, ExposureResponse) else _coefficients(model, warning))  # fmt: skip
         if isinstance(model, GradeModel) and len(model.per_cut):
             blocks.append(_cuts(model, warning))

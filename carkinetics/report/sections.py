@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from carkinetics.diagnostics.replicate import replicates
-from carkinetics.exposure.metric_name import metric_name
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.model import Model
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, marked
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.convergence import convergence_section
+from carkinetics.report.doses import dose_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, missing_table, subject_table
@@ -39,7 +39,6 @@ from carkinetics.report.remarks import warning_section
 from carkinetics.report.tumours import tumour_section
 from carkinetics.report.verdict import verdict_section
 from carkinetics.report.written import number, span
-from carkinetics.response import DoseExposure
 
 
 def model_section(parts: Parts) -> Section | None:
@@ -188,40 +187,6 @@ def exposure_section(parts: Parts) -> Section | None:
         missing = missing_table(name, one)
         blocks += [missing] if missing else []
     return Section("exposure", "Exposure", tuple(blocks))
-
-
-def dose_section(parts: Parts) -> Section | None:
-    """How exposure rises with dose."""
-    blocks: list[Block] = []
-    for one in parts.forests:
-        blocks += figures.forest(one, parts.warning)
-    for result in parts.doses:
-        warning = parts.warning_if_drawn(result.settings["method"].endswith("per posterior draw"))
-        blocks += [
-            marked(result.statement, warning),
-            *figures.dose_exposure(result, (*parts.modelled, *parts.observed), warning),
-            _dose_numbers(result, warning),
-        ]
-    return Section("dose", "Dose and exposure", tuple(blocks)) if blocks else None
-
-
-def _dose_numbers(result: DoseExposure, warning: str) -> Table:
-    rows = tuple(
-        (str(row.quantity).replace("_", " "), number(row.value), span(row.lower, row.upper))
-        for row in result.table.itertuples()
-    )
-    settings = result.settings
-    note = (
-        f"{settings['model']}; {settings['method']}; interval {settings['interval']}; n = {result.n}. Doses in "
-        f"{settings['dose_unit']}, {metric_name(result.metric)} in {settings['unit']}."
-    )
-    return Table(
-        f"Power model of {metric_name(result.metric)} on dose",
-        ("Quantity", "Value", "Interval"),
-        rows,
-        note,
-        warning,
-    )
 
 
 def session_section(parts: Parts, versions: dict[str, str]) -> Section:
