@@ -370,8 +370,7 @@ class _Reader:
 
     def named(self, section: str, name: str, entry: Any, keys: Settings, *required: str) -> Settings:
         entry = self.safe_name(section, name, entry)
-        table = self.section(f"{section}.{name}", entry, keys, *required)
-        return {"label": name.replace("_", " "), **table}
+        return self.section(f"{section}.{name}", entry, keys, *required)
 
     def safe_name(self, section: str, name: str, entry: Any) -> Any:
         """Refuse a name that cannot be a file name; a plain key here means that the name was left out."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from carkinetics import plot
 from carkinetics.diagnostics import LooPit, Npde, residual_summary
 from carkinetics.diagnostics.review import Evidence
@@ -12,7 +10,7 @@ from carkinetics.fit.measured import fitted_rows
 from carkinetics.report.blocks import Block, Table, marked
 from carkinetics.report.figures import output_names
 from carkinetics.report.images import picture
-from carkinetics.report.written import MISSING, p_value
+from carkinetics.report.written import fixed, p_value
 
 TEST_WORDS = {
     "mean": "Mean is 0",
@@ -81,7 +79,7 @@ def _residuals(fit: Fit, output: str, name: str, warning: str) -> Table:
         for row in table.itertuples()
     )  # fmt: skip
     note = (
-        "IWRES: distance from the individual prediction in residual standard deviations. With BLQ: those samples at imputed residuals; quantified "
+        "IWRES: distance from the individual prediction in residual standard deviations (of a Student-t error as normal scores). With BLQ: those samples at imputed residuals; quantified "
         "samples alone lie above the limit by selection. ε-shrinkage = 100 × (1 − SD): over 30 % the individual predictions follow the samples so "
         "closely that these residuals and pictures hide a wrong model. No test: what shrinks residuals of fitted "
         "subjects also bends them, so that tests would reject right models; those of NPDE hold their level."
@@ -93,8 +91,7 @@ def _residuals(fit: Fit, output: str, name: str, warning: str) -> Table:
 
 
 def _size(statistic: str, value: float) -> str:
-    counted = statistic in ("n", "epsilon_shrinkage")
-    return MISSING if np.isnan(value) else f"{value:.0f}" if counted else f"{value:.2f}"
+    return fixed(value, 0 if statistic in ("n", "epsilon_shrinkage") else 2)
 
 
 def prediction_errors(evidence: Evidence, warning: str) -> tuple[Block, ...]:
@@ -157,8 +154,8 @@ def _tests(errors: Npde, name: str, warning: str) -> Table:
         (
             TEST_WORDS[str(row.Index)],
             str(row.what),
-            _value(row.estimate),
-            _value(row.expected),
+            fixed(row.estimate, 2),
+            fixed(row.expected, 2),
             p_value(row.p),
         )
         for row in errors.tests.itertuples()
@@ -170,7 +167,3 @@ def _tests(errors: Npde, name: str, warning: str) -> Table:
     )
     heads = ("Expected of the right model", "Test", "Estimate", "Expected", "p")
     return Table(f"{name}Tests of NPDE", heads, rows, note, warning, align="llr")
-
-
-def _value(value: float) -> str:
-    return MISSING if np.isnan(value) else f"{value:.2f}"

@@ -11,7 +11,7 @@ from carkinetics.diagnostics import Calibration, LooPit, Npde, Vpc
 from carkinetics.exposure import Exposure
 from carkinetics.exposure.metric_name import metric_name
 from carkinetics.report.tumours import criteria_of
-from carkinetics.report.written import listing
+from carkinetics.report.written import listing, together
 from carkinetics.response import (
     DoseExposure,
     EventModel,
@@ -20,7 +20,7 @@ from carkinetics.response import (
     JointModel,
     MarkerModel,
 )
-from carkinetics.response.analysis_words import exposure_name, outcome_name
+from carkinetics.response.analysis_words import counted, exposure_name, outcome_definition, outcome_name
 
 MOST = 20  # names in one list
 
@@ -70,8 +70,8 @@ def _doses(parts: list[DoseExposure]) -> Iterator[str]:
     for (method, interval, (low, high)), names in alike.items():
         verb, each = ("were", "each ") if len(names) > 1 else ("was", "")
         yield (
-            f"{listing(names, MOST)} {verb} related to dose by a power model ({method}), and {each}called proportional to dose where the "
-            f"{interval} interval of the dose-normalised exposure over the range of doses lies within {low:g} to {high:g}."
+            f"{together(names)} {verb} related to dose by a power model ({method}), and {each}called proportional to dose where the interval "
+            f"({interval}) of the ratio of dose-normalised exposures at the highest and at the lowest dose lies within {low:g} to {high:g}."
         )
 
 
@@ -101,7 +101,7 @@ def _calibration(part: Calibration) -> str:
 def _table(part: pd.DataFrame) -> str:
     """Tables of verbs leave their sign in the attributes."""
     if "criteria" in part.attrs:
-        return f"Responses of tumours were derived from the sizes of target lesions by {criteria_of(part)}."
+        return _responses(part)
     if "noise_prior" in part.attrs:
         return "Sensitivity to priors and data was judged by power-scaling."
     if "subjects" in part.attrs:
@@ -110,6 +110,23 @@ def _table(part: pd.DataFrame) -> str:
             "subject, averaged over each subject's random effects."
         )
     return ""
+
+
+def _responses(part: pd.DataFrame) -> str:
+    told = part.attrs
+    sizes = (
+        f"sums of target diameters ({told['assay']})"
+        if "assay" in told
+        else "target, non-target and new lesions"
+    )
+    recorded = ""
+    if told.get("unseen"):
+        column = told["columns"]["pfs"]["duration"]
+        recorded = (
+            f"; progression that was recorded ({column}) and that the sums do not show, in {counted(len(told['unseen']), 'patient')}, counted as "
+            "new lesions"
+        )
+    return f"Responses of tumours were derived from {sizes} by {criteria_of(part)}{recorded}."
 
 
 def _marker(part: MarkerModel) -> str:
@@ -139,16 +156,28 @@ _WORDS: tuple[tuple[Callable[[Any], bool], Callable[[Any], str]], ...] = (
 
 def _outcomes(parts: list[Any]) -> Iterator[str]:
     """One sentence per outcome, and how uncertain exposures entered, once."""
-    drawn = False
+    drawn: list[str] = []
+    fixed: list[str] = []
     for part in parts:
         model = part.outcome if isinstance(part, JointModel) else part
         settings = model.settings
         adjusted = f", adjusted for {listing(settings['adjust'], MOST)}" if settings["adjust"] else ""
         joint = " in a joint model with the kinetics" if isinstance(part, JointModel) else ""
         landmark = settings.get("landmark")
-        after = f" from day {landmark:g} on" if landmark is not None else ""
+        after = f" after day {landmark:g}" if landmark is not None else ""
         name = outcome_name(settings)
-        yield f"{name[:1].upper()}{name[1:]} was related to {exposure_name(settings)}{after} by {settings['model']} regression{adjusted}{joint}."
-        drawn |= bool(settings.get("draws")) or str(settings.get("exposure", "")).startswith("posterior")
-    if drawn:
-        yield "Exposures entered these regressions as posterior draws, so that their uncertainty is part of every interval."
+        start = (
+            name[:1].upper() + name[1:] if outcome_definition(settings) else name
+        )  # an expression stays as it is
+        yield f"{start}{after} was related to {exposure_name(settings)} by {settings['model']} regression{adjusted}{joint}."
+        certain = not settings.get("draws") and not str(settings.get("exposure", "")).startswith("posterior")
+        (fixed if certain and not joint else drawn).append(name)
+    yield from _carried(drawn, fixed)
+
+
+def _carried(drawn: list[str], fixed: list[str]) -> Iterator[str]:
+    """Whether the uncertainty of exposures is part of the intervals."""
+    for names, given, part in ((drawn, "posterior draws", "part"), (fixed, "point values", "no part")):
+        if names:
+            which = f" of {together(names)}" if drawn and fixed else ""
+            yield f"Exposures entered the regressions{which} as {given}, so that their uncertainty is {part} of the intervals."

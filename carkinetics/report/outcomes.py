@@ -9,6 +9,7 @@ from carkinetics.report.parts import Parts
 from carkinetics.report.written import number, span
 from carkinetics.response import EventModel, ExposureResponse, GradeModel, JointModel
 from carkinetics.response.analysis_words import (
+    analysis_name,
     counted,
     event_counts,
     exposure_name,
@@ -74,7 +75,7 @@ def _counts(model: GradeModel | EventModel) -> str:
 
 def _regression_of(model: GradeModel | EventModel | ExposureResponse) -> str:
     kind = str(model.settings["model"])
-    return f"{kind[:1].upper()}{kind[1:]} regression of {outcome_name(model.settings)}"
+    return f"{kind[:1].upper()}{kind[1:]} regression of {analysis_name(model.settings)}"
 
 
 def _defined(model: GradeModel | EventModel | ExposureResponse) -> str:
@@ -111,17 +112,24 @@ def _cuts(model: GradeModel, warning: str) -> Table:
 
 def _tried(models: tuple[Outcome, ...]) -> Table:
     """Every pair of exposure and outcome, and what chance alone would give."""
-    rows, expected = [], 0.0
+    rows, pairs, expected = [], set(), 0.0
     for model in models:
         low, high, text = _effect(model)
         excluded = not low <= 1 <= high
         adjusted = ", ".join(model.settings["adjust"]) or "nothing"
-        pair = (exposure_name(model.settings), outcome_name(model.settings))
-        rows.append((*pair, adjusted, text, "yes" if excluded else "no"))
+        rows.append(
+            (
+                exposure_name(model.settings),
+                outcome_name(model.settings),
+                adjusted,
+                text,
+                "yes" if excluded else "no",
+            )
+        )
+        pairs.add((model.settings["on"], model.settings["outcome"]))  # whatever they are called
         expected += 1 - _level(model)
-    pairs = len({(row[0], row[1]) for row in rows})
     note = (
-        f"{len(rows)} analyses of {pairs} pairs. If exposure went with none of these outcomes, {expected:.1f} of their intervals would be "
+        f"{len(rows)} {'analysis' if len(rows) == 1 else 'analyses'} of {counted(len(pairs), 'pair')}. If exposure went with none of these outcomes, {expected:.1f} of their intervals would be "
         "expected to exclude 1 by chance. Pairs that were tried and left out of this report are not counted."
     )
     head = ("Exposure", "Outcome", "Adjusted for", "Effect", "Excludes no effect")

@@ -26,6 +26,29 @@ def p_value(value: float) -> str:
     return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.2g}"
 
 
+def fixed(value: Any, digits: int) -> str:
+    """A number with so many decimals, and no minus before nothing.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    digits : int
+        Decimals.
+
+    Returns
+    -------
+    str
+        A dash for a missing number.
+
+    Examples
+    --------
+    >>> fixed(-0.3, 0), fixed(-0.004, 2), fixed(1.005, 1)
+    ('0', '0.00', '1.0')
+    """
+    return MISSING if np.isnan(value) else f"{round(float(value), digits) + 0.0:.{digits}f}"
+
+
 def number(value: Any, digits: int = 3) -> str:
     """A number with three significant digits, without an exponent where that can be read.
 
@@ -152,3 +175,25 @@ def listing(names: Iterable[Any], most: int = 6) -> str:
     if len(texts) <= most:
         return ", ".join(texts)
     return f"{', '.join(texts[:most])} and {len(texts) - most} more"
+
+
+def together(names: Iterable[Any]) -> str:
+    """Names within a sentence.
+
+    Parameters
+    ----------
+    names : iterable
+        At least one.
+
+    Returns
+    -------
+    str
+        With "and" before the last.
+
+    Examples
+    --------
+    >>> together(["Cmax"]), together(["Cmax", "Tmax"]), together("abc")
+    ('Cmax', 'Cmax and Tmax', 'a, b and c')
+    """
+    *first, last = map(str, names)
+    return f"{', '.join(first)} and {last}" if first else last

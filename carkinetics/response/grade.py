@@ -317,10 +317,11 @@ def _statement(
         "count": f"In {n} subjects the mean of {outcome} changes by the factor",
     }[family.name]
     _, _, step = str(effect["parameter"]).removeprefix(EFFECTS[family.name]).strip("_").partition("per_")
+    metric = metric_name(settings["metric"])
     per = (
-        f"per {step.replace('sd', 'standard deviation')} of {metric_name(settings['metric'])}"
+        f"per {step.replace('sd', 'standard deviation')} of {metric}"
         if step
-        else "at most, from no exposure to all"
+        else f"at most, from no {metric} to a saturating one"
     )
     text = (
         f"{start} {effect['value']:.2f} ({label} {effect['lower']:.2f} to {effect['upper']:.2f}) {per}; "

@@ -82,3 +82,12 @@ def test_subjects_without_an_estimate_do_not_count(made_fit, alone):
     assert residual_summary(nobody).loc["n", "all"] == 0
     with pytest.raises(ConfigError, match="nothing"):
         residual_summary(made_fit, output="nothing")
+
+
+def test_the_table_of_a_student_t_fit_is_of_normal_scores(exact):
+    fit = replace(exact, settings=exact.settings | {"error": "student_t"})
+    raw = residuals(fit, n_sim=1)["iwres"].to_numpy()
+    scores = stats.norm.ppf(stats.t.cdf(raw, STUDENT_DF))
+    found = residual_summary(fit)
+    assert found.loc["sd", "all"] == pytest.approx(scores.std(ddof=1), rel=1e-6)
+    assert found.loc["sd", "all"] < 0.97 * raw.std(ddof=1)

@@ -54,7 +54,7 @@ def test_every_analysis_has_its_sentence_its_table_and_its_line_among_all(good_f
     assert repr(joint).startswith("<JointModel: <GradeModel: shrinkage by a tenth on AUC day 0–28 (log), ")
     assert (joint.settings["label"], joint.settings["outcome"]) == ("shrinkage by a tenth", "shrunk < -10")
     for kind, model in (("Logistic", joint), (two_stages.settings["model"].capitalize(), two_stages)):
-        table = tables[f"{kind} regression of shrinkage by a tenth"]
+        table = tables[f"{kind} regression of shrinkage by a tenth on AUC day 0–28 (log)"]
         assert "Outcome: shrunk < -10. " in table.note, model
 
 
@@ -95,9 +95,9 @@ def test_a_label_stands_in_sentence_caption_and_title_and_its_expression_once(go
     captions = [block.caption for block in section.blocks if hasattr(block, "caption")]
     assert captions == [
         f"Probability of {LABEL} against AUC day 0–28, {grade.events} events in {grade.n} subjects.",
-        f"Logistic regression of {LABEL}",
+        f"Logistic regression of {LABEL} on AUC day 0–28 (log)",
         f"Freedom from progression or death by halves of AUC day 0–28, observed and fitted, {event.events} events in {event.n} subjects.",
-        "Proportional hazards (Weibull) regression of progression or death",
+        "Proportional hazards (Weibull) regression of progression or death on AUC day 0–28 (log)",
         "All pairs of exposure and outcome",
     ]
     _, first, _, second, tried = (block for block in section.blocks if hasattr(block, "caption"))
@@ -123,6 +123,6 @@ def test_without_a_label_the_expression_is_the_name(good_fit, grade):
     section = response_section(sort_parts([good_fit, grade], None))
     figure, table, tried = (block for block in section.blocks if hasattr(block, "caption"))
     assert figure.caption.startswith("Probability of crs_grade >= 3 against Cmax, ")
-    assert table.caption == "Logistic regression of crs_grade >= 3"
+    assert table.caption == "Logistic regression of crs_grade >= 3 on Cmax (log)"
     assert table.note.startswith("Model: logistic.")
     assert tried.rows[0][:2] == ("Cmax (log)", "crs_grade >= 3")
