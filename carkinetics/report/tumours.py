@@ -15,6 +15,7 @@ from carkinetics.report.tumour_figures import day, signed
 from carkinetics.report.written import MISSING, listing
 from carkinetics.response.best import NON
 from carkinetics.response.recist import NAMES
+from carkinetics.response.tumour_check import differing
 from carkinetics.response.tumour_outcome import (
     ALL_GROUPS,
     BEST,
@@ -22,7 +23,6 @@ from carkinetics.response.tumour_outcome import (
     EVERYBODY,
     RATES,
     best_responses,
-    differing,
     median_times,
     response_rates,
     tumour_times,

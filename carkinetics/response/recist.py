@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError, DataError, did_you_mean
-from carkinetics.response.best import CR, NE, NON, PD, PR, SD, best_so_far
+from carkinetics.response.best import CONFIRM_DAYS, CR, NE, NON, PD, PR, SD, best_so_far
 
 TARGET, NODE, PLEURAL, NONTARGET, NEW = "target", "node", "pleural", "nontarget", "new"
 KINDS = (TARGET, NODE, PLEURAL, NONTARGET, NEW)
@@ -36,7 +36,7 @@ _EXACT = 1e-9  # -30 % exactly counts, whatever a sum of decimals is
 
 
 def derive_response(
-    lesions: pd.DataFrame, *, criteria: str = RECIST, confirm: bool = False, confirm_days: float = 28.0,
+    lesions: pd.DataFrame, *, criteria: str = RECIST, confirm: bool = False, confirm_days: float = CONFIRM_DAYS,
     minimum_sd_days: float = 42.0,
 ) -> pd.DataFrame:  # fmt: skip
     """Response at every visit, and the best overall response, by RECIST 1.1.

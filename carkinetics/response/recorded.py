@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype
 
 from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.response.case import numeric
@@ -13,6 +14,7 @@ from carkinetics.response.survival import times_and_events
 
 TIMES = ("pfs", "os")
 TIME_KEYS = ("duration", "event")
+DAYS = ("death", "last_alive", "new_therapy")  # the subjects' own columns that `event_days` reads
 # Names that are looked for where none is given.
 USUAL: dict[str, Any] = {
     "response": "response",
@@ -126,24 +128,24 @@ def recorded_progression(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> 
 
 
 def event_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Days of death and of last contact, for `carkinetics.derive_event`.
+    """Days of death, of last contact and of new therapy, for `carkinetics.derive_event`.
 
     Parameters
     ----------
     subjects : pandas.DataFrame
-        One row per subject; its own columns ``death``, ``last_alive`` and ``new_therapy`` are kept where survival is not recorded.
+        One row per subject. Its own columns ``death``, ``last_alive`` (both where overall survival is not recorded) and ``new_therapy`` are
+        read where they hold days since the infusion, or dates beside a column ``infusion``; see `not_days`.
     columns : mapping
         Of `recorded_columns`.
 
     Returns
     -------
     pandas.DataFrame
-        ``subject, death, last_alive`` and ``new_therapy`` where there is such a column.
+        ``subject``, and ``death, last_alive, new_therapy, infusion`` as far as there is such a column.
     """
+    left_out = not_days(subjects, columns)
     own = [
-        name
-        for name in ("subject", "death", "last_alive", "new_therapy", "infusion")
-        if name in subjects.columns
+        name for name in ("subject", *DAYS, "infusion") if name in subjects.columns and name not in left_out
     ]
     days = subjects[own].assign(subject=subjects["subject"].astype(str))
     if "os" not in columns:
@@ -153,3 +155,41 @@ def event_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFra
         death=found["time"].where(found["event"] == 1).to_numpy(),
         last_alive=found["time"].where(found["event"] == 0).to_numpy(),
     )
+
+
+def not_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> list[str]:
+    """Columns that are called as days of events are, and hold something else.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+    columns : mapping
+        Of `recorded_columns`.
+
+    Returns
+    -------
+    list of str
+        Of ``death``, ``last_alive`` and ``new_therapy``, as far as they would be read, those with only 0 and 1 (which say whether, not when),
+        with words, and with dates where there is no column ``infusion``.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"subject": ["a", "b"], "death": [0, 1], "new_therapy": [30, None]})
+    >>> not_days(table, {})
+    ['death']
+    """
+    asked = ("new_therapy",) if "os" in columns else DAYS
+    return [
+        name
+        for name in asked
+        if name in subjects.columns and not _holds_days(subjects[name], "infusion" in subjects.columns)
+    ]
+
+
+def _holds_days(column: pd.Series, dated: bool) -> bool:
+    if is_datetime64_any_dtype(column):
+        return dated
+    given = column.dropna()
+    numbers = pd.to_numeric(given, errors="coerce")
+    return bool(given.empty or (numbers.notna().all() and not numbers.isin([0, 1]).all()))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from carkinetics.dataset.table import BELOW_LLOQ, NOT_DETECTED, Dataset
 from carkinetics.errors import DataError
-from carkinetics.response.best import PD
+from carkinetics.response.best import CONFIRM_DAYS, PD
 from carkinetics.response.case import numeric
 from carkinetics.response.recist import ABSENT, COLUMNS, NEW, RECIST, TARGET, TOO_SMALL, derive_response
 from carkinetics.response.recorded import recorded_columns, recorded_progression
@@ -22,7 +22,7 @@ STATUS = {BELOW_LLOQ: TOO_SMALL, NOT_DETECTED: ABSENT}
 
 def responses_from(
     data: Dataset, assay: str, *, response: str = "", new_lesion: str = "", pfs: Mapping[str, str] | None = None,
-    os: Mapping[str, str] | None = None, criteria: str = RECIST, confirm: bool = False, confirm_days: float = 28.0,
+    os: Mapping[str, str] | None = None, criteria: str = RECIST, confirm: bool = False, confirm_days: float = CONFIRM_DAYS,
     minimum_sd_days: float = 42.0,
 ) -> pd.DataFrame:  # fmt: skip
     """Responses at every visit from sums of target diameters, with new lesions and progression as recorded.

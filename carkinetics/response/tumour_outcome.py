@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,9 @@ import pandas as pd
 from carkinetics.dataset.table import Dataset
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.errors import DataError
-from carkinetics.findings import Finding, findings_table
 from carkinetics.response.best import CR, NE, NON, PD, PR, SD
 from carkinetics.response.event import derive_event
 from carkinetics.response.proportion import proportions
-from carkinetics.response.recist import NAMES, RECIST
 from carkinetics.response.recorded import event_days, recorded_columns, recorded_times
 from carkinetics.response.survival import kaplan_meier
 
@@ -145,6 +143,12 @@ def tumour_times(responses: pd.DataFrame, data: Dataset) -> dict[str, pd.DataFra
     dict of str to pandas.DataFrame
         ``os`` as recorded; ``pfs`` as recorded, else derived; ``dor`` derived. Each indexed by subject, ``time`` (days) and ``event``; in
         ``.attrs["source"]`` which of the two. An endpoint that nobody has is left out.
+
+    Notes
+    -----
+    Read of the subjects: the columns of ``responses.attrs["columns"]`` (else those with the usual names of `responses_from`);
+    ``new_therapy``, and without recorded overall survival ``death`` and ``last_alive``, where they hold days since the infusion, or dates
+    beside a column ``infusion``. A column of only 0 and 1 says whether and not when: it is not read, and `tumour_findings` says so.
     """
     columns = columns_of(responses, data)
     days = event_days(data.subjects, columns)
@@ -184,71 +188,3 @@ def median_times(times: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> p
         }
         rows.append(row | {"source": table.attrs["source"]})
     return pd.DataFrame(rows, columns=["endpoint", "n", "events", "median", "lower", "upper", "source"])
-
-
-def tumour_findings(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
-    """Where what is derived and what was recorded are not the same.
-
-    Parameters
-    ----------
-    responses : pandas.DataFrame
-        Of `carkinetics.derive_response` or `carkinetics.responses_from`.
-    data : Dataset
-        Whose subjects.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``severity, rule, where, message``.
-    """
-    return findings_table(_findings(responses, data))
-
-
-def differing(best: pd.DataFrame) -> pd.DataFrame:
-    """Subjects whose recorded best response is another than the derived one.
-
-    Parameters
-    ----------
-    best : pandas.DataFrame
-        Of `best_responses`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Their rows; nothing recorded is no difference.
-    """
-    recorded, derived = best["recorded"].str.upper(), best["best"].str.upper()
-    return best[(recorded != "") & (recorded != derived)]
-
-
-def _findings(responses: pd.DataFrame, data: Dataset) -> Iterator[Finding]:
-    best, columns = best_responses(responses, data), columns_of(responses, data)
-    criteria = NAMES[responses.attrs.get("criteria", RECIST)]
-    for (derived, recorded), part in differing(best).groupby(["best", "recorded"], sort=False):
-        yield Finding(
-            "warning", "best-response-differs", _who(part.index),
-            f"best response is {derived} by {criteria} and {recorded} in the column {columns['response']}; the report shows the derived "
-            "one, and both in its listing",
-        )  # fmt: skip
-    pfs = recorded_times(data.subjects, columns, PFS)
-    ended = pfs["time"].where(pfs["event"] == 1)
-    first = best["progression_day"].dropna().reindex(pfs.index).dropna()
-    earlier = first[~(ended.reindex(first.index) <= first)].index
-    if len(earlier):
-        yield Finding(
-            "warning", "progression-differs", _who(earlier),
-            f"the visits show progression before the event in {columns[PFS]['duration']}, or where none is recorded; times to progression in the "
-            "report are the recorded ones",
-        )  # fmt: skip
-    unseen = responses.attrs.get("unseen", [])
-    if unseen:
-        yield Finding(
-            "note", "progression-not-by-size", _who(unseen),
-            f"progression is recorded in {columns[PFS]['duration']} on a day by which the sum of the targets shows none; it counts as that of "
-            "new or non-target lesions",
-        )  # fmt: skip
-
-
-def _who(subjects: Any) -> str:
-    names = [str(one) for one in subjects]
-    return f"subject{'s' if len(names) > 1 else ''} {', '.join(names)}"

@@ -1,0 +1,88 @@
+"""What is to be known of the responses of a trial: where derived and recorded ones differ, and what was not used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from carkinetics.dataset.table import Dataset
+from carkinetics.findings import Finding, findings_table
+from carkinetics.response.recist import NAMES, RECIST
+from carkinetics.response.recorded import not_days, recorded_times
+from carkinetics.response.tumour_outcome import PFS, best_responses, columns_of
+
+
+def tumour_findings(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
+    """Where what is derived and what was recorded are not the same, and what of the records was not used.
+
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        Of `carkinetics.derive_response` or `carkinetics.responses_from`.
+    data : Dataset
+        Whose subjects.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``severity, rule, where, message``.
+    """
+    return findings_table(_findings(responses, data))
+
+
+def differing(best: pd.DataFrame) -> pd.DataFrame:
+    """Subjects whose recorded best response is another than the derived one.
+
+    Parameters
+    ----------
+    best : pandas.DataFrame
+        Of `best_responses`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Their rows; nothing recorded is no difference.
+    """
+    recorded, derived = best["recorded"].str.upper(), best["best"].str.upper()
+    return best[(recorded != "") & (recorded != derived)]
+
+
+def _findings(responses: pd.DataFrame, data: Dataset) -> Iterator[Finding]:
+    best, columns = best_responses(responses, data), columns_of(responses, data)
+    criteria = NAMES[responses.attrs.get("criteria", RECIST)]
+    for (derived, recorded), part in differing(best).groupby(["best", "recorded"], sort=False):
+        yield Finding(
+            "warning", "best-response-differs", _who(part.index),
+            f"best response is {derived} by {criteria} and {recorded} in the column {columns['response']}; the report shows the derived "
+            "one, and both in its listing",
+        )  # fmt: skip
+    pfs = recorded_times(data.subjects, columns, PFS)
+    ended = pfs["time"].where(pfs["event"] == 1)
+    first = best["progression_day"].dropna().reindex(pfs.index).dropna()
+    earlier = first[~(ended.reindex(first.index) <= first)].index
+    if len(earlier):
+        yield Finding(
+            "warning", "progression-differs", _who(earlier),
+            f"the visits show progression before the event in {columns[PFS]['duration']}, or where none is recorded; times to progression in the "
+            "report are the recorded ones",
+        )  # fmt: skip
+    for name in not_days(data.subjects, columns):
+        yield Finding(
+            "warning", "column-not-read", f"column {name}",
+            f"{name} does not hold days since the infusion, nor dates beside a column infusion, and is not read for times to events; "
+            "a column of only 0 and 1 says whether, not when",
+        )  # fmt: skip
+    unseen = responses.attrs.get("unseen", [])
+    if unseen:
+        yield Finding(
+            "note", "progression-not-by-size", _who(unseen),
+            f"progression is recorded in {columns[PFS]['duration']} on a day by which the sum of the targets shows none; it counts as that of "
+            "new or non-target lesions",
+        )  # fmt: skip
+
+
+def _who(subjects: Any) -> str:
+    names = [str(one) for one in subjects]
+    return f"subject{'s' if len(names) > 1 else ''} {', '.join(names)}"
