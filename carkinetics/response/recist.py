@@ -169,10 +169,31 @@ def _refuse(rows: pd.DataFrame, wrong: pd.Series, column: str, right: str, known
         )
 
 
+def baseline_day(days: np.ndarray) -> float:
+    """Which visit is the baseline.
+
+    Parameters
+    ----------
+    days : ndarray
+        Of a subject's visits, since the infusion.
+
+    Returns
+    -------
+    float
+        The last one at or before day 0; the first where there is none.
+
+    Examples
+    --------
+    >>> baseline_day(np.array([-30.0, -7.0, 42.0])), baseline_day(np.array([42.0, 28.0]))
+    (-7.0, 28.0)
+    """
+    before = days[days <= 0]
+    return float(before.max() if before.size else days.min())
+
+
 def _one_subject(subject: str, rows: pd.DataFrame, growth_mm: float) -> pd.DataFrame:
     days = np.sort(rows["day"].unique())
-    before = days[days <= 0]
-    baseline = float(before[-1] if before.size else days[0])
+    baseline = baseline_day(days)
     first = rows[rows["day"] == baseline]
     nodes = first.loc[first["kind"] == NODE, "lesion"].tolist()
     targets = first[first["kind"].isin(MEASURED)].set_index("lesion")["size_mm"]

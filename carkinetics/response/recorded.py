@@ -118,13 +118,63 @@ def recorded_progression(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> 
     Returns
     -------
     pandas.Series
-        Indexed by subject, of those who progressed; none where death is not recorded, since an event may be one then.
+        Indexed by subject, of those who progressed; without `ambiguous_progression`.
     """
-    pfs, death = (recorded_times(subjects, columns, endpoint) for endpoint in TIMES)
-    if "os" not in columns:
-        return pd.Series(dtype=float)
-    died = death.loc[death["event"] == 1, "time"].reindex(pfs.index)
-    return pfs.loc[(pfs["event"] == 1) & (pfs["time"] != died), "time"]
+    known = _progression_or_death(subjects, columns).drop(ambiguous_progression(subjects, columns))
+    if known.empty:
+        return known
+    died = event_days(subjects, columns).set_index("subject")["death"]
+    return known[known != died.reindex(known.index)]
+
+
+def ambiguous_progression(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> list[str]:
+    """Subjects whose recorded event of progression-free survival may be progression or death.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+    columns : mapping
+        Of `recorded_columns`.
+
+    Returns
+    -------
+    list of str
+        Those of unknown survival: all where neither overall survival nor days of death are recorded.
+    """
+    events = _progression_or_death(subjects, columns)
+    if "os" in columns:
+        return events.index.difference(recorded_times(subjects, columns, "os").index, sort=False).tolist()
+    died = event_days(subjects, columns).get("death", pd.Series(dtype=float))
+    return [] if died.notna().any() else events.index.tolist()
+
+
+def half_recorded(subjects: pd.DataFrame, columns: Mapping[str, Any], endpoint: str) -> list[str]:
+    """Subjects of whom a time without its event was recorded, or an event without its time.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+    columns : mapping
+        Of `recorded_columns`.
+    endpoint : {"pfs", "os"}
+        Which.
+
+    Returns
+    -------
+    list of str
+        Whom `recorded_times` leaves out.
+    """
+    if endpoint not in columns:
+        return []
+    given = subjects.set_index(subjects["subject"].astype(str))[list(columns[endpoint].values())].notna()
+    return given.index[given.any(axis=1) & ~given.all(axis=1)].tolist()
+
+
+def _progression_or_death(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> pd.Series:
+    pfs = recorded_times(subjects, columns, "pfs")
+    return pfs.loc[pfs["event"] == 1, "time"]
 
 
 def event_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
@@ -141,13 +191,15 @@ def event_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFra
     Returns
     -------
     pandas.DataFrame
-        ``subject``, and ``death, last_alive, new_therapy, infusion`` as far as there is such a column.
+        ``subject``, and ``death, last_alive, new_therapy`` in days since the infusion, as far as there is such a column.
     """
     left_out = not_days(subjects, columns)
-    own = [
-        name for name in ("subject", *DAYS, "infusion") if name in subjects.columns and name not in left_out
-    ]
-    days = subjects[own].assign(subject=subjects["subject"].astype(str))
+    days = pd.DataFrame({"subject": subjects["subject"].astype(str)})
+    for name in _own_days(subjects, columns):
+        if name not in left_out:
+            given = subjects[name]
+            dates = is_datetime64_any_dtype(given)
+            days[name] = (given - subjects["infusion"]).dt.days if dates else pd.to_numeric(given)
     if "os" not in columns:
         return days
     found = recorded_times(subjects, columns, "os").reindex(days["subject"])
@@ -179,17 +231,21 @@ def not_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> list[str]:
     >>> not_days(table, {})
     ['death']
     """
-    asked = ("new_therapy",) if "os" in columns else DAYS
     return [
         name
-        for name in asked
-        if name in subjects.columns and not _holds_days(subjects[name], "infusion" in subjects.columns)
+        for name in _own_days(subjects, columns)
+        if not _holds_days(subjects[name], subjects.get("infusion"))
     ]
 
 
-def _holds_days(column: pd.Series, dated: bool) -> bool:
+def _own_days(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> list[str]:
+    asked = ("new_therapy",) if "os" in columns else DAYS
+    return [name for name in asked if name in subjects.columns]
+
+
+def _holds_days(column: pd.Series, infusion: pd.Series | None) -> bool:
     if is_datetime64_any_dtype(column):
-        return dated
+        return infusion is not None and is_datetime64_any_dtype(infusion)
     given = column.dropna()
     numbers = pd.to_numeric(given, errors="coerce")
     return bool(given.empty or (numbers.notna().all() and not numbers.isin([0, 1]).all()))

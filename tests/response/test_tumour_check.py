@@ -43,3 +43,30 @@ def test_a_column_of_flags_where_days_are_expected_is_named(tumour_data):
     found = tumour_findings(responses_from(bare, "sld"), bare)
     mine = found[found["rule"] == "column-not-read"]
     assert mine["where"].tolist() == ["column death", "column new_therapy"]
+
+
+def rules(data) -> pd.Series:
+    return tumour_findings(responses_from(data, "sld"), data).set_index("rule")["where"]
+
+
+def test_recorded_progression_that_is_not_used_is_named(tumour_data):
+    own = tumour_data.subjects.drop(columns=["os_day", "os_event"])
+    assert rules(replace(tumour_data, subjects=own))["progression-or-death"] == "subjects a, c, e"
+    early = tumour_data.subjects.assign(pfs_day=[126, 84, 0, 84, 30, 42, None])
+    found = rules(replace(tumour_data, subjects=early))
+    assert found["progression-at-baseline"] == "subject c"
+    assert "progression-not-by-size" not in found.index
+    assert not {"progression-or-death", "progression-at-baseline", "half-recorded"} & {
+        *rules(tumour_data).index
+    }
+
+
+def test_half_of_a_time_and_its_event_is_named(tumour_data):
+    half = tumour_data.subjects.assign(
+        pfs_event=[1, 0, 1, None, 1, 0, None], os_day=[200, 300, 60, 100, None, 90, None]
+    )
+    data = replace(tumour_data, subjects=half)
+    found = tumour_findings(responses_from(data, "sld"), data)
+    mine = found[found["rule"] == "half-recorded"]
+    assert mine["where"].tolist() == ["subject d", "subject e"]
+    assert mine["message"].tolist()[0].startswith("of pfs_day and pfs_event only one is given")
