@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 CONFIRM_DAYS = 28.0
 CR, PR, SD, PD, NE, NON = "CR", "PR", "SD", "PD", "NE", "non-CR/non-PD"
@@ -106,3 +107,20 @@ def is_confirmed(
         if day - days[at] >= confirm_days:
             return True
     return False
+
+
+def until_progression(responses: pd.DataFrame) -> pd.DataFrame:
+    """Visits up to and including the first with progression, which are those that a best change is taken of.
+
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        ``subject, day, response`` of every visit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows; all of who did not progress.
+    """
+    first = responses[responses["response"] == PD].groupby("subject")["day"].min()
+    return responses[~(responses["day"] > responses["subject"].map(first))]

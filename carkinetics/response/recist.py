@@ -32,7 +32,7 @@ COLUMNS = ("subject", "day", "lesion", "kind", "size_mm", "status")
 PARTIAL, GROWTH, NORMAL_NODE_MM, SMALL_MM = 0.7, 1.2, 10.0, 5.0
 GROWTH_MM = {RECIST: 5.0, MODIFIED: 0.0}
 MOST_PLEURAL = 6
-_EXACT = 1e-9  # -30 % exactly counts, whatever a sum of decimals is
+EXACT = 1e-9  # -30 % exactly counts, whatever a sum of decimals is
 
 
 def derive_response(
@@ -256,7 +256,7 @@ def _target(
     if sizes.empty:
         return ""
     total = float(sizes.sum())  # of those assessed: what is missing can only add to it
-    grown = total >= GROWTH * nadir - _EXACT and total - nadir >= growth_mm - _EXACT and total > nadir
+    grown = total >= GROWTH * nadir - EXACT and total - nadir >= growth_mm - EXACT and total > nadir
     back = cleared and bool(
         (sizes.drop(nodes) > 0).any()
     )  # what reappears after a complete response has progressed
@@ -266,7 +266,7 @@ def _target(
         return NE
     if (sizes.drop(nodes) == 0).all() and (sizes[nodes] < NORMAL_NODE_MM).all():
         return CR
-    return PR if total <= PARTIAL * baseline + _EXACT else SD
+    return PR if total <= PARTIAL * baseline + EXACT else SD
 
 
 def _nontarget(statuses: list[str]) -> str:

@@ -11,7 +11,8 @@ import pandas as pd
 from carkinetics.dataset.table import Dataset
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.errors import DataError
-from carkinetics.response.best import CR, NE, NON, PD, PR, SD
+from carkinetics.exposure.by_dose import dose_groups
+from carkinetics.response.best import CR, NE, NON, PD, PR, SD, until_progression
 from carkinetics.response.event import derive_event
 from carkinetics.response.proportion import proportions
 from carkinetics.response.recorded import event_days, recorded_columns, recorded_times
@@ -21,6 +22,7 @@ BEST = (CR, PR, SD, NON, PD, NE)
 RATES = {"orr": (CR, PR), "dcr": (CR, PR, SD, NON)}
 EVERYBODY, EVALUABLE = "all", "evaluable"
 ALL_GROUPS = "all"
+UNKNOWN_GROUP = "not known"  # of subjects without a dose: one group in tables, listing and figures
 DOR, PFS, OS = "dor", "pfs", "os"
 
 
@@ -56,8 +58,8 @@ def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by all subjects: ``best`` (NE without an assessment), ``recorded`` (empty where nothing was), ``change_pct`` (smallest) and
-        ``change_day``, ``new_lesion_day`` and ``progression_day`` (first).
+        Indexed by all subjects: ``best`` (NE without an assessment), ``recorded`` (empty where nothing was), ``change_pct`` (smallest up to and including
+        progression) and ``change_day``, ``new_lesion_day`` and ``progression_day`` (first).
 
     Raises
     ------
@@ -69,7 +71,7 @@ def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     stray = ~visits["subject"].isin(subjects)
     if stray.any():
         raise DataError(f"responses: subject {visits['subject'][stray].iloc[0]!r} is not in the data")
-    measured = visits[visits["change_pct"].notna()]
+    measured = until_progression(visits).dropna(subset="change_pct")
     lowest = measured.loc[measured.groupby("subject")["change_pct"].idxmin()].set_index("subject")
     first = {name: visits[which].groupby("subject")["day"].min()
              for name, which in (("new_lesion_day", visits["new_lesion"]), ("progression_day", visits["response"] == PD))}  # fmt: skip
@@ -82,6 +84,26 @@ def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     return found.assign(**{name: days.reindex(subjects) for name, days in first.items()})
 
 
+def tumour_groups(data: Dataset) -> pd.Series | None:
+    """Group of every subject by which rates and figures are shown: its dose.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+
+    Returns
+    -------
+    pandas.Series or None
+        Of `carkinetics.exposure.by_dose.dose_groups` as text, indexed by subject; ``not known`` where there is no dose.
+    """
+    groups = dose_groups(data)
+    if groups is None:
+        return None
+    mine = groups.reindex(pd.Index(data.subject_ids, name="subject"))
+    return mine.astype(str).where(mine.notna(), UNKNOWN_GROUP)
+
+
 def response_rates(best: pd.Series, by: pd.Series | None = None, *, level: float = 0.95) -> pd.DataFrame:
     """Best responses counted, with the rates of response and of disease control.
 
@@ -90,7 +112,7 @@ def response_rates(best: pd.Series, by: pd.Series | None = None, *, level: float
     best : pandas.Series
         Best overall response, one per subject.
     by : pandas.Series, optional
-        Group of each, such as its dose.
+        Group of each, such as its dose; who has none is in the group ``not known``.
     level : float
         Of the exact intervals (Clopper-Pearson).
 
@@ -106,7 +128,8 @@ def response_rates(best: pd.Series, by: pd.Series | None = None, *, level: float
     >>> rates[["population", "n", "orr", "dcr"]].round(2).to_numpy().tolist()
     [['all', 5, 0.4, 0.6], ['evaluable', 4, 0.5, 0.75]]
     """
-    groups = None if by is None else by.reindex(best.index).astype(str)
+    given = None if by is None else by.reindex(best.index)
+    groups = None if given is None else given.astype(str).where(given.notna(), UNKNOWN_GROUP)
     rows: list[dict[str, Any]] = []
     for population, mine in ((EVERYBODY, best), (EVALUABLE, best[best != NE])):
         known = None if groups is None else groups[mine.index]

@@ -8,7 +8,12 @@ import pytest
 
 from carkinetics.errors import DataError
 from carkinetics.response import derive_response, response_rates, responses_from
-from carkinetics.response.tumour_outcome import best_responses, median_times, tumour_times
+from carkinetics.response.tumour_outcome import (
+    best_responses,
+    median_times,
+    tumour_groups,
+    tumour_times,
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,19 @@ def test_rates_have_exact_intervals_by_dose_and_in_the_evaluable(tumour_data, re
     ):  # fmt: skip
         found = rates.loc[where, [rate, f"{rate}_lower", f"{rate}_upper"]]
         assert found.tolist() == pytest.approx(expected, abs=5e-5)
+
+
+def test_who_has_no_dose_is_counted_in_a_group_of_its_own(tumour_data):
+    best = pd.Series(["PR", "SD", "PR"], index=["a", "b", "c"])
+    rates = response_rates(best, pd.Series([1.0, 1.0, np.nan], index=["a", "b", "c"])).set_index(
+        ["population", "group"]
+    )
+    assert rates.loc["all", "n"].to_dict() == {"1.0": 2, "not known": 1, "all": 3}
+    assert rates.loc[("all", "not known"), "orr"] == 1
+    subjects = tumour_data.subjects.assign(dose_level=[1e5, 1e5, None, 1e6, 1e6, 1e6, 1e6])
+    groups = tumour_groups(replace(tumour_data, subjects=subjects))
+    assert groups.index.tolist() == list("abcdefg")
+    assert groups["c"] == "not known"
 
 
 def test_a_group_of_which_nobody_is_evaluable_has_no_rate():
