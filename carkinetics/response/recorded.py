@@ -9,9 +9,11 @@ import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
 from carkinetics.errors import ConfigError, DataError, did_you_mean
+from carkinetics.response.best import CR, NE, NON, PD, PR, SD
 from carkinetics.response.case import numeric
 from carkinetics.response.survival import times_and_events
 
+CODES = (CR, PR, SD, NON, PD, NE)
 TIMES = ("pfs", "os")
 TIME_KEYS = ("duration", "event")
 DAYS = ("death", "last_alive", "new_therapy")  # the subjects' own columns that `event_days` reads
@@ -23,6 +25,12 @@ USUAL: dict[str, Any] = {
     "os": {"duration": "os_day", "event": "os_event"},
 }
 
+# How responses are spelled out in tables, in lower case.
+SPELLED = {code.lower(): code for code in CODES} | {
+    "complete response": CR, "partial response": PR, "stable disease": SD, "progressive disease": PD, "not evaluable": NE,
+    "inevaluable": NE,
+}  # fmt: skip
+
 
 def recorded_columns(subjects: pd.DataFrame, **named: Any) -> dict[str, Any]:
     """Columns with what was recorded: those named, and those with the usual names where none is.
@@ -33,7 +41,8 @@ def recorded_columns(subjects: pd.DataFrame, **named: Any) -> dict[str, Any]:
         One row per subject.
     **named : str or mapping
         ``response`` and ``new_lesion``: a column; ``pfs`` and ``os``: ``{"duration": column, "event": column}``. Nothing where the usual
-        names (``response``, ``new_lesion_day``, ``pfs_day``, ``pfs_event``, ``os_day``, ``os_event``) are to be looked for.
+        names (``response``, ``new_lesion_day``, ``pfs_day``, ``pfs_event``, ``os_day``, ``os_event``) are to be looked for. A column
+        ``response`` that was not named counts only if it holds nothing but RECIST's responses.
 
     Returns
     -------
@@ -45,9 +54,9 @@ def recorded_columns(subjects: pd.DataFrame, **named: Any) -> dict[str, Any]:
     ConfigError
         If ``pfs`` or ``os`` does not have these two keys.
     DataError
-        If a named column is not there.
+        If a named column is not there, or that of responses holds something else than RECIST's.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for role, usual in USUAL.items():
         asked = named.get(role)
         if role in TIMES and asked and set(asked) != set(TIME_KEYS):
@@ -64,7 +73,55 @@ def recorded_columns(subjects: pd.DataFrame, **named: Any) -> dict[str, Any]:
             )
         if not lacking:
             found[role] = dict(columns) if isinstance(columns, Mapping) else str(columns)
+    if "response" in found and (other := other_response(subjects, found["response"])):
+        if named.get("response"):
+            raise DataError(
+                f"response: the column {found['response']!r} holds {other!r}; expected {', '.join(CODES)}, or their names such as "
+                "'Partial response'"
+            )
+        del found["response"]
     return found
+
+
+def response_codes(recorded: pd.Series) -> pd.Series:
+    """Recorded responses as RECIST's codes.
+
+    Parameters
+    ----------
+    recorded : pandas.Series
+        Codes or names.
+
+    Returns
+    -------
+    pandas.Series
+        With its index: codes; empty where nothing was recorded, and what is no response as it is.
+
+    Examples
+    --------
+    >>> response_codes(pd.Series(["pr", "Partial response", None, "yes"])).tolist()
+    ['PR', 'PR', '', 'yes']
+    """
+    texts = recorded.where(recorded.notna(), "").astype(str).str.split().str.join(" ")
+    return texts.map(lambda text: SPELLED.get(text.lower(), text))
+
+
+def other_response(subjects: pd.DataFrame, column: str) -> str:
+    """What a column holds that is no response of RECIST.
+
+    Parameters
+    ----------
+    subjects : pandas.DataFrame
+        One row per subject.
+    column : str
+        Its name.
+
+    Returns
+    -------
+    str
+        The first such value; empty if there is none.
+    """
+    codes = response_codes(subjects[column])
+    return next((str(code) for code in codes if code not in ("", *CODES)), "")
 
 
 def recorded_times(subjects: pd.DataFrame, columns: Mapping[str, Any], endpoint: str) -> pd.DataFrame:

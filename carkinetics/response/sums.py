@@ -43,7 +43,8 @@ def responses_from(
     assay : str
         Which. A sum below its LLOQ counts as a lesion too small to measure, one not detected as absent.
     response : str
-        Column of the subjects with the best response as recorded, to be compared with what is derived; ``response`` where there is one.
+        Column of the subjects with the best response as recorded, to be compared with what is derived: CR, PR, SD, non-CR/non-PD, PD and NE, or
+        spelled out ("Partial response"). ``response`` where there is one with these only.
     new_lesion : str
         Column with the day of the first new lesion; ``new_lesion_day`` where there is one.
     pfs, os : mapping, optional
@@ -70,7 +71,7 @@ def responses_from(
     ConfigError
         If a setting is something else.
     DataError
-        If there is no such assay or column, sums are not in mm, or a size makes no sense.
+        If there is no such assay or column, that of responses holds others, sums are not in mm, or a size makes no sense.
 
     Notes
     -----

@@ -12,9 +12,11 @@ from carkinetics.findings import Finding, findings_table
 from carkinetics.response.recist import NAMES, RECIST
 from carkinetics.response.recorded import (
     TIMES,
+    USUAL,
     ambiguous_progression,
     half_recorded,
     not_days,
+    other_response,
     recorded_times,
 )
 from carkinetics.response.tumour_outcome import PFS, best_responses, columns_of
@@ -96,6 +98,12 @@ def _unused(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> Iterator[Find
             "warning", "progression-or-death", _who(ambiguous),
             f"the event in {columns[PFS]['duration']} may be progression or death, since survival is not recorded; best responses, duration of "
             "response and figures do not use it. Columns of overall survival (os_day, os_event, or as named by os) would tell",
+        )  # fmt: skip
+    if "response" not in columns and USUAL["response"] in subjects:
+        other = other_response(subjects, USUAL["response"])
+        yield Finding(
+            "note", "column-not-read", f"column {USUAL['response']}",
+            f"{USUAL['response']} holds {other!r}, which is no response of RECIST; the derived best responses are compared with nothing",
         )  # fmt: skip
     for name in not_days(subjects, columns):
         yield Finding(

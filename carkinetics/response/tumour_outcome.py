@@ -15,10 +15,16 @@ from carkinetics.exposure.by_dose import dose_groups
 from carkinetics.response.best import CR, NE, NON, PD, PR, SD, until_progression
 from carkinetics.response.event import derive_event
 from carkinetics.response.proportion import proportions
-from carkinetics.response.recorded import event_days, recorded_columns, recorded_times
+from carkinetics.response.recorded import (
+    CODES,
+    event_days,
+    recorded_columns,
+    recorded_times,
+    response_codes,
+)
 from carkinetics.response.survival import kaplan_meier
 
-BEST = (CR, PR, SD, NON, PD, NE)
+BEST = CODES
 RATES = {"orr": (CR, PR), "dcr": (CR, PR, SD, NON)}
 EVERYBODY, EVALUABLE = "all", "evaluable"
 ALL_GROUPS = "all"
@@ -79,7 +85,7 @@ def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     found["best"] = visits.groupby("subject")["best"].last().reindex(subjects).fillna(NE)
     column = columns_of(responses, data).get("response")
     recorded = data.subjects.set_index("subject")[column] if column else pd.Series("", index=subjects)
-    found["recorded"] = recorded.where(recorded.notna(), "").astype(str).str.strip()
+    found["recorded"] = response_codes(recorded)
     found["change_pct"], found["change_day"] = lowest["change_pct"], lowest["day"]
     return found.assign(**{name: days.reindex(subjects) for name, days in first.items()})
 

@@ -54,9 +54,8 @@ def test_a_spider_starts_at_the_infusion():
 
 
 def crosses(ax):
-    return {
-        tuple(line.get_xydata()[0]) for line in ax.lines if line.get_marker() == "X" and len(line.get_xdata())
-    }
+    marks = [line for line in ax.lines if line.get_marker() == "X" and len(line.get_xdata())]
+    return [tuple(line.get_xydata()[0]) for line in marks]
 
 
 def test_a_cross_is_on_its_day_between_visits_and_after_the_last_one():

@@ -9,6 +9,7 @@ import pytest
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.response import responses_from
 from carkinetics.response.recorded import ambiguous_progression, recorded_columns, recorded_progression
+from carkinetics.response.tumour_outcome import best_responses
 
 
 def last(responses: pd.DataFrame, column: str = "best") -> dict[str, object]:
@@ -82,6 +83,27 @@ def test_a_column_with_new_lesions_counts_from_its_day_on(tumour_data):
     assert found.loc[found["subject"] == "b", "response"].tolist() == ["SD", "PD"]
     usual = replace(tumour_data, subjects=tumour_data.subjects.assign(new_lesion_day=days))
     pd.testing.assert_frame_equal(responses_from(usual, "sld"), found)
+
+
+def test_a_column_of_other_responses_is_read_by_name_only_and_then_refused(tumour_data):
+    other = tumour_data.subjects.assign(response=["yes", "no", "no", "yes", "no", None, "no"])
+    data = replace(tumour_data, subjects=other)
+    assert "response" not in responses_from(data, "sld").attrs["columns"]
+    expected = "response: the column 'response' holds 'yes'; expected CR, PR, SD, non-CR/non-PD, PD, NE"
+    with pytest.raises(DataError, match=expected):
+        responses_from(data, "sld", response="response")
+    names = [
+        "Partial response",
+        "stable disease",
+        "PROGRESSIVE  DISEASE",
+        "Stable Disease",
+        "not evaluable",
+        None,
+        "NE",
+    ]
+    spelled = replace(tumour_data, subjects=tumour_data.subjects.assign(response=names))
+    found = best_responses(responses_from(spelled, "sld"), spelled)
+    assert found["recorded"].tolist() == ["PR", "SD", "PD", "SD", "NE", "", "NE"]
 
 
 def test_sizes_that_could_not_be_measured(tumour_data):

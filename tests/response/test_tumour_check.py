@@ -70,3 +70,12 @@ def test_half_of_a_time_and_its_event_is_named(tumour_data):
     mine = found[found["rule"] == "half-recorded"]
     assert mine["where"].tolist() == ["subject d", "subject e"]
     assert mine["message"].tolist()[0].startswith("of pfs_day and pfs_event only one is given")
+
+
+def test_a_column_response_of_something_else_is_not_compared(tumour_data):
+    data = replace(tumour_data, subjects=tumour_data.subjects.assign(response=[1, 0, 0, 1, 0, 0, 0]))
+    found = tumour_findings(responses_from(data, "sld"), data).set_index("rule")
+    assert "best-response-differs" not in found.index
+    assert found.loc["column-not-read", "message"].startswith(
+        "response holds '1', which is no response of RECIST"
+    )
