@@ -9,6 +9,12 @@ import pandas as pd
 
 CONFIRM_DAYS = 28.0
 CR, PR, SD, PD, NE, NON = "CR", "PR", "SD", "PD", "NE", "non-CR/non-PD"
+CODES = (CR, PR, SD, NON, PD, NE)
+# How responses are spelled out in tables, in lower case.
+SPELLED = {code.lower(): code for code in CODES} | {
+    "complete response": CR, "partial response": PR, "stable disease": SD, "progressive disease": PD, "not evaluable": NE,
+    "inevaluable": NE,
+}  # fmt: skip
 
 
 def best_so_far(
@@ -124,3 +130,25 @@ def until_progression(responses: pd.DataFrame) -> pd.DataFrame:
     """
     first = responses[responses["response"] == PD].groupby("subject")["day"].min()
     return responses[~(responses["day"] > responses["subject"].map(first))]
+
+
+def response_codes(recorded: pd.Series) -> pd.Series:
+    """Recorded responses as RECIST's codes.
+
+    Parameters
+    ----------
+    recorded : pandas.Series
+        Codes or names.
+
+    Returns
+    -------
+    pandas.Series
+        With its index: codes; empty where nothing was recorded, and what is no response as it is.
+
+    Examples
+    --------
+    >>> response_codes(pd.Series(["pr", "Partial response", None, "yes"])).tolist()
+    ['PR', 'PR', '', 'yes']
+    """
+    texts = recorded.where(recorded.notna(), "").astype(str).str.split().str.join(" ")
+    return texts.map(lambda text: SPELLED.get(text.lower(), text))

@@ -9,11 +9,10 @@ import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
 from carkinetics.errors import ConfigError, DataError, did_you_mean
-from carkinetics.response.best import CR, NE, NON, PD, PR, SD
+from carkinetics.response.best import CODES, response_codes
 from carkinetics.response.case import numeric
 from carkinetics.response.survival import times_and_events
 
-CODES = (CR, PR, SD, NON, PD, NE)
 TIMES = ("pfs", "os")
 TIME_KEYS = ("duration", "event")
 DAYS = ("death", "last_alive", "new_therapy")  # the subjects' own columns that `event_days` reads
@@ -24,12 +23,6 @@ USUAL: dict[str, Any] = {
     "pfs": {"duration": "pfs_day", "event": "pfs_event"},
     "os": {"duration": "os_day", "event": "os_event"},
 }
-
-# How responses are spelled out in tables, in lower case.
-SPELLED = {code.lower(): code for code in CODES} | {
-    "complete response": CR, "partial response": PR, "stable disease": SD, "progressive disease": PD, "not evaluable": NE,
-    "inevaluable": NE,
-}  # fmt: skip
 
 
 def recorded_columns(subjects: pd.DataFrame, **named: Any) -> dict[str, Any]:
@@ -81,28 +74,6 @@ def recorded_columns(subjects: pd.DataFrame, **named: Any) -> dict[str, Any]:
             )
         del found["response"]
     return found
-
-
-def response_codes(recorded: pd.Series) -> pd.Series:
-    """Recorded responses as RECIST's codes.
-
-    Parameters
-    ----------
-    recorded : pandas.Series
-        Codes or names.
-
-    Returns
-    -------
-    pandas.Series
-        With its index: codes; empty where nothing was recorded, and what is no response as it is.
-
-    Examples
-    --------
-    >>> response_codes(pd.Series(["pr", "Partial response", None, "yes"])).tolist()
-    ['PR', 'PR', '', 'yes']
-    """
-    texts = recorded.where(recorded.notna(), "").astype(str).str.split().str.join(" ")
-    return texts.map(lambda text: SPELLED.get(text.lower(), text))
 
 
 def other_response(subjects: pd.DataFrame, column: str) -> str:

@@ -99,11 +99,11 @@ def _unused(subjects: pd.DataFrame, columns: Mapping[str, Any]) -> Iterator[Find
             f"the event in {columns[PFS]['duration']} may be progression or death, since survival is not recorded; best responses, duration of "
             "response and figures do not use it. Columns of overall survival (os_day, os_event, or as named by os) would tell",
         )  # fmt: skip
-    if "response" not in columns and USUAL["response"] in subjects:
-        other = other_response(subjects, USUAL["response"])
+    usual = USUAL["response"]
+    if "response" not in columns and usual in subjects and (other := other_response(subjects, usual)):
         yield Finding(
-            "note", "column-not-read", f"column {USUAL['response']}",
-            f"{USUAL['response']} holds {other!r}, which is no response of RECIST; the derived best responses are compared with nothing",
+            "note", "column-not-read", f"column {usual}",
+            f"{usual} holds {other!r}, which is no response of RECIST; the derived best responses are compared with nothing",
         )  # fmt: skip
     for name in not_days(subjects, columns):
         yield Finding(

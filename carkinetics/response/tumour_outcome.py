@@ -12,15 +12,13 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.errors import DataError
 from carkinetics.exposure.by_dose import dose_groups
-from carkinetics.response.best import CR, NE, NON, PD, PR, SD, until_progression
+from carkinetics.response.best import CODES, CR, NE, NON, PD, PR, SD, response_codes, until_progression
 from carkinetics.response.event import derive_event
 from carkinetics.response.proportion import proportions
 from carkinetics.response.recorded import (
-    CODES,
     event_days,
     recorded_columns,
     recorded_times,
-    response_codes,
 )
 from carkinetics.response.survival import kaplan_meier
 
