@@ -96,14 +96,14 @@ def responses_from(
     }  # fmt: skip
     lesions = _lesions(data, assay)
     start = lesions.groupby("subject")["day"].agg(_start)
-    early: list[str] = []
+    early: set[str] = set()
     if "new_lesion" in columns:
         days = numeric(data.subjects.set_index("subject"), columns["new_lesion"]).dropna()
         late, early = _after(days, start)
         lesions = _with_new(lesions, late, LESION)
     found = derive_response(lesions, **settings)
     late, too_early = _after(recorded_progression(data.subjects, columns), start)
-    early += [subject for subject in too_early if subject not in early]
+    early |= too_early
     unseen = _unseen(found, late)
     if len(unseen):
         changed = lesions["subject"].isin(unseen.index)
@@ -113,7 +113,12 @@ def responses_from(
         together = pd.concat([kept, again]).sort_values("subject", key=lambda s: s.map(order), kind="stable")
         found = together.reset_index(drop=True)
         found.attrs = again.attrs
-    found.attrs |= {"assay": assay, "columns": columns, "unseen": unseen.index.tolist(), "early": early}
+    found.attrs |= {
+        "assay": assay,
+        "columns": columns,
+        "unseen": unseen.index.tolist(),
+        "early": sorted(early),
+    }
     return found
 
 
@@ -137,11 +142,11 @@ def _start(days: pd.Series) -> float:
     return max(baseline_day(days.to_numpy(float)), 0.0)
 
 
-def _after(days: pd.Series, start: pd.Series) -> tuple[pd.Series, list[str]]:
+def _after(days: pd.Series, start: pd.Series) -> tuple[pd.Series, set[str]]:
     """Days after the start of subjects with sums, and whose are not after it; without sums there is no baseline."""
     mine = days[days.index.isin(start.index)]
     late = mine > start.reindex(mine.index)
-    return mine[late], mine.index[~late].tolist()
+    return mine[late], set(mine.index[~late])
 
 
 def _with_new(lesions: pd.DataFrame, days: pd.Series, name: str) -> pd.DataFrame:
