@@ -13,11 +13,11 @@ from matplotlib.patches import Patch
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.errors import DataError
 from carkinetics.plot.style import PALETTE, group_label
+from carkinetics.response.tumour_outcome import UNKNOWN_GROUP
 
 # Beside the colours of groups: printed in grey, and to readers who see them alike, groups are told apart by these.
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "oooo", "++++")
 SHAPES = ("o", "s", "^", "D", "v", "P", "<", ">")
-UNKNOWN = "not known"
 
 
 @dataclass(frozen=True)
@@ -50,33 +50,39 @@ class Look:
         }  # fmt: skip
 
 
-def groups_of(subjects: list[str], by: Mapping[str, object] | pd.Series | None) -> dict[str, str]:
-    """Group of each subject, as text.
+def groups_of(
+    subjects: list[str], by: Mapping[str, object] | pd.Series | None
+) -> tuple[dict[str, str], dict[str, Look]]:
+    """Group of each subject, as text, and how the groups are drawn.
 
     Parameters
     ----------
     subjects : list of str
         Who is drawn.
     by : mapping or pandas.Series or None
-        Group by subject; who has a missing one is in a group of its own.
+        Group by subject; who has a missing one is in a group of its own. Looks are those of all its groups, drawn or not, so that several
+        figures with one ``by`` show a group alike.
 
     Returns
     -------
-    dict of str to str
-        Empty texts without groups.
+    groups : dict of str to str
+        By subject; empty texts without ``by``.
+    looks : dict of str to Look
+        By group, of those with a subject that is drawn.
 
     Raises
     ------
     DataError
-        If a subject is not in ``by``.
+        If a subject is not in ``by``, or there are more groups than can be told apart.
     """
     if by is None:
-        return dict.fromkeys(subjects, "")
-    given = {str(key): UNKNOWN if pd.isna(value) else str(value) for key, value in dict(by).items()}
+        return dict.fromkeys(subjects, ""), looks_of({"": ""})
+    given = {str(key): UNKNOWN_GROUP if pd.isna(value) else str(value) for key, value in dict(by).items()}
     lacking = [subject for subject in subjects if subject not in given]
     if lacking:
         raise DataError(f"by has no group for subject {lacking[0]!r}")
-    return {subject: given[subject] for subject in subjects}
+    groups = {subject: given[subject] for subject in subjects}
+    return groups, {name: look for name, look in looks_of(given).items() if name in groups.values()}
 
 
 def looks_of(groups: Mapping[str, str]) -> dict[str, Look]:
@@ -85,7 +91,7 @@ def looks_of(groups: Mapping[str, str]) -> dict[str, Look]:
     Parameters
     ----------
     groups : mapping of str to str
-        Of `groups_of`.
+        By subject.
 
     Returns
     -------

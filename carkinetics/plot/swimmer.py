@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from carkinetics.errors import ConfigError
 from carkinetics.plot.axes import legend_right, new_axes
-from carkinetics.plot.groups import Look, groups_of, looks_of
+from carkinetics.plot.groups import Look, groups_of
 from carkinetics.plot.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, safe, styled
 from carkinetics.response.best import CR, NON, PD, PR, SD
 
@@ -72,8 +72,9 @@ def swimmer(
         If a group is missing.
     """
     everybody = end.rename(index=str).sort_values("time", kind="stable")
-    groups = groups_of(everybody.index.tolist(), by)
-    looks = looks_of(groups) if by is not None else {"": Look(GREY, "", "")}
+    groups, looks = groups_of(everybody.index.tolist(), by)
+    if by is None:
+        looks = {"": Look(GREY, "", "")}
     ordered = _on_page(everybody, page, per_page)
     rows = np.arange(len(ordered))
     ax = new_axes(7.4, _height(len(ordered))) if ax is None else ax

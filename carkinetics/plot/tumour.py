@@ -12,8 +12,9 @@ from matplotlib.patches import Patch
 
 from carkinetics.errors import DataError
 from carkinetics.plot.axes import legend_right, new_axes
-from carkinetics.plot.groups import groups_of, looks_of
+from carkinetics.plot.groups import groups_of
 from carkinetics.plot.style import BLACK, GREY, group_label, styled
+from carkinetics.response.best import until_progression
 
 # What RECIST 1.1 counts as response and as progression, in % of the baseline and of the nadir.
 RESPONSE, PROGRESSION = -30.0, 20.0
@@ -31,7 +32,7 @@ def _measured(responses: pd.DataFrame) -> pd.DataFrame:
 @styled
 def waterfall(
     responses: pd.DataFrame, by: Mapping[str, object] | pd.Series | None = None, *, by_label: str = "",
-    new_label: str = NEW_LESION, ax: Axes | None = None,
+    new_label: str = NEW_LESION, patients: int | None = None, ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Best change of the target lesions of each patient, in order.
 
@@ -45,23 +46,25 @@ def waterfall(
         Title of the legend, such as ``"Dose (cells/kg)"``.
     new_label : str
         What an asterisk means.
+    patients : int, optional
+        Of the trial, those without any visit among them; those of ``responses`` if not given.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure if not given.
 
     Returns
     -------
     matplotlib.axes.Axes
-        A bar per subject with a measured change; an asterisk marks a new lesion at any visit. The title says how many have none.
+        A bar per subject with a change measured up to and including progression; an asterisk marks a new lesion at any visit. The title
+        says how many patients have none.
 
     Raises
     ------
     DataError
         If nothing was measured, or a group is missing.
     """
-    rows = _measured(responses)
+    rows = _measured(until_progression(responses))
     best = rows.groupby("subject")["change_pct"].min().sort_values(ascending=False, kind="stable")
-    groups = groups_of(best.index.tolist(), by)
-    looks = looks_of(groups)
+    groups, looks = groups_of(best.index.tolist(), by)
     new = responses.groupby("subject")["new_lesion"].any()
     ax = new_axes(min(11.0, max(6.4, 0.12 * len(best))), 4.2) if ax is None else ax
     # A change of exactly 0 would leave no bar to see.
@@ -76,7 +79,7 @@ def waterfall(
     ax.grid(visible=False, axis="x")
     ax.set_xlabel(f"Patients, n = {len(best)}")
     ax.set_ylabel("Best change of target lesions (%)")
-    without = responses["subject"].nunique() - len(best)
+    without = (responses["subject"].nunique() if patients is None else patients) - len(best)
     if without:
         ax.set_title(f"Without a measured change and not shown: {without}", loc="left", fontsize=9.5)
     handles: list[Line2D | Patch] = [look.patch(name, ALPHA) for name, look in looks.items() if name]
@@ -110,7 +113,7 @@ def spider(
     Returns
     -------
     matplotlib.axes.Axes
-        Lines from 0 at the infusion; a cross where a new lesion was seen first.
+        Lines from 0 at the infusion; a cross on the first day with a new lesion, at the size known by then.
 
     Raises
     ------
@@ -118,8 +121,8 @@ def spider(
         If nothing was measured, or a group is missing.
     """
     rows = _measured(responses)
-    groups = groups_of(list(rows["subject"].unique()), by)
-    looks = looks_of(groups)
+    groups, looks = groups_of(list(rows["subject"].unique()), by)
+    new = responses[responses["new_lesion"]].groupby("subject")["day"].min()
     ax = new_axes(7.4) if ax is None else ax
     for subject, mine in rows.groupby("subject", sort=False):
         x, y = np.concatenate([[0.0], mine["day"]]), np.concatenate([[0.0], mine["change_pct"]])
@@ -127,8 +130,10 @@ def spider(
         ax.plot(
             x, y, "-", marker=look.shape, color=look.colour, markersize=3, linewidth=1.1, alpha=0.85, zorder=3
         )
-        first = mine[mine["new_lesion"]].iloc[:1]
-        ax.plot(first["day"], first["change_pct"], "X", color=BLACK, markersize=6, zorder=4)
+        if subject in new.index:
+            # Seen between two measurements, or after the last one, it has no size of its own.
+            known = y[x <= new[subject]]
+            ax.plot(new[subject], known[-1] if known.size else 0.0, "X", color=BLACK, markersize=6, zorder=4)
     _limits(ax)
     ax.set_xlim(left=0)
     ax.set_xlabel("Days since the infusion")
@@ -138,7 +143,7 @@ def spider(
         for name, look in looks.items()
         if name
     ]
-    if bool(rows["new_lesion"].any()):
+    if bool(rows["subject"].isin(new.index).any()):
         handles.append(Line2D([], [], color=BLACK, marker="X", linestyle="none", label=new_label))
     if handles:
         legend_right(ax, handles=handles, title=by_label)

@@ -6,15 +6,17 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.dataset import Dataset
-from carkinetics.exposure.by_dose import dose_grouping, dose_groups, dose_unit
+from carkinetics.exposure.by_dose import dose_grouping, dose_unit
 from carkinetics.report import tumour_figures
 from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.exposures import LISTED, dose_name
 from carkinetics.report.parts import Parts
 from carkinetics.report.tumour_figures import day, signed
 from carkinetics.report.written import MISSING, listing
+from carkinetics.response.analysis_words import counted
 from carkinetics.response.best import NON
 from carkinetics.response.recist import NAMES
+from carkinetics.response.tumour_check import differing
 from carkinetics.response.tumour_outcome import (
     ALL_GROUPS,
     BEST,
@@ -22,9 +24,9 @@ from carkinetics.response.tumour_outcome import (
     EVERYBODY,
     RATES,
     best_responses,
-    differing,
     median_times,
     response_rates,
+    tumour_groups,
     tumour_times,
 )
 
@@ -39,7 +41,7 @@ ENDPOINTS = {
     "os": "Overall survival",
 }
 COUNTED = {
-    "dor": "responders, from the first CR or PR to progression or death",
+    "dor": "responders, from the first {confirmed}CR or PR to progression or death",
     "pfs": "from the infusion to progression or death",
     "os": "from the infusion to death",
 }
@@ -54,7 +56,7 @@ def tumour_section(parts: Parts) -> Section | None:
 
 
 def _blocks(responses: pd.DataFrame, data: Dataset) -> list[Block]:
-    best, groups = best_responses(responses, data), dose_groups(data)
+    best, groups = best_responses(responses, data), tumour_groups(data)
     times = tumour_times(responses, data)
     rates = response_rates(best["best"], groups, level=LEVEL)
     blocks: list[Block] = [Text(_statement(rates, responses)), *_disagreement(best)]
@@ -62,7 +64,7 @@ def _blocks(responses: pd.DataFrame, data: Dataset) -> list[Block]:
     blocks += tumour_figures.sizes(responses, data, best)
     blocks += tumour_figures.courses(responses, data, times)
     if times:
-        blocks.append(_time_table(median_times(times, level=LEVEL)))
+        blocks.append(_time_table(median_times(times, level=LEVEL), responses))
         blocks += tumour_figures.survival(times, LEVEL)
     blocks.append(_listing(best, times, groups, data))
     return blocks
@@ -79,7 +81,7 @@ def criteria_of(responses: pd.DataFrame) -> str:
     Returns
     -------
     str
-        Such as ``"RECIST 1.1, not confirmed"``.
+        Such as ``"RECIST 1.1, CR and PR not confirmed"``.
     """
     asked = responses.attrs
     said = f"confirmed after {asked['confirm_days']:g} days" if asked["confirm"] else "not confirmed"
@@ -91,7 +93,7 @@ def _statement(rates: pd.DataFrame, responses: pd.DataFrame) -> str:
     counts = ", ".join(f"{row[name]} {name}" for name in BEST if row[name] or name != NON)
     said = [f"{round(row['n'] * row[rate])} of {row['n']}, {_rate(row, rate)}" for rate in RATES]
     return (
-        f"Best overall response of {row['n']} patients by {criteria_of(responses)}: {counts}. Objective response in {said[0]}; disease "
+        f"Best overall response of {counted(row['n'], 'patient')} by {criteria_of(responses)}: {counts}. Objective response in {said[0]}; disease "
         f"control in {said[1]} ({LEVEL:.0%} exact intervals)."
     )
 
@@ -111,7 +113,7 @@ def _disagreement(best: pd.DataFrame) -> tuple[Text, ...]:
     said = [f"{subject} ({row['best']}, recorded {row['recorded']})" for subject, row in other.iterrows()]
     return (
         Text(
-            f"The derived best response is not the recorded one in {len(other)} patients: {listing(said)}. Figures and rates are those of the "
+            f"The derived best response is not the recorded one in {counted(len(other), 'patient')}: {listing(said)}. Figures and rates are those of the "
             "derived ones; all are named under Warnings.",
             "caution",
         ),
@@ -140,7 +142,7 @@ def _rate_table(rates: pd.DataFrame, responses: pd.DataFrame, data: Dataset) -> 
     return Table("Best overall response by dose", heads, tuple(rows), note=note)
 
 
-def _time_table(medians: pd.DataFrame) -> Table:
+def _time_table(medians: pd.DataFrame, responses: pd.DataFrame) -> Table:
     rows = tuple(
         (
             f"{ENDPOINTS[row.endpoint]} ({row.endpoint.upper()})", str(row.n), str(row.events), day(row.median),
@@ -148,7 +150,11 @@ def _time_table(medians: pd.DataFrame) -> Table:
         )
         for row in medians.itertuples()
     )  # fmt: skip
-    said = [f"{row.endpoint.upper()}: {COUNTED[row.endpoint]}, as {row.source}" for row in medians.itertuples()]  # fmt: skip
+    confirmed = "confirmed " if responses.attrs["confirm"] else ""
+    said = [
+        f"{row.endpoint.upper()}: {COUNTED[row.endpoint].format(confirmed=confirmed)}, as {row.source}"
+        for row in medians.itertuples()
+    ]
     note = (
         f"Kaplan-Meier medians with {LEVEL:.0%} intervals of Brookmeyer and Crowley on the log-log scale. {'; '.join(said)}. Derived: from the "
         "visits; censored at the last adequate assessment."
@@ -176,7 +182,8 @@ def _listing(
         (str(subject), *(str(column[subject]) for column in columns.values())) for subject in best.index
     )
     note = (
-        "Change of the targets from the baseline; +: censored on that day. Progression on day: of the visits."
+        "Best change: of the targets from the baseline, up to and including progression; +: censored on that day. Progression on day: of the "
+        "visits."
     )
     words = "l" * (1 + len(doses))
     align = words + "rr" + "l" * (1 + recorded) + "r"

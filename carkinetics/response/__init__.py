@@ -23,7 +23,8 @@ from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank
 from carkinetics.response.time_to_event import EventModel, fit_event
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
 from carkinetics.response.tumour import fit_tumour, progression_by_model
-from carkinetics.response.tumour_outcome import response_rates, tumour_findings
+from carkinetics.response.tumour_check import tumour_findings
+from carkinetics.response.tumour_outcome import response_rates
 
 __all__ = [
     "AntibodyEffect",

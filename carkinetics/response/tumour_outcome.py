@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,22 @@ import pandas as pd
 from carkinetics.dataset.table import Dataset
 from carkinetics.diagnostics.binning import stratum_order
 from carkinetics.errors import DataError
-from carkinetics.findings import Finding, findings_table
-from carkinetics.response.best import CR, NE, NON, PD, PR, SD
+from carkinetics.exposure.by_dose import dose_groups
+from carkinetics.response.best import CODES, CR, NE, NON, PD, PR, SD, response_codes, until_progression
 from carkinetics.response.event import derive_event
 from carkinetics.response.proportion import proportions
-from carkinetics.response.recist import NAMES, RECIST
-from carkinetics.response.recorded import event_days, recorded_columns, recorded_times
+from carkinetics.response.recorded import (
+    event_days,
+    recorded_columns,
+    recorded_times,
+)
 from carkinetics.response.survival import kaplan_meier
 
-BEST = (CR, PR, SD, NON, PD, NE)
+BEST = CODES
 RATES = {"orr": (CR, PR), "dcr": (CR, PR, SD, NON)}
 EVERYBODY, EVALUABLE = "all", "evaluable"
 ALL_GROUPS = "all"
+UNKNOWN_GROUP = "not known"  # of subjects without a dose: one group in tables, listing and figures
 DOR, PFS, OS = "dor", "pfs", "os"
 
 
@@ -58,8 +62,8 @@ def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by all subjects: ``best`` (NE without an assessment), ``recorded`` (empty where nothing was), ``change_pct`` (smallest) and
-        ``change_day``, ``new_lesion_day`` and ``progression_day`` (first).
+        Indexed by all subjects: ``best`` (NE without an assessment), ``recorded`` (empty where nothing was), ``change_pct`` (smallest up to and including
+        progression) and ``change_day``, ``new_lesion_day`` and ``progression_day`` (first).
 
     Raises
     ------
@@ -71,7 +75,7 @@ def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     stray = ~visits["subject"].isin(subjects)
     if stray.any():
         raise DataError(f"responses: subject {visits['subject'][stray].iloc[0]!r} is not in the data")
-    measured = visits[visits["change_pct"].notna()]
+    measured = until_progression(visits).dropna(subset="change_pct")
     lowest = measured.loc[measured.groupby("subject")["change_pct"].idxmin()].set_index("subject")
     first = {name: visits[which].groupby("subject")["day"].min()
              for name, which in (("new_lesion_day", visits["new_lesion"]), ("progression_day", visits["response"] == PD))}  # fmt: skip
@@ -79,9 +83,29 @@ def best_responses(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     found["best"] = visits.groupby("subject")["best"].last().reindex(subjects).fillna(NE)
     column = columns_of(responses, data).get("response")
     recorded = data.subjects.set_index("subject")[column] if column else pd.Series("", index=subjects)
-    found["recorded"] = recorded.where(recorded.notna(), "").astype(str).str.strip()
+    found["recorded"] = response_codes(recorded)
     found["change_pct"], found["change_day"] = lowest["change_pct"], lowest["day"]
     return found.assign(**{name: days.reindex(subjects) for name, days in first.items()})
+
+
+def tumour_groups(data: Dataset) -> pd.Series | None:
+    """Group of every subject by which rates and figures are shown: its dose.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+
+    Returns
+    -------
+    pandas.Series or None
+        Of `carkinetics.exposure.by_dose.dose_groups` as text, indexed by subject; ``not known`` where there is no dose.
+    """
+    groups = dose_groups(data)
+    if groups is None:
+        return None
+    mine = groups.reindex(pd.Index(data.subject_ids, name="subject"))
+    return mine.astype(str).where(mine.notna(), UNKNOWN_GROUP)
 
 
 def response_rates(best: pd.Series, by: pd.Series | None = None, *, level: float = 0.95) -> pd.DataFrame:
@@ -92,7 +116,7 @@ def response_rates(best: pd.Series, by: pd.Series | None = None, *, level: float
     best : pandas.Series
         Best overall response, one per subject.
     by : pandas.Series, optional
-        Group of each, such as its dose.
+        Group of each, such as its dose; who has none is in the group ``not known``.
     level : float
         Of the exact intervals (Clopper-Pearson).
 
@@ -108,7 +132,8 @@ def response_rates(best: pd.Series, by: pd.Series | None = None, *, level: float
     >>> rates[["population", "n", "orr", "dcr"]].round(2).to_numpy().tolist()
     [['all', 5, 0.4, 0.6], ['evaluable', 4, 0.5, 0.75]]
     """
-    groups = None if by is None else by.reindex(best.index).astype(str)
+    given = None if by is None else by.reindex(best.index)
+    groups = None if given is None else given.astype(str).where(given.notna(), UNKNOWN_GROUP)
     rows: list[dict[str, Any]] = []
     for population, mine in ((EVERYBODY, best), (EVALUABLE, best[best != NE])):
         known = None if groups is None else groups[mine.index]
@@ -145,6 +170,12 @@ def tumour_times(responses: pd.DataFrame, data: Dataset) -> dict[str, pd.DataFra
     dict of str to pandas.DataFrame
         ``os`` as recorded; ``pfs`` as recorded, else derived; ``dor`` derived. Each indexed by subject, ``time`` (days) and ``event``; in
         ``.attrs["source"]`` which of the two. An endpoint that nobody has is left out.
+
+    Notes
+    -----
+    Read of the subjects: the columns of ``responses.attrs["columns"]`` (else those with the usual names of `responses_from`);
+    ``new_therapy``, and without recorded overall survival ``death`` and ``last_alive``, where they hold days since the infusion, or dates
+    beside a column ``infusion``. A column of only 0 and 1 says whether and not when: it is not read, and `tumour_findings` says so.
     """
     columns = columns_of(responses, data)
     days = event_days(data.subjects, columns)
@@ -184,71 +215,3 @@ def median_times(times: Mapping[str, pd.DataFrame], *, level: float = 0.95) -> p
         }
         rows.append(row | {"source": table.attrs["source"]})
     return pd.DataFrame(rows, columns=["endpoint", "n", "events", "median", "lower", "upper", "source"])
-
-
-def tumour_findings(responses: pd.DataFrame, data: Dataset) -> pd.DataFrame:
-    """Where what is derived and what was recorded are not the same.
-
-    Parameters
-    ----------
-    responses : pandas.DataFrame
-        Of `carkinetics.derive_response` or `carkinetics.responses_from`.
-    data : Dataset
-        Whose subjects.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``severity, rule, where, message``.
-    """
-    return findings_table(_findings(responses, data))
-
-
-def differing(best: pd.DataFrame) -> pd.DataFrame:
-    """Subjects whose recorded best response is another than the derived one.
-
-    Parameters
-    ----------
-    best : pandas.DataFrame
-        Of `best_responses`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Their rows; nothing recorded is no difference.
-    """
-    recorded, derived = best["recorded"].str.upper(), best["best"].str.upper()
-    return best[(recorded != "") & (recorded != derived)]
-
-
-def _findings(responses: pd.DataFrame, data: Dataset) -> Iterator[Finding]:
-    best, columns = best_responses(responses, data), columns_of(responses, data)
-    criteria = NAMES[responses.attrs.get("criteria", RECIST)]
-    for (derived, recorded), part in differing(best).groupby(["best", "recorded"], sort=False):
-        yield Finding(
-            "warning", "best-response-differs", _who(part.index),
-            f"best response is {derived} by {criteria} and {recorded} in the column {columns['response']}; the report shows the derived "
-            "one, and both in its listing",
-        )  # fmt: skip
-    pfs = recorded_times(data.subjects, columns, PFS)
-    ended = pfs["time"].where(pfs["event"] == 1)
-    first = best["progression_day"].dropna().reindex(pfs.index).dropna()
-    earlier = first[~(ended.reindex(first.index) <= first)].index
-    if len(earlier):
-        yield Finding(
-            "warning", "progression-differs", _who(earlier),
-            f"the visits show progression before the event in {columns[PFS]['duration']}, or where none is recorded; times to progression in the "
-            "report are the recorded ones",
-        )  # fmt: skip
-    unseen = responses.attrs.get("unseen", [])
-    if unseen:
-        yield Finding(
-            "note", "progression-not-by-size", _who(unseen),
-            f"progression is recorded in {columns[PFS]['duration']} on a day by which the sum of the targets shows none; it counts as that of "
-            "new or non-target lesions",
-        )  # fmt: skip
-
-
-def _who(subjects: Any) -> str:
-    names = [str(one) for one in subjects]
-    return f"subject{'s' if len(names) > 1 else ''} {', '.join(names)}"

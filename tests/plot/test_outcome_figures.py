@@ -53,6 +53,29 @@ def test_a_spider_starts_at_the_infusion():
     assert png(ax).startswith(b"\x89PNG")
 
 
+def crosses(ax):
+    marks = [line for line in ax.lines if line.get_marker() == "X" and len(line.get_xdata())]
+    return [tuple(line.get_xydata()[0]) for line in marks]
+
+
+def test_a_cross_is_on_its_day_between_visits_and_after_the_last_one():
+    assert crosses(spider(RESPONSES, DOSE)) == [(56, pytest.approx(60))]
+    for day, at in ((80, 60), (140, 80), (30, 0)):
+        new = pd.DataFrame([("b", day, "N", "new", None, "")], columns=LESIONS.columns)
+        responses = derive_response(pd.concat([LESIONS[LESIONS["kind"] == "target"], new]))
+        ax = spider(responses, DOSE)
+        assert crosses(ax) == [(day, pytest.approx(at))]
+        assert "new lesion" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_a_group_looks_alike_whoever_is_drawn():
+    by = {"a": 1e6, "b": 1e5, "c": 3e5}
+    alone = waterfall(RESPONSES[RESPONSES["subject"] == "a"], by)
+    everybody = swimmer(RESPONSES, END, by)
+    assert alone.patches[0].get_hatch() == everybody.patches[-1].get_hatch() == "...."
+    assert [text.get_text() for text in alone.get_legend().get_texts()] == ["$10^{6}$"]
+
+
 def test_a_swimmer_has_the_longest_on_top_and_says_who_is_alive():
     ax = swimmer(RESPONSES, END, DOSE)
     assert [bar.get_width() for bar in ax.patches] == [80, 150, 300]

@@ -8,14 +8,16 @@ import pandas as pd
 import pytest
 
 from carkinetics.errors import ConfigError
+from carkinetics.plot import waterfall
 from carkinetics.report import write_report
 from carkinetics.report.blocks import Picture, Table, Text
 from carkinetics.report.methods import reference_table
 from carkinetics.report.parts import sort_parts
 from carkinetics.report.sections import SECTIONS, dose_section, response_section
-from carkinetics.report.tumour_figures import BARS, courses
-from carkinetics.report.tumours import tumour_section
+from carkinetics.report.tumour_figures import BARS, courses, sizes
+from carkinetics.report.tumours import criteria_of, tumour_section
 from carkinetics.response import derive_response, responses_from
+from carkinetics.response.tumour_outcome import best_responses
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,10 @@ def responses(tumour_data):
 @pytest.fixture(scope="module")
 def blocks(tumour_data, responses):
     return tumour_section(sort_parts((tumour_data, responses), None)).blocks
+
+
+def section(data, **settings):
+    return tumour_section(sort_parts((data, responses_from(data, "sld", **settings)), None)).blocks
 
 
 def table(blocks, caption: str) -> Table:
@@ -133,11 +139,80 @@ def test_without_a_size_after_the_baseline_there_is_nothing_to_draw(tumour_data)
     assert not any(caption.startswith(("Waterfall", "Spider")) for caption in captions)
 
 
+def test_who_has_no_dose_is_one_group_everywhere(tumour_data):
+    subjects = tumour_data.subjects.assign(dose_level=[1e5, 1e5, None, 1e6, 1e6, 1e6, 1e6])
+    data = replace(tumour_data, subjects=subjects)
+    found = section(data)
+    rows = table(found, "Best overall response by dose").rows
+    assert [row[:2] for row in rows[1:5]] == [
+        ("1 × 10⁵ cells/kg", "2"), ("1 × 10⁶ cells/kg", "4"), ("not known", "1"), ("All doses", "7"),
+    ]  # fmt: skip
+    assert [row[1] for row in table(found, "Tumours: each patient").rows][2] == "not known"
+
+
+def test_figures_count_the_same_patients(tumour_data, responses):
+    best = best_responses(responses, tumour_data)
+    ax = waterfall(responses, patients=len(best))
+    assert ax.get_title("left") == "Without a measured change and not shown: 2"  # e with a baseline only, g
+    assert "Without a measured change: 2" in sizes(responses, tumour_data, best)[0].caption
+    # From 50 to 60 mm is 19.999999999999996 % in floating point.
+    rows = tumour_data.observations
+    grown = (rows["subject"] == "b") & (rows["assay"] == "sld")
+    value = rows["value"].mask(grown, rows["time"].map({-7: 50.0, 42: 60.0, 84: 60.0}))
+    data = replace(tumour_data, observations=rows.assign(value=value))
+    found = [one for one in section(data) if isinstance(one, Picture)]
+    assert "1 grew by 20 % or more at best" in found[0].alt
+
+
+def test_best_change_is_that_up_to_progression(tumour_data):
+    # a progresses with a new lesion on day 42, at 60 of 100 mm; the 50 mm of day 84 come afterwards.
+    data = replace(tumour_data, subjects=tumour_data.subjects.assign(new_lesion_day=[42.0, *[np.nan] * 6]))
+    found = responses_from(data, "sld")
+    assert best_responses(found, data).loc["a", ["change_pct", "change_day"]].tolist() == pytest.approx(
+        [-40, 42]
+    )
+    assert sorted(round(bar.get_height()) for bar in waterfall(found).patches) == [-100, -80, -50, -40, -10]
+    blocks = section(data)
+    assert "up to and including progression" in table(blocks, "Tumours: each patient").note
+    assert "up to and including progression" in blocks[3].caption
+
+
+def test_who_has_no_recorded_survival_is_in_the_swimmer_plot(tumour_data):
+    lost = tumour_data.subjects.assign(os_day=[None, 300, 60, 100, 30, 90, None])
+    (swimmer,) = [one for one in section(replace(tumour_data, subjects=lost)) if getattr(one, "caption", "").startswith("Swimmer")]  # fmt: skip
+    assert swimmer.caption.startswith("Swimmer plot: 7 patients")
+    assert "Without recorded survival, up to the last visit or sample: 2." in swimmer.caption
+    rows = tumour_data.observations
+    unseen = replace(tumour_data, observations=rows[rows["subject"] != "g"])
+    (swimmer,) = [one for one in section(unseen) if getattr(one, "caption", "").startswith("Swimmer")]
+    assert swimmer.caption.startswith("Swimmer plot: 6 patients")
+    assert "Without a visit or sample, and not shown: 1." in swimmer.caption
+
+
+def test_one_patient_is_not_one_patients(tumour_data):
+    alone = tumour_data.select(subjects=["b"])
+    said = " ".join(str(block) for block in section(alone))
+    assert "1 patients" not in said
+    assert "0 events in 1 patient, median not reached (95% CI not reached to not reached)" in said
+    assert "not reached days" not in said
+
+
+def test_a_confirmed_response_is_called_so(tumour_data):
+    found = section(tumour_data, confirm=True)
+    assert "from the first confirmed CR or PR" in table(found, "Times to events").note
+    assert criteria_of(responses_from(tumour_data, "sld", confirm=True)) == (
+        "RECIST 1.1, CR and PR confirmed after 28 days"
+    )
+
+
 def test_many_patients_get_several_sheets(tumour_data):
     n = 2 * BARS + 1
     end = pd.DataFrame({"time": np.arange(1, n + 1), "event": 0}, index=[f"s{i}" for i in range(n)])
     visits = pd.DataFrame({"subject": end.index, "day": 1.0, "response": "SD"})
-    bare = replace(tumour_data, doses=tumour_data.doses.iloc[:0], subjects=tumour_data.subjects[["subject"]])
+    bare = replace(
+        tumour_data, doses=tumour_data.doses.iloc[:0], subjects=tumour_data.subjects[["subject"]],
+        observations=tumour_data.observations.iloc[:0],
+    )  # fmt: skip
     pictures = courses(visits, bare, {"os": end})
     said = [re.search(r"patients (\d+) to (\d+) of 91", one.caption).groups() for one in pictures]
     assert said == [("1", "31"), ("32", "61"), ("62", "91")]

@@ -8,7 +8,8 @@ import pytest
 
 from carkinetics.errors import ConfigError, DataError
 from carkinetics.response import responses_from
-from carkinetics.response.recorded import recorded_columns, recorded_progression
+from carkinetics.response.recorded import ambiguous_progression, recorded_columns, recorded_progression
+from carkinetics.response.tumour_outcome import best_responses
 
 
 def last(responses: pd.DataFrame, column: str = "best") -> dict[str, object]:
@@ -36,6 +37,45 @@ def test_a_death_is_no_progression_and_without_deaths_an_event_tells_nothing(tum
     assert last(blind)["c"] == "PR"
 
 
+def test_who_may_have_died_has_no_recorded_progression(tumour_data):
+    # Nothing is known of the survival of c; that of a is.
+    some = tumour_data.subjects.assign(os_day=[200, 300, None, 100, 30, 90, None])
+    columns = recorded_columns(some)
+    assert recorded_progression(some, columns).to_dict() == {"a": 126}
+    assert ambiguous_progression(some, columns) == ["c"]
+    # Days of death tell as well, and who has none is alive.
+    own = tumour_data.subjects.drop(columns=["os_day", "os_event"])
+    assert ambiguous_progression(own, recorded_columns(own)) == ["a", "c", "e"]
+    assert ambiguous_progression(own.assign(death=np.nan), recorded_columns(own)) == ["a", "c", "e"]
+    own = own.assign(death=[200, None, 60, None, 30, None, None])
+    assert recorded_progression(own, recorded_columns(own)).to_dict() == {"a": 126, "c": 42}
+    infusion = pd.Timestamp("2024-01-10")
+    dated = own.assign(infusion=infusion, death=infusion + pd.to_timedelta(own["death"], unit="D"))
+    assert recorded_progression(dated, recorded_columns(dated)).to_dict() == {"a": 126, "c": 42}
+
+
+@pytest.mark.parametrize("day", [-20.0, -7.0, 0.0])
+def test_progression_up_to_the_baseline_counts_for_nobody_and_refuses_nobody(tumour_data, day):
+    changed = tumour_data.subjects.assign(
+        pfs_day=[126, 84, max(day, 0), 84, 30, 42, None], new_lesion_day=[np.nan, day, *[np.nan] * 5]
+    )
+    found = responses_from(replace(tumour_data, subjects=changed), "sld")
+    assert last(found) == {"a": "PR", "b": "SD", "c": "PR", "d": "PR", "e": "NE", "f": "CR"}
+    assert found.attrs["early"] == ["b", "c"]
+    assert found.attrs["unseen"] == []
+
+
+def test_progression_on_the_day_of_a_late_first_scan_is_at_its_baseline(tumour_data):
+    rows = tumour_data.observations
+    first = (rows["subject"] == "c") & (rows["assay"] == "sld") & (rows["time"] < 0)
+    late = replace(tumour_data, observations=rows.assign(time=rows["time"].mask(first, 42.0).where(
+        ~((rows["subject"] == "c") & (rows["assay"] == "sld") & (rows["time"] == 42)), 84.0)))  # fmt: skip
+    found = responses_from(late, "sld")
+    assert found.attrs["early"] == ["c"]
+    assert found.attrs["unseen"] == []
+    assert last(found)["c"] == "PR"
+
+
 def test_a_column_with_new_lesions_counts_from_its_day_on(tumour_data):
     days = [np.nan, 84.0, *[np.nan] * 5]
     data = replace(tumour_data, subjects=tumour_data.subjects.assign(seen=days))
@@ -43,6 +83,27 @@ def test_a_column_with_new_lesions_counts_from_its_day_on(tumour_data):
     assert found.loc[found["subject"] == "b", "response"].tolist() == ["SD", "PD"]
     usual = replace(tumour_data, subjects=tumour_data.subjects.assign(new_lesion_day=days))
     pd.testing.assert_frame_equal(responses_from(usual, "sld"), found)
+
+
+def test_a_column_of_other_responses_is_read_by_name_only_and_then_refused(tumour_data):
+    other = tumour_data.subjects.assign(response=["yes", "no", "no", "yes", "no", None, "no"])
+    data = replace(tumour_data, subjects=other)
+    assert "response" not in responses_from(data, "sld").attrs["columns"]
+    expected = "response: the column 'response' holds 'yes'; expected CR, PR, SD, non-CR/non-PD, PD, NE"
+    with pytest.raises(DataError, match=expected):
+        responses_from(data, "sld", response="response")
+    names = [
+        "Partial response",
+        "stable disease",
+        "PROGRESSIVE  DISEASE",
+        "Stable Disease",
+        "not evaluable",
+        None,
+        "NE",
+    ]
+    spelled = replace(tumour_data, subjects=tumour_data.subjects.assign(response=names))
+    found = best_responses(responses_from(spelled, "sld"), spelled)
+    assert found["recorded"].tolist() == ["PR", "SD", "PD", "SD", "NE", "", "NE"]
 
 
 def test_sizes_that_could_not_be_measured(tumour_data):

@@ -7,8 +7,13 @@ import pandas as pd
 import pytest
 
 from carkinetics.errors import DataError
-from carkinetics.response import derive_response, response_rates, responses_from, tumour_findings
-from carkinetics.response.tumour_outcome import best_responses, differing, median_times, tumour_times
+from carkinetics.response import derive_response, response_rates, responses_from
+from carkinetics.response.tumour_outcome import (
+    best_responses,
+    median_times,
+    tumour_groups,
+    tumour_times,
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,19 @@ def test_rates_have_exact_intervals_by_dose_and_in_the_evaluable(tumour_data, re
         assert found.tolist() == pytest.approx(expected, abs=5e-5)
 
 
+def test_who_has_no_dose_is_counted_in_a_group_of_its_own(tumour_data):
+    best = pd.Series(["PR", "SD", "PR"], index=["a", "b", "c"])
+    rates = response_rates(best, pd.Series([1.0, 1.0, np.nan], index=["a", "b", "c"])).set_index(
+        ["population", "group"]
+    )
+    assert rates.loc["all", "n"].to_dict() == {"1.0": 2, "not known": 1, "all": 3}
+    assert rates.loc[("all", "not known"), "orr"] == 1
+    subjects = tumour_data.subjects.assign(dose_level=[1e5, 1e5, None, 1e6, 1e6, 1e6, 1e6])
+    groups = tumour_groups(replace(tumour_data, subjects=subjects))
+    assert groups.index.tolist() == list("abcdefg")
+    assert groups["c"] == "not known"
+
+
 def test_a_group_of_which_nobody_is_evaluable_has_no_rate():
     best = pd.Series(["PR", "NE"], index=["a", "b"])
     rates = response_rates(best, pd.Series(["1", "2"], index=["a", "b"]))
@@ -66,27 +84,21 @@ def test_times_are_recorded_or_derived(tumour_data, responses):
     assert alone["pfs"].loc["a"].tolist() == [126, 1]
 
 
-def test_a_disagreement_names_the_subject_and_both_responses(tumour_data, responses):
-    found = tumour_findings(responses, tumour_data).set_index("rule")
-    assert found.index.tolist() == ["best-response-differs", "progression-not-by-size"]
-    assert found["where"].tolist() == ["subject d", "subject c"]
-    assert found["severity"].tolist() == ["warning", "note"]
-    said = found.loc["best-response-differs", "message"]
-    assert said.startswith("best response is PR by RECIST 1.1 and SD in the column response")
-    # Spelling is no difference, and nothing recorded is none.
-    best = pd.DataFrame({"best": ["PR", "SD"], "recorded": ["pr", ""]})
-    assert differing(best).empty
-
-
-def test_progression_before_the_recorded_one_is_told(tumour_data):
-    late = tumour_data.subjects.assign(pfs_event=[0, 0, 1, 0, 1, 0, None])
-    data = replace(tumour_data, subjects=late)
-    found = tumour_findings(responses_from(data, "sld"), data).set_index("rule")
-    assert found.loc["progression-differs", "where"] == "subject a"
-
-
 def test_a_subject_that_is_not_in_the_data_is_named(tumour_data):
     row = ("z", -1, "T", "target", 10, "")
     stray = derive_response(pd.DataFrame([row], columns=["subject", "day", "lesion", "kind", "size_mm", "status"]))  # fmt: skip
     with pytest.raises(DataError, match="responses: subject 'z' is not in the data"):
         best_responses(stray, tumour_data)
+
+
+def test_a_response_after_new_therapy_has_no_duration_and_flags_are_no_days(tumour_data):
+    # d shrinks to a PR on day 42; f has cleared by day 42.
+    flagged = tumour_data.subjects.drop(columns=["os_day", "os_event", "pfs_day", "pfs_event"])
+    data = replace(
+        tumour_data,
+        subjects=flagged.assign(new_therapy=[None, None, None, 30.0, None, None, None], death=[1, 0, 1, 0, 0, 0, 0]),
+    )  # fmt: skip
+    times = tumour_times(responses_from(data, "sld"), data)
+    assert times["dor"]["time"].to_dict() == {"a": 84, "c": 0, "f": 0}
+    assert times["pfs"].loc["a"].tolist() == [126, 1]  # of the visits, not death on "day 1"
+    assert times["pfs"].loc["d"].tolist() == [0, 0]
