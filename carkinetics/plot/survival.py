@@ -133,7 +133,8 @@ def _curve(
     last = float(time.max())
     x = np.concatenate([[0.0], table.index.to_numpy(float), [last]])
     y = np.concatenate([[1.0], table["survival"], [table["survival"].iloc[-1] if len(table) else 1.0]])
-    words = f"median {_day(median['median'])} ({100 * level:g} % CI {_day(median['lower'])} to {_day(median['upper'])}) {unit}"
+    own = f" {unit}" if np.isfinite(median["median"]) else ""  # "not reached" has no unit
+    words = f"median {_day(median['median'])}{own} ({100 * level:g} % CI {_day(median['lower'])} to {_day(median['upper'])})"
     ax.step(x, y, where="post", color=colour, label=f"{name}: {words}" if name else words, zorder=3)
     if band and len(table):
         # Where nobody is left there are no limits; the band ends there instead of one step before.
