@@ -115,13 +115,13 @@ def test_survival_curves_have_numbers_at_risk_and_medians():
     time, event, arm = [6, 6, 7, 9, 10, 1, 2, 3, 4, 5], [1, 1, 0, 0, 1, 1, 1, 1, 1, 1], ["x"] * 5 + ["y"] * 5
     ax = survival_curves(time, event, arm)
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend[1].startswith("y: median 3 (95 % CI 1 to ")
+    assert legend[1].startswith("y: median 3 days (95 % CI 1 to ")
     shown = texts(ax)
     assert shown[0] == "At risk"
     assert shown[shown.index("y") + 1 :][:3] == ["5", "4", "2"]
     assert png(ax).startswith(b"\x89PNG")
     alone = survival_curves([1, 2, 3], [0, 0, 0])
-    assert alone.get_legend().get_texts()[0].get_text().startswith("median not reached")
+    assert alone.get_legend().get_texts()[0].get_text().startswith("median not reached (95 % CI")
     with pytest.raises(DataError, match="by has 6 groups"):
         survival_curves(range(1, 7), [1] * 6, list("abcdef"))
 
