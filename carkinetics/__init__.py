@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from carkinetics.diagnostics import prior_sensitivity as prior_sensitivity
     from carkinetics.diagnostics import psis_loo as psis_loo
     from carkinetics.diagnostics import read_calibration as read_calibration
+    from carkinetics.diagnostics import residual_summary as residual_summary
     from carkinetics.diagnostics import residuals as residuals
     from carkinetics.diagnostics import review as review
     from carkinetics.diagnostics import stacking_weights as stacking_weights
@@ -157,6 +158,8 @@ if TYPE_CHECKING:
     from carkinetics.response import progression_by_model as progression_by_model
     from carkinetics.response import proportions as proportions
     from carkinetics.response import quadrant_table as quadrant_table
+    from carkinetics.response import response_rates as response_rates
+    from carkinetics.response import responses_from as responses_from
     from carkinetics.response import sample_size_for_proportionality as sample_size_for_proportionality
     from carkinetics.response import survival_table as survival_table
     from carkinetics.response import toxicity_table as toxicity_table
@@ -226,6 +229,7 @@ _HOME = {
     "stacking_weights": "diagnostics",
     "held_out": "diagnostics",
     "check_exposure": "diagnostics",
+    "residual_summary": "diagnostics",
     "residuals": "diagnostics",
     "vpc": "diagnostics",
     "prediction_correct": "diagnostics",
@@ -253,6 +257,8 @@ _HOME = {
     "toxicity_table": "response",
     "worst_grade": "response",
     "derive_response": "response",
+    "responses_from": "response",
+    "response_rates": "response",
     "fit_tumour": "response",
     "progression_by_model": "response",
     "dose_exposure": "response",

@@ -274,6 +274,9 @@ def respond(
     ] = "",
     event: Annotated[str, typer.Option(help="Column with 1 for the event, 0 for censoring.")] = "",
     on: Annotated[str, typer.Option(help="Metric, or its logarithm: 'log(cmax)'.")] = "log(cmax)",
+    label: Annotated[
+        str, typer.Option(help="What the outcome is called, such as 'objective response'.")
+    ] = "",
     adjust: Annotated[
         list[str] | None,
         typer.Option(help="Column or text to adjust for, such as 'log(base_sum)'; may be repeated."),
@@ -287,7 +290,7 @@ def respond(
     """Relate an outcome or an event to exposure, carrying the uncertainty of a saved fit; exit 2 if it did not converge."""
     expect_seed(seed)
     found = ck.load_fit(fit)
-    asked: dict[str, Any] = {"on": on, "adjust": adjust or [], "seed": seed}
+    asked: dict[str, Any] = {"on": on, "label": label, "adjust": adjust or [], "seed": seed}
     timed: dict[str, Any] = {"duration": duration, "event": event, "landmark": landmark}
     bare = on.strip()
     metric = bare[len("log(") : -1].strip() if bare.startswith("log(") and bare.endswith(")") else bare

@@ -123,7 +123,8 @@ def index(
     else:
         say(str(target))
     counts = runs["state"].value_counts(sort=False)
-    note(f"{len(runs)} runs: {', '.join(f'{n} {state}' for state, n in counts.items())}")
+    many = f"{len(runs)} run{'' if len(runs) == 1 else 's'}"
+    note(f"{many}: {', '.join(f'{n} {state}' for state, n in counts.items())}")
     if set(runs["state"]) & {"unreadable", "not as it was made", "with failed steps", "not finished"}:
         raise typer.Exit(FAILED)
     if "not converged" in set(runs["state"]):

@@ -48,16 +48,11 @@ dose = (subjects["dose_level"] >= 2e6).map({True: "2 × 10⁶ cells/kg", False: 
 ck.plot.survival_curves(subjects["pfs_day"], subjects["pfs_event"], dose.to_numpy(), label="Progression-free")
 
 # %% [markdown]
-# The sums of diameters as the change of one target lesion. From a table of lesions, `derive_response` gives the response at
-# every visit by RECIST 1.1, and `derive_event` the time to progression, response or death with declared censoring.
+# The response at every visit by RECIST 1.1, from sums of diameters; `derive_response` does the same from a table of lesions, and
+# `derive_event` gives the time to progression, response or death with declared censoring. `write_report` has a section for both.
 
 # %%
-sizes = data.observations.query("assay == 'sld'")
-lesions = pd.DataFrame(
-    {"subject": sizes["subject"], "day": sizes["time"], "lesion": "all targets", "kind": "target", "size_mm": sizes["value"],
-     "status": ""}
-)  # fmt: skip
-responses = ck.derive_response(lesions, confirm=True)
+responses = ck.responses_from(data, "sld", confirm=True)
 ck.plot.waterfall(responses, dose)
 
 # %%
@@ -77,9 +72,9 @@ ck.plot.swimmer(responses[responses["subject"].isin(shown)], end, dose.loc[shown
 # CRS mostly begins before the peak. What was there before it, not the peak, could have caused it.
 
 # %%
-timing = ck.onset_timing(fit, data)
+timing = ck.onset_timing(fit, data, label="CRS")
 print(timing.statement)
-ck.plot.onset(fit, data)[0]
+ck.plot.onset(fit, data, label="CRS")[0]
 
 # %%
 try:
@@ -93,7 +88,9 @@ except ck.CarkineticsError as refused:
 
 # %%
 course = ck.exposure_course(fit, range(29), draws=100)
-crs = {"outcome": "crs_grade >= 2", "onset": "crs_day", "window": 14, "adjust": "log(base_sum)"}
+crs = {
+    "outcome": "crs_grade >= 2", "onset": "crs_day", "window": 14, "adjust": "log(base_sum)", "label": "CRS of grade 2 or more",
+}  # fmt: skip
 by_baseline = {
     name: ck.fit_event(course, data, on="log(level)", baseline=name, **crs)
     for name in ("weibull", "piecewise")
@@ -107,6 +104,7 @@ for name, found in by_baseline.items():
 
 # %%
 pfs = {"duration": "pfs_day", "event": "pfs_event", "on": "log(auc_0_28)", "adjust": "log(base_sum)"}
+pfs["label"] = "progression or death"
 try:
     ck.fit_event(exposure, data, **pfs)
 except ck.CarkineticsError as refused:
@@ -133,7 +131,8 @@ ck.plot.quadrants(
 )  # fmt: skip
 
 # %%
-adjusted = ck.fit_grade(exposure, data, "response in ['CR', 'PR']", adjust="log(base_sum)")
+objective = {"outcome": "response in ['CR', 'PR']", "label": "objective response", "adjust": "log(base_sum)"}
+adjusted = ck.fit_grade(exposure, data, **objective)
 print(adjusted.statement)
 ck.plot.exposure_response(adjusted, dose=subjects["dose_level"])
 
@@ -151,9 +150,7 @@ row = adjusted.table.set_index("parameter").loc["odds_ratio_per_doubling"]
 # the slope is flattened; jointly the outcome speaks on the exposures too.
 
 # %%
-joint = ck.fit_joint(
-    fit, data, outcome="response in ['CR', 'PR']", adjust="log(base_sum)", method="weights", draws=150
-)
+joint = ck.fit_joint(fit, data, **objective, method="weights", draws=150)
 print(joint.statement)
 two_stage, jointly = (
     table.set_index("parameter").loc["odds_ratio_per_doubling"] for table in (joint.two_stage, joint.table)

@@ -21,6 +21,7 @@ import pandas as pd
 
 import carkinetics as ck
 
+pd.set_option("display.max_colwidth", None)  # messages whole
 visits = (1, 3, 5, 7, 10, 14, 21, 28, 42, 60, 90, 150, 240)
 typical = {"foldx": 350.0, "tmax": 11.0, "cmax": 1500.0, "alpha": 0.16, "fb": 0.02, "beta": 0.01}
 between = {"foldx": 0.8, "tmax": 0.25, "cmax": 1.0, "alpha": 0.4, "fb": 0.6, "beta": 0.4}
@@ -127,7 +128,7 @@ ck.plot.individual_fits(wrong, order="worst", per_page=8)[0]
 
 # %%
 better = ck.fit_hierarchical(model, persistent, random=effects, seed=1)
-ck.compare({"one phase": wrong, "two phases": better}, n_draws=100)
+ck.compare({"one phase": wrong, "two phases": better}, n_draws=100).round(2)
 
 # %% [markdown]
 # ## A bad prior

@@ -15,6 +15,7 @@ import pytest
 import xarray as xr
 from hypothesis import settings
 
+from carkinetics.dataset import read_nonmem
 from carkinetics.dataset.table import PREDOSE, Dataset
 from carkinetics.fit.hierarchical import problem_of
 from carkinetics.fit.result import PARAMETER_COLUMNS, Fit
@@ -258,3 +259,37 @@ def require() -> Callable[[object, str], None]:
         pytest.skip(reason)
 
     return check
+
+
+# Sums of diameters in mm on days -7, 42, 84, 126; what was recorded of response, progression-free and overall survival.
+TUMOURS = {
+    "a": (1e5, (100, 60, 50, 90), "PR", (126, 1), (200, 1)),
+    "b": (1e5, (100, 95, 90), "SD", (84, 0), (300, 0)),
+    "c": (1e6, (80, 40), "PD", (42, 1), (60, 1)),  # of a new lesion, which the sum does not show
+    "d": (1e6, (50, 20, 10), "SD", (84, 0), (100, 0)),  # shrank by 80 %, whatever was recorded
+    "e": (1e6, (100,), "NE", (30, 1), (30, 1)),
+    "f": (1e6, (40, "ND"), None, (42, 0), (90, 0)),
+    "g": (1e6, (), "NE", (None, None), (None, None)),
+}
+
+
+@pytest.fixture(scope="session")
+def tumour_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measurements and subjects of a trial of seven patients with solid tumours."""
+    rows, subjects = [], []
+    for subject, (dose, sizes, response, pfs, survival) in TUMOURS.items():
+        rows.append((subject, 0.0, 1, dose, "", "", "cells/kg"))
+        rows += [(subject, day, 0, "", "qpcr", 1000 / day, "copies/ug") for day in (7.0, 14.0, 28.0)]
+        days = (-7.0, 42.0, 84.0, 126.0)
+        rows += [(subject, day, 0, "", "sld", size, "mm") for day, size in zip(days, sizes, strict=False)]
+        subjects.append((subject, dose, response, *pfs, *survival))
+    names = ["ID", "dose_level", "response", "pfs_day", "pfs_event", "os_day", "os_event"]
+    table = pd.DataFrame(rows, columns=["ID", "TIME", "EVID", "AMT", "DVID", "DV", "UNIT"])
+    return table.astype(str), pd.DataFrame(subjects, columns=names)
+
+
+@pytest.fixture(scope="session")
+def tumour_data(tumour_tables: tuple[pd.DataFrame, pd.DataFrame]) -> Dataset:
+    """The same as a dataset."""
+    rows, subjects = tumour_tables
+    return read_nonmem(rows, subjects=subjects, lloq={"qpcr": 1, "sld": 5}, lod={"sld": 2})

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -334,6 +335,15 @@ def test_from_a_table_to_a_report_by_way_of_a_fit(typed, table, tmp_path):
         refused = typed("respond", fit, "--duration", "pfs_day", "--event", "pfs_event", *extra)
         assert refused.returncode == 1
         assert "subjects has no column 'pfs_day'" in refused.stderr
+
+
+def test_respond_calls_the_outcome_by_its_label(made_fit, tmp_path):
+    grades = made_fit.data.subjects.assign(crs_grade=[0, 3, 1, 4, 2, 0, 3, 1])
+    fit = replace(made_fit, data=replace(made_fit.data, subjects=grades)).save(tmp_path / "made.nc")
+    asked = ["respond", str(fit), "--outcome", "crs_grade >= 3"]
+    called = run.invoke(app, [*asked, "--label", "CRS of grade 3 or more"])
+    assert "3 of 8 subjects had CRS of grade 3 or more; its odds" in called.stderr
+    assert "3 of 8 subjects had crs_grade >= 3; its odds" in run.invoke(app, asked).stderr
 
 
 def test_models_shows_every_output_and_initial_values():

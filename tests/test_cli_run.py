@@ -159,7 +159,7 @@ def test_index_writes_a_page_and_says_what_is_wrong(folder):
     said = run.invoke(app, ["index", str(folder.parent)])
     assert said.exit_code == 0, said.output
     assert said.stdout.strip() == str(folder.parent / "index.html")
-    assert "1 runs: 1 without a population fit" in said.stderr
+    assert "1 run: 1 without a population fit" in said.stderr
     (folder / "nca.csv").write_text("a\n2\n")
     bad = run.invoke(
         app, ["index", str(folder.parent), "--worst-first", "--json", "-o", str(folder.parent / "x.html")]

@@ -87,6 +87,8 @@ class StudyConfig:
         Fit from which exposure is computed; None: from the observations.
     exposure : mapping
         Arguments of `exposure_from`.
+    tumour : mapping or None
+        Arguments of `responses_from`; None: no ``[tumour]``.
     dose_metrics : tuple of str
         Metrics regressed on dose; empty: no ``[dose]``.
     dose : mapping
@@ -114,6 +116,7 @@ class StudyConfig:
     nca: Settings
     exposure_fit: str | None
     exposure: Settings
+    tumour: Settings | None
     dose_metrics: tuple[str, ...]
     dose: Settings
     responses: dict[str, Settings]

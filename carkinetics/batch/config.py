@@ -14,9 +14,10 @@ section               keys
                       covariates if not false): true or false; ``screen`` and ``stepwise``: the candidates of
                       `screen_covariates` and `stepwise_covariates`
 ``[exposure]``        ``fit`` (a ``[fit.NAME]``), ``metrics``
+``[tumour]``          ``assay`` and the other arguments of `responses_from`
 ``[dose]``            ``metrics`` and the arguments of `dose_exposure`
-``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`
-``[event.NAME]``      the arguments of `fit_event`; ``days``: exposure that changes with time, on these days
+``[response.NAME]``   ``outcome, on`` and the other arguments of `fit_grade`; ``label``: NAME, _ as spaces, if not given
+``[event.NAME]``      the arguments of `fit_event`, ``label`` as above; ``days``: exposure that changes with time, on these days
 ``[report]``          ``title, fit``; ``formats``: of ``html`` (always written), ``docx`` and ``pdf``; ``compare``: two fits or
                       more to be ranked, on a page of their own too
 ====================  ==========================================================================
@@ -35,6 +36,7 @@ from typing import Any
 
 from carkinetics.batch.asked import AFTER_A_FIT, REPORT_FORMATS, DataConfig, FitConfig, Settings, StudyConfig
 from carkinetics.errors import ConfigError, did_you_mean
+from carkinetics.response.recorded import TIME_KEYS, TIMES
 
 # What a value may be: in words for the message, and as a test.
 _KINDS: dict[str, Callable[[Any], bool]] = {
@@ -68,6 +70,7 @@ _TOP = {
     "nca": "a table",
     "fit": "a table",
     "exposure": "a table",
+    "tumour": "a table",
     "dose": "a table",
     "response": "a table",
     "event": "a table",
@@ -120,6 +123,17 @@ _FIT = {
     "stepwise": "a list of text | a table of text or lists of text",
 }
 _EXPOSURE = {"fit": "text", "metrics": "a list of text"}
+_TUMOUR = {
+    "assay": "text",
+    "response": "text",
+    "new_lesion": "text",
+    "pfs": "a table of text",
+    "os": "a table of text",
+    "criteria": "text",
+    "confirm": "true or false",
+    "confirm_days": "a number",
+    "minimum_sd_days": "a number",
+}
 _DOSE = {
     "metrics": "a list of text",
     "limits": "a list of two numbers",
@@ -129,6 +143,7 @@ _DOSE = {
     "between": "a number",
 }
 _RESPONSE = {
+    "label": "text",
     "outcome": "text",
     "on": "text",
     "adjust": "text | a list of text",
@@ -141,6 +156,7 @@ _RESPONSE = {
     "prior_intercept_sd": "a number",
 }
 _EVENT = {
+    "label": "text",
     "duration": "text",
     "event": "text",
     "outcome": "text",
@@ -268,6 +284,7 @@ class _Reader:
             nca=nca,
             exposure_fit=exposure_fit,
             exposure=exposure,
+            tumour=self.tumour(top.get("tumour")),
             dose_metrics=tuple(metrics),
             dose=dose,
             responses={
@@ -283,6 +300,17 @@ class _Reader:
             report_formats=self.formats(report.get("formats", [])),
             compared=self.compared(report.get("compare"), fits),
         )
+
+    def tumour(self, entry: Any) -> Settings | None:
+        if entry is None:
+            return None
+        asked = self.section("tumour", entry, _TUMOUR, "assay")
+        for endpoint in TIMES:
+            if endpoint in asked:
+                self.section(
+                    f"tumour.{endpoint}", asked[endpoint], dict.fromkeys(TIME_KEYS, "text"), *TIME_KEYS
+                )
+        return asked
 
     def formats(self, named: list[str]) -> tuple[str, ...]:
         for name in named:

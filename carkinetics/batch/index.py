@@ -24,8 +24,9 @@ from carkinetics.batch.runs import (
     usual,
 )
 from carkinetics.batch.verify import NOTICE
-from carkinetics.report.blocks import MISSING, Block, Facts, Section, Table, Text
+from carkinetics.report.blocks import Block, Facts, Section, Table, Text
 from carkinetics.report.build import document_writer
+from carkinetics.report.written import MISSING
 
 INDEX = "index.html"
 FILE_WORDS = "open"

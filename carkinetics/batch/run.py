@@ -1,7 +1,7 @@
 """The steps of a study, in order, into a folder that a person can read.
 
 ``data → nca → individual → fit.NAME → diagnose.NAME, cross_check.NAME, sensitivity.NAME, screen.NAME, stepwise.NAME,
-loo_pit.NAME, forest.NAME → compare → exposure → dose.METRIC, response.NAME, event.NAME → report``
+loo_pit.NAME, forest.NAME → compare → exposure → tumour → dose.METRIC, response.NAME, event.NAME → report``
 
 A step whose inputs have the same hashes is kept. Inputs are the data, the model's text, the settings, the
 seed, the package's version and its source. A step that fails becomes a finding: what does not need it
@@ -35,7 +35,7 @@ PACKAGES = ("carkinetics", "pymc", "nutpie", "arviz", "numpy", "scipy", "pandas"
 REPORT = "report.html"
 _USABLE = ("made", "kept")
 _IN_REPORT = (
-    "nca", "individual", "fit", "cross_check", "sensitivity", "screen", "stepwise", "loo_pit", "forest", "compare", "exposure", "dose",
+    "nca", "individual", "fit", "cross_check", "sensitivity", "screen", "stepwise", "loo_pit", "forest", "compare", "exposure", "tumour", "dose",
     "response", "event",
 )  # fmt: skip
 # What the result of a kind of step depends on, besides the dataset room and the modules beside the rooms.
@@ -53,6 +53,7 @@ _ROOMS = {
     "forest": ("model", "fit", "exposure"),
     "compare": ("model", "fit", "exposure", "diagnostics", "response", "plot", "report"),
     "exposure": ("model", "fit", "exposure"),
+    "tumour": ("exposure", "diagnostics", "response"),
     "dose": ("exposure", "response"),
     "response": ("exposure", "response"),
     "event": ("model", "fit", "exposure", "response"),
@@ -290,6 +291,8 @@ def list_steps(study: Study) -> list[_Step]:
         add("compare", tuple(f"fit.{name}" for name in config.compared), title=config.title)
     if config.exposure_fit is not None:
         add("exposure", (f"fit.{config.exposure_fit}",), settings=config.exposure)
+    if config.tumour is not None:
+        add("tumour", ("data",), settings=config.tumour)
     for metric in config.dose_metrics:
         add(f"dose.{metric}", ("data", study.exposure_step), settings=config.dose)
     for name, settings in config.responses.items():

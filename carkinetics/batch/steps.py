@@ -13,9 +13,11 @@ from carkinetics.batch.study import COMPARED_SUBJECTS, Study
 from carkinetics.dataset import blq_table, check
 from carkinetics.diagnostics import compare, monte_carlo_errors, population_correlations, review
 from carkinetics.exposure import nca_findings
+from carkinetics.exposure.by_dose import dose_groups
 from carkinetics.fit import fit_hierarchical, fit_individuals
 from carkinetics.report import write_comparison
-from carkinetics.response import exposure_response_findings
+from carkinetics.response import exposure_response_findings, response_rates, tumour_findings
+from carkinetics.response.tumour_outcome import best_responses, median_times, tumour_times
 
 
 def _study(study: Study, name: str, draft: Draft) -> None:
@@ -77,6 +79,18 @@ def _exposure(study: Study, name: str, draft: Draft) -> None:
         exposure.draws.to_netcdf(draft.path("exposure-draws.nc"), engine="h5netcdf")
 
 
+def _tumour(study: Study, name: str, draft: Draft) -> None:
+    responses, data = study["tumour"], study.all_assays
+    best = best_responses(responses, data)
+    rates = response_rates(best["best"], dose_groups(data))
+    write_csv(responses, draft.path("tumour/responses.csv"))
+    write_csv(best.reset_index(), draft.path("tumour/best.csv"))
+    write_csv(rates, draft.path("tumour/rates.csv"))
+    write_csv(median_times(tumour_times(responses, data)), draft.path("tumour/times.csv"))
+    write_csv(tumour_findings(responses, data), draft.path("tumour/findings.csv"))
+    draft.note["best"] = best["best"].value_counts().to_dict()
+
+
 def _dose(study: Study, metric: str, draft: Draft) -> None:
     result = study[f"dose.{metric}"]
     write_csv(result.table, draft.path(f"dose/{metric}.csv"))
@@ -110,6 +124,7 @@ WRITERS: dict[str, Callable[[Study, str, Draft], None]] = {
     **AFTER_WRITERS,
     "compare": _compare,
     "exposure": _exposure,
+    "tumour": _tumour,
     "dose": _dose,
     "response": _response,
     "event": _event,

@@ -14,7 +14,7 @@ from carkinetics.errors import CarkineticsError, ConfigError
 from carkinetics.exposure import exposure_course, exposure_from, nca
 from carkinetics.fit import load_fit
 from carkinetics.model import Model, load_model
-from carkinetics.response import EventModel, dose_exposure, fit_event, fit_grade
+from carkinetics.response import EventModel, dose_exposure, fit_event, fit_grade, responses_from
 
 COMPARED_SUBJECTS = "compare-subjects.csv"
 
@@ -75,6 +75,8 @@ class Study:
                 return ranking
             case "exposure":
                 return exposure_from(self[f"fit.{config.exposure_fit}"], **config.exposure)
+            case "tumour":
+                return responses_from(self.all_assays, **(config.tumour or {}))
             case "dose":
                 return dose_exposure(self[self.exposure_step], self.data, name, seed=self.seed, **config.dose)
             case "response":

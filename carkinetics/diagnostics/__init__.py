@@ -17,6 +17,7 @@ from carkinetics.diagnostics.pit import LooPit, loo_pit
 from carkinetics.diagnostics.population_correlation import population_correlations
 from carkinetics.diagnostics.prior_check import prior_check
 from carkinetics.diagnostics.random_effects import effect_correlations, effect_trends
+from carkinetics.diagnostics.residual_summary import residual_summary
 from carkinetics.diagnostics.residuals import residuals
 from carkinetics.diagnostics.review import review
 from carkinetics.diagnostics.sensitivity import prior_sensitivity
@@ -49,6 +50,7 @@ __all__ = [
     "prior_sensitivity",
     "psis_loo",
     "read_calibration",
+    "residual_summary",
     "residuals",
     "review",
     "stacking_weights",

@@ -156,6 +156,9 @@ def waic(log_likelihood: ArrayLike, weights: ArrayLike | None = None) -> pd.Data
     return pd.DataFrame({"lppd": lppd, "p_waic": spread, "elpd_waic": lppd - spread})
 
 
+NO_WEIGHT = 1e-9  # a thousand times the border of the search
+
+
 def stacking_weights(elpd: pd.DataFrame | ArrayLike) -> pd.Series:
     """Weights of models in the mixture of their predictions that predicts left-out units best.
 
@@ -205,5 +208,5 @@ def stacking_weights(elpd: pd.DataFrame | ArrayLike) -> pd.Series:
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones_like(w)},
         options={"ftol": 1e-12, "maxiter": 500},
     )  # fmt: skip
-    weight = np.clip(found.x, 0, None)
+    weight = np.where(found.x > NO_WEIGHT, found.x, 0.0)  # the search stays off its border
     return pd.Series(weight / weight.sum(), index=elpd.columns, name="weight")

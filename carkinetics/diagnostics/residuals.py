@@ -121,6 +121,28 @@ def misfit(fit: Fit, *, seed: int = 1, output: str = "") -> pd.Series:
     return found.sort_values(ascending=False, kind="stable", na_position="last")
 
 
+def normal_scores(iwres: pd.Series, error: ResidualError) -> Floats:
+    """Residuals as standard normal ones: those of a Student-t error by their probability.
+
+    Parameters
+    ----------
+    iwres : pandas.Series
+        As `residuals` returns them.
+    error : ResidualError
+        That of the output.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        The same for every other error.
+    """
+    z = iwres.to_numpy(float)
+    if not error.student:
+        return z
+    # By the tail: a distribution function near 1 is rounded to it.
+    return np.asarray(-np.sign(z) * ndtri(student_t.sf(np.abs(z), STUDENT_DF)))
+
+
 def _residual_sds(fit: Fit, one: Measured) -> dict[str, float]:
     """Posterior medians, or the value that an individual fit was given."""
     if fit.method == "individual":

@@ -25,7 +25,7 @@ from carkinetics.diagnostics.npde import Npde, npde
 from carkinetics.diagnostics.omnibus import omnibus_p
 from carkinetics.diagnostics.random_effects import effect_trends
 from carkinetics.diagnostics.replicate import limit_of, replicates
-from carkinetics.diagnostics.residuals import residuals
+from carkinetics.diagnostics.residuals import normal_scores, residuals
 from carkinetics.diagnostics.sensitivity import PULLED, prior_sensitivity
 from carkinetics.diagnostics.vpc import Vpc, vpc
 from carkinetics.errors import FitError
@@ -34,7 +34,6 @@ from carkinetics.fit.measured import measured_output, measured_outputs
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.result import Fit
 from carkinetics.fit.variability import effect_draws
-from carkinetics.model.observe import STUDENT_DF
 
 # p-values of single rules; each is a few among many, so that 5 % would speak against every second right model.
 LEVEL = 0.01
@@ -82,11 +81,7 @@ class Evidence:
         for output in self.outputs:
             table = residuals(self.fit, seed=self.seed, output=output)
             known = table[~table["imputed"] & table["iwres"].notna()].copy()
-            z = known["iwres"].to_numpy(float)
-            if measured_output(self.fit, output).error.student:
-                z = -np.sign(z) * stats.norm.ppf(
-                    stats.t.sf(np.abs(z), STUDENT_DF)
-                )  # by the tail: a cdf rounds to 1
+            z = normal_scores(known["iwres"], measured_output(self.fit, output).error)
             spread = stats.median_abs_deviation(z, scale="normal") if len(z) else 1.0
             known["z"] = (z - np.median(z)) / spread if len(z) and spread > 0 else z
             found[output] = known
@@ -148,7 +143,7 @@ _WORDS = {
     "percentiles": "new studies would show other levels",
     "blq-own": "curves and BLQ samples disagree",
     "blq-method": "BLQ samples are not censored",
-    "blq-share": "it expects other shares of BLQ samples than were seen",
+    "blq-share": "shares of BLQ samples differ from those of simulated studies",
     "prediction-errors": "NPDE depart from those of the model",
     "outlying-samples": "some samples are far from their curves",
     "heavy-tails": "residuals have heavy tails",

@@ -105,6 +105,26 @@ def dose_grouping(data: Dataset) -> str:
     return "dose" if known and amount.nunique() <= MOST_AMOUNTS else "dose_level"
 
 
+def dose_groups(data: Dataset) -> pd.Series | None:
+    """Dose of each subject, or its level where that is all there is to group by, if there are several.
+
+    Parameters
+    ----------
+    data : Dataset
+        Subjects and doses.
+
+    Returns
+    -------
+    pandas.Series or None
+        Indexed by subject; None without doses, and with one dose only.
+    """
+    try:
+        groups = subject_groups(data, dose_grouping(data))
+    except ConfigError:
+        return None
+    return groups if len(groups.dropna().unique()) > 1 else None
+
+
 def _describe(values: pd.Series, geometric: bool) -> dict[str, float]:
     """One cell of the table, a row of numbers."""
     known = values.dropna()

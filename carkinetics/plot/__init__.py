@@ -6,17 +6,18 @@ from carkinetics.plot.comparison import comparison, comparison_by_subject
 from carkinetics.plot.convergence import energy, ess, funnel
 from carkinetics.plot.correlation import correlations
 from carkinetics.plot.decision_table import decision_table
-from carkinetics.plot.diagnostic import gof, prior_posterior, ranks, trace
 from carkinetics.plot.dose_tree import dose_paths
 from carkinetics.plot.effects import effect_pairs, effects_by_covariate, random_effects
 from carkinetics.plot.escalation import escalation
 from carkinetics.plot.forecast import forecast, forecast_metric
 from carkinetics.plot.forest import forest
+from carkinetics.plot.goodness import gof, observed_predicted
 from carkinetics.plot.individual import individual_fits
 from carkinetics.plot.marker import marker, marker_lag
 from carkinetics.plot.model import model_course
 from carkinetics.plot.next_dose import next_dose
 from carkinetics.plot.onset import onset
+from carkinetics.plot.posterior import prior_posterior, ranks, trace
 from carkinetics.plot.power import trial_power
 from carkinetics.plot.predictive import exposure_check, npde, pit
 from carkinetics.plot.profile import profiles
@@ -26,7 +27,8 @@ from carkinetics.plot.schedule import schedules
 from carkinetics.plot.screen import covariate_screen
 from carkinetics.plot.sensitivity import sensitivity
 from carkinetics.plot.survival import event_curves, survival_curves
-from carkinetics.plot.tumour import spider, swimmer, waterfall
+from carkinetics.plot.swimmer import swimmer
+from carkinetics.plot.tumour import spider, waterfall
 from carkinetics.plot.vpc import vpc, vpc_compared
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "model_course",
     "next_dose",
     "npde",
+    "observed_predicted",
     "onset",
     "pit",
     "prior_posterior",

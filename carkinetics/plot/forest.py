@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from carkinetics.exposure.forest import BETWEEN, CovariateForest
 from carkinetics.plot.axes import legend_shared, new_axes
-from carkinetics.plot.style import BLACK, BLUE, GREY, METRIC_NAMES, group_label, number, safe, styled
+from carkinetics.plot.style import BLACK, BLUE, GREY, group_label, metric_title, number, safe, styled
 
 RATIOS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100)
 ROW, HEAD = 0.27, 0.3  # inches
@@ -46,7 +46,7 @@ def forest(result: CovariateForest, *, ax: Axes | None = None) -> Axes:
         ax.text(
             -0.02,
             y,
-            _name(metric),
+            metric_title(metric),
             transform=ax.get_yaxis_transform(),
             ha="right",
             va="center",
@@ -139,8 +139,3 @@ def _label(row: dict[str, object]) -> str:
 
 def _rounded(value: object) -> str:
     return group_label(f"{float(str(value)):.3g}")
-
-
-def _name(metric: str) -> str:
-    window = metric.removeprefix("auc_0_")
-    return f"AUC day 0–{window}" if window != metric else METRIC_NAMES.get(metric, safe(metric))

@@ -27,7 +27,7 @@ from carkinetics.plot.style import (
     safe,
     styled,
 )
-from carkinetics.response.onset import OnsetTiming, onset_timing
+from carkinetics.response.onset import OnsetTiming, onset_name, onset_timing
 
 # Cool colours for mild, warm ones for severe, by CTCAE or ASTCT grade.
 GRADE_COLOURS = {0: GREY, 1: SKY, 2: BLUE, 3: ORANGE, 4: VERMILION, 5: BLACK}
@@ -43,6 +43,7 @@ def onset(
     onset: str = "crs_day",
     grade: str | None = "crs_grade",
     *,
+    label: str = "",
     until: float | None = None,
     n_draws: int = 400,
     seed: int = 1,
@@ -59,6 +60,8 @@ def onset(
         Column of ``data.subjects``: day since infusion; empty without the event.
     grade : str or None
         Column with the grade, which colours the points; None if there is none.
+    label : str
+        What the event is called, such as ``"CRS"``; the column of the onset if not given.
     until : float, optional
         Last day that is shown; 28, or a little after the last onset, if not given.
     n_draws : int
@@ -75,11 +78,11 @@ def onset(
     Raises
     ------
     ConfigError
-        If there is no such column.
+        If there is no such column, or the label is no text.
     DataError
         If an onset is not a day from 0 on, or no subject with an onset has a fitted curve.
     """
-    timing = onset_timing(fit, data, onset, grade, n_draws=n_draws, seed=seed)
+    timing = onset_timing(fit, data, onset, grade, label=label, n_draws=n_draws, seed=seed)
     last = until or max(SHORTEST, 1.1 * float(timing.table["onset"].max()))
     strip = min(max(1.3, 0.065 * timing.n), 4.2)
     grid = new_grid(2, 1, 7.4, 3.7 + strip + 0.9, height_ratios=(3.7, strip))
@@ -91,7 +94,7 @@ def onset(
 
 
 def _title(timing: OnsetTiming) -> str:
-    name = safe(str(timing.settings["onset"]), 30)
+    name = safe(onset_name(timing.settings), 40)
     left = f"; {len(timing.excluded)} without a curve not shown" if len(timing.excluded) else ""
     return f"{name} before the subject's own Tmax: {timing.before} of {timing.n} ({timing.before / timing.n:.0%}){left}"
 

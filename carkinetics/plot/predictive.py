@@ -28,7 +28,7 @@ from carkinetics.plot.axes import (
     panel_message,
     time_axis,
 )
-from carkinetics.plot.diagnostic import draw_points, draw_residuals
+from carkinetics.plot.goodness import draw_points, draw_residuals
 from carkinetics.plot.style import BLACK, BLQ_MARK, BLUE, GREY, ORANGE, VERMILION, metric_label, safe, styled
 
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]

@@ -59,9 +59,9 @@ def quadrants(
         "o",
         color=BLUE,
         markerfacecolor="none",
-        label=f"no {outcome_label}",
+        label=f"no {safe(outcome_label, 40)}",
     )
-    ax.plot(rows["x"][happened], rows["y"][happened], "o", color=VERMILION, label=outcome_label)
+    ax.plot(rows["x"][happened], rows["y"][happened], "o", color=VERMILION, label=safe(outcome_label, 40))
     ax.set_xlim(log_limits(rows["x"]))
     ax.set_ylim(log_limits(rows["y"]))
     ax.axvline(counts.attrs["medians"]["exposure"], color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))

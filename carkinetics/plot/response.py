@@ -31,6 +31,7 @@ from carkinetics.plot.style import (
     safe,
     styled,
 )
+from carkinetics.response.analysis_words import outcome_name
 from carkinetics.response.dose import MEASUREMENT, DoseExposure
 from carkinetics.response.grade import GradeModel
 
@@ -265,7 +266,7 @@ def exposure_response(
     ax.yaxis.set_major_locator(MultipleLocator(0.25))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _limit_exposure(ax, seen["exposure"].to_numpy(float), log)
-    ax.set_ylabel(f"Subjects with {safe(settings['outcome'], 40)}")
+    ax.set_ylabel(f"Subjects with {safe(outcome_name(settings), 40)}")
     ax.set_title(f"{result.events} of {result.n} subjects with the outcome", loc="left", fontsize=9.5)
     for panel in (ax, lower) if lower else (ax,):
         for border in _borders(seen):

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from carkinetics.plot.axes import legend_shared, new_grid, time_axis
-from carkinetics.plot.style import BLACK, BLUE, GREY, METRIC_NAMES, VERMILION, number, safe, styled
+from carkinetics.plot.style import BLACK, BLUE, GREY, VERMILION, metric_title, number, safe, styled
 from carkinetics.prognosis.schedule import ScheduleComparison
 
 AxesArray = np.ndarray[Any, np.dtype[np.object_]]
@@ -112,9 +112,4 @@ def _widths(ax: Axes, rows: pd.DataFrame, names: list[str], metric: str) -> None
         color=GREY,
     )
     ax.tick_params(axis="y", length=0)
-    window = metric.removeprefix("auc_0_")
-    ax.set_title(
-        f"AUC day 0–{window}" if window != metric else METRIC_NAMES.get(metric, safe(metric)),
-        fontsize=9.5,
-        loc="left",
-    )
+    ax.set_title(metric_title(metric), fontsize=9.5, loc="left")

@@ -17,6 +17,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.font_manager import findfont, get_font
 
+from carkinetics.exposure.metric_name import METRIC_NAMES, metric_name
 from carkinetics.units import canonical_unit
 
 # Okabe M, Ito K. Color Universal Design. 2008. Yellow is left out: too faint for a line on white.
@@ -57,12 +58,6 @@ LEVEL_NAMES = {
     "copies/uL": ("CAR transgene", "copies/µL"),
     "%": ("CAR-T cells", "% of cells"),
 }
-METRIC_NAMES = {
-    "cmax": "Cmax", "tmax": "Tmax", "clast": "Clast", "tlast": "Tlast", "half_life": "Half-life",
-    "auc_last": "AUC to last quantifiable level", "auc_inf_obs": "AUC to infinity",
-    "lambda_z": "Terminal rate", "persistence": "Persistence", "time_to_blq": "Time to BLQ", "doubling_time": "Doubling time",
-    "auc_inf_pred": "AUC to 20 years",
-}  # fmt: skip
 
 
 def styled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
@@ -178,6 +173,29 @@ def level_label(unit: str, marker: str = "") -> str:
     return f"{what} ({spelled})"
 
 
+def metric_title(metric: str) -> str:
+    """Name of a metric as a heading.
+
+    Parameters
+    ----------
+    metric : str
+        For instance ``"half_life"``.
+
+    Returns
+    -------
+    str
+        With a capital; a metric that has no name, such as a parameter of a model, as it is.
+
+    Examples
+    --------
+    >>> metric_title("half_life"), metric_title("foldx")
+    ('Half-life', 'foldx')
+    """
+    name = metric_name(metric)
+    known = metric in METRIC_NAMES or name != metric
+    return safe(name[:1].upper() + name[1:], 40) if known else safe(metric)
+
+
 def metric_label(metric: str, unit: str) -> str:
     """Label of an exposure axis.
 
@@ -198,11 +216,7 @@ def metric_label(metric: str, unit: str) -> str:
     >>> metric_label("auc_0_28", "copies*day/ug"), metric_label("half_life_fast", "day")
     ('AUC day 0–28 (copies × day/µg DNA)', 'Half-life, fast (day)')
     """
-    window = metric.removeprefix("auc_0_")
-    name = f"AUC day 0–{window}" if window != metric else METRIC_NAMES.get(metric, safe(metric))
-    phase = metric.removeprefix("half_life_")
-    name = f"Half-life, {safe(phase.replace('_', ' '))}" if phase != metric else name
-    return f"{name} ({readable_unit(unit)})"
+    return f"{metric_title(metric)} ({readable_unit(unit)})"
 
 
 def number(value: float) -> str:

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from carkinetics.errors import DataError
 from carkinetics.plot.axes import new_axes
-from carkinetics.plot.style import PALETTE, group_label, metric_label, number, styled
+from carkinetics.plot.style import PALETTE, group_label, metric_label, number, safe, styled
 from carkinetics.response import EventModel
+from carkinetics.response.analysis_words import outcome_definition, outcome_name
 from carkinetics.response.survival import at_risk, kaplan_meier, survival_table, times_and_events
 
 MOST_GROUPS = 5
@@ -66,16 +67,16 @@ def survival_curves(
             ax, when[mine], kind[mine], colour, group_label(name) if by is not None else "", level, band, unit
         )
     ax.set_ylim(0, 1.03)
-    ax.set_xlim(0, when.max() * 1.02)
+    ax.set_xlim(0, (when.max() or 1.0) * 1.02)
     ax.set_xlabel(f"Time since the infusion ({unit})")
-    ax.set_ylabel(f"{label}, probability")
+    ax.set_ylabel(f"{safe(label, 44)}, probability")
     ax.legend(loc="upper right")
     _risk_table(ax, when, groups, names)
     return ax
 
 
 @styled
-def event_curves(result: EventModel, *, label: str = "Event-free", ax: Axes | None = None) -> Axes:
+def event_curves(result: EventModel, *, label: str = "", ax: Axes | None = None) -> Axes:
     """Kaplan-Meier curves of the lower and the upper half of exposure, and the fitted curves at the quartiles in between.
 
     Parameters
@@ -83,7 +84,7 @@ def event_curves(result: EventModel, *, label: str = "Event-free", ax: Axes | No
     result : EventModel
         From `carkinetics.fit_event`, of an exposure that does not change with time.
     label : str
-        What the curve is the probability of.
+        What the curve is the probability of; "Event-free", or "Free of" the event by its label, if not given.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure if not given.
 
@@ -101,10 +102,13 @@ def event_curves(result: EventModel, *, label: str = "Event-free", ax: Axes | No
         raise DataError(
             "exposure changes with time, so that no group of subjects has one exposure; see the table"
         )
+    called = (
+        f"Free of {outcome_name(result.settings)}" if outcome_definition(result.settings) else "Event-free"
+    )
     seen, metric, unit = result.observed, result.settings["metric"], result.settings["unit"]
     high = seen["exposure"] > seen["exposure"].median()
     names = np.where(high, "higher half", "lower half")  # in the order in which they get their colours
-    ax = survival_curves(seen["duration"], seen["event"], names, label=label, band=False, ax=ax)
+    ax = survival_curves(seen["duration"], seen["event"], names, label=label or called, band=False, ax=ax)
     for (_, block), colour, words in zip(
         result.curve.groupby("quantile"), (PALETTE[1], PALETTE[0]), ("lower", "upper"), strict=True
     ):
@@ -129,7 +133,8 @@ def _curve(
     last = float(time.max())
     x = np.concatenate([[0.0], table.index.to_numpy(float), [last]])
     y = np.concatenate([[1.0], table["survival"], [table["survival"].iloc[-1] if len(table) else 1.0]])
-    words = f"median {_day(median['median'])} ({100 * level:g} % CI {_day(median['lower'])} to {_day(median['upper'])}) {unit}"
+    own = f" {unit}" if np.isfinite(median["median"]) else ""  # "not reached" has no unit
+    words = f"median {_day(median['median'])}{own} ({100 * level:g} % CI {_day(median['lower'])} to {_day(median['upper'])})"
     ax.step(x, y, where="post", color=colour, label=f"{name}: {words}" if name else words, zorder=3)
     if band and len(table):
         # Where nobody is left there are no limits; the band ends there instead of one step before.

@@ -15,6 +15,7 @@ from carkinetics.fit.result import Fit
 from carkinetics.prognosis.condition import LEAST, Conditional
 from carkinetics.prognosis.new_patient import Patient
 from carkinetics.prognosis.risk import OutcomeModel
+from carkinetics.response.analysis_words import outcome_name
 
 Floats = NDArray[np.float64]
 
@@ -104,5 +105,5 @@ def _beyond(model: OutcomeModel, exposures: dict[str, Floats], where: str) -> It
     if not seen.min() <= middle <= seen.max():
         yield Finding(
             "warning", "extrapolated-risk", where,
-            f"{metric} of {middle:.3g} lies outside the exposures that {model.settings['outcome']} was related to ({seen.min():.3g} to {seen.max():.3g})",
+            f"{metric} of {middle:.3g} lies outside the exposures that {outcome_name(model.settings)} was related to ({seen.min():.3g} to {seen.max():.3g})",
         )  # fmt: skip

@@ -51,6 +51,7 @@ from carkinetics.prognosis.risk import (
     probabilities,
     risk_rows,
 )
+from carkinetics.response.analysis_words import outcome_name
 
 Floats = NDArray[np.float64]
 METRICS = ("cmax", "tmax", "auc_0_28", "time_to_blq")
@@ -283,7 +284,7 @@ def _risks(
         metric = model.settings["metric"]
         if metric not in exposures:
             raise ConfigError(
-                f"events: {model.settings['outcome']} is on {metric}, which needs an LLOQ that is not known"
+                f"events: {outcome_name(model.settings)} is on {metric}, which needs an LLOQ that is not known"
             )
         chance = probabilities(model, exposures[metric], adjusted_for(model, data), horizon)
         blocks.append(risk_rows(chance, interval))

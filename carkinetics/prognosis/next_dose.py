@@ -28,6 +28,7 @@ from carkinetics.prognosis.asked import refuse_other, refuse_settings
 from carkinetics.prognosis.doubts import population_doubt
 from carkinetics.prognosis.predicted import lloq_of, metric_draws, metric_rows, short_number, wanted_metrics
 from carkinetics.prognosis.risk import OutcomeModel, adjusted_for, outcome_models, probabilities, risk_rows
+from carkinetics.response.analysis_words import outcome_name
 
 Floats = NDArray[np.float64]
 METRICS = ("cmax", "auc_0_28")
@@ -160,7 +161,7 @@ def predict_doses(
     settings = {
         "model": fit.model.name, "doses": candidates, "unit": _dose_unit(fit), "metrics": wanted, "draws": int(draws), "seed": int(seed),
         "studied": (min(given), max(given)) if given else None, "dose_effect": ", ".join(acts) or "none",
-        "interval": f"{interval:.0%} equal-tailed", "outcomes": [model.settings["outcome"] for model in models],
+        "interval": f"{interval:.0%} equal-tailed", "outcomes": [outcome_name(model.settings) for model in models],
         "converged": not population_doubt(fit),
     }  # fmt: skip
     return DosePrediction(
@@ -281,7 +282,7 @@ def _risk(
     metric = model.settings["metric"]
     if metric not in new.exposures:
         raise ConfigError(
-            f"outcomes: {model.settings['outcome']} is on {metric}, which needs an LLOQ that is not known"
+            f"outcomes: {outcome_name(model.settings)} is on {metric}, which needs an LLOQ that is not known"
         )
     exposure = new.exposures[metric]
     known = np.isfinite(exposure)

@@ -13,6 +13,7 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
 from carkinetics.exposure.table import metric_unit
 from carkinetics.fit.covariate import covariate_frame, covariate_values
+from carkinetics.response.analysis_words import analysis_name, outcome_name
 from carkinetics.response.grade import GradeModel
 from carkinetics.response.joint import JointModel
 from carkinetics.response.question import split_predictor
@@ -72,13 +73,13 @@ def _refuse_without_probability(model: OutcomeModel, level_unit: str, where: str
         )
     if asked.get("changes_with_time"):
         raise ConfigError(
-            f"{where}: the hazard of {asked['outcome']} follows exposure that changes with time; fit_event on a metric, such as "
+            f"{where}: the hazard of {outcome_name(asked)} follows exposure that changes with time; fit_event on a metric, such as "
             "on='log(cmax)', has a probability for one number"
         )
     expected = metric_unit(asked["metric"], level_unit)
     if canonical_unit(asked["unit"]) != canonical_unit(expected):
         raise ConfigError(
-            f"{where}: {asked['outcome']} was related to {asked['metric']} in {asked['unit']}, the fit has it in {expected}"
+            f"{where}: {outcome_name(asked)} was related to {asked['metric']} in {asked['unit']}, the fit has it in {expected}"
         )
 
 
@@ -102,7 +103,7 @@ def adjusted_for(model: OutcomeModel, data: Dataset) -> dict[str, Floats]:
     DataError
         If a subject has no value.
     """
-    frame, where = covariate_frame(data), f"adjustment of {model.settings['outcome']}"
+    frame, where = covariate_frame(data), f"adjustment of {outcome_name(model.settings)}"
     return {text: covariate_values(frame, text, where) for text in model.settings["adjust"]}
 
 
@@ -137,7 +138,7 @@ def probabilities(
     log = split_predictor(asked["on"])[1]
     if not np.isfinite(exposure).all() or (log and (exposure <= 0).any()):
         raise ConfigError(
-            f"{asked['outcome']} on {asked['on']}: some draws of {asked['metric']} are 0 or not finite; relate the outcome to "
+            f"{analysis_name(asked)}: some draws of {asked['metric']} are 0 or not finite; relate the outcome to "
             "another metric"
         )
     eta = _slope(kept, np.log(exposure) if log else exposure, asked.get("shape", "linear"))
@@ -147,9 +148,9 @@ def probabilities(
         label, hazard = _cumulated(model, kept, horizon)
         return {label: -np.expm1(-hazard * np.exp(eta))}
     if asked["family"] == "binary":
-        return {asked["outcome"]: expit(kept["intercept"].to_numpy() + eta)}
+        return {outcome_name(asked): expit(kept["intercept"].to_numpy() + eta)}
     cuts = [name for name in kept if name.startswith("cut[")]
-    return {f"{asked['outcome']} >= {name[4:-1]}": expit(eta - kept[name].to_numpy()) for name in cuts}
+    return {f"{outcome_name(asked)} >= {name[4:-1]}": expit(eta - kept[name].to_numpy()) for name in cuts}
 
 
 def _slope(draws: pd.DataFrame, x: Floats, shape: str) -> Floats:
@@ -166,7 +167,7 @@ def _cumulated(model: EventModel, draws: pd.DataFrame, horizon: float | None) ->
     if not landmark < day < np.inf:
         raise ConfigError(f"horizon is {day:g}; expected a day after the landmark, day {landmark:g}")
     time = day - landmark
-    label = f"{model.settings['outcome']} by day {day:g}"
+    label = f"{outcome_name(model.settings)} by day {day:g}"
     if "shape" in draws:
         return label, draws["rate"].to_numpy() * time ** draws["shape"].to_numpy()
     starts = np.array([0.0, *model.settings["cuts"]])

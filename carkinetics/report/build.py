@@ -43,8 +43,8 @@ def write_report(
     *parts : Dataset, Fit, Exposure, and any other result
         Of dose, outcome, event, joint, marker or antibody analyses, forests and onsets, simulated trials, paths of escalations
         and characteristics of trials, in any order. The first population fit is shown in full, of any further one the
-        estimates. The tables of `cross_check`, `prior_sensitivity` and `compare` are parts too, and so are
-        screens and stepwise searches for covariates.
+        estimates. The tables of `cross_check`, `prior_sensitivity`, `compare`, `derive_response` and `responses_from` are
+        parts too, and so are screens and stepwise searches for covariates.
     title : str
         Heading of the page.
     findings : pandas.DataFrame, optional

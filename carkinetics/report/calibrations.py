@@ -8,9 +8,10 @@ from carkinetics import plot
 from carkinetics.diagnostics import Calibration
 from carkinetics.fit import Fit
 from carkinetics.model import load_model
-from carkinetics.report.blocks import Block, Section, Table, Text, listing, span
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.images import picture
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import listing, span
 from carkinetics.shipped import shipped_folder
 
 COLUMNS = (

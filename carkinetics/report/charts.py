@@ -22,7 +22,7 @@ from carkinetics.fit.predictive import individual_curves, typical_curve
 from carkinetics.fit.result import INTERVAL
 from carkinetics.plot.axes import DAY_TICKS, LONGEST_LINEAR, log_limits
 from carkinetics.plot.style import level_label
-from carkinetics.report.blocks import amount, number
+from carkinetics.report.written import amount, number
 
 CURVE_POINTS = 120
 DIGITS = 4  # of a curve: a tenth of a pixel

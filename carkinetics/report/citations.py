@@ -15,6 +15,7 @@ from carkinetics.fit.population import PopulationFit
 from carkinetics.model import Model
 from carkinetics.report.method_works import methods_of
 from carkinetics.report.reference import Reference
+from carkinetics.response import EventModel, ExposureResponse, OnsetTiming
 
 _LATEX = str.maketrans({sign: f"\\{sign}" for sign in "&%$#_"})  # what LaTeX would run
 _SOFTWARE = {
@@ -179,6 +180,5 @@ def _used_by(part: Any) -> Iterator[str]:
         yield from ("arviz", "pymc")
         if part.settings.get("sampler") == "nutpie":
             yield "nutpie"
-    home = type(part).__module__
-    if home.startswith("carkinetics.response"):
+    if isinstance(part, ExposureResponse | EventModel | OnsetTiming):
         yield "statsmodels"

@@ -14,7 +14,7 @@ from carkinetics.diagnostics.residuals import misfit
 from carkinetics.diagnostics.vpc import vpc
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_output
-from carkinetics.report.blocks import Block, Facts, Section, Text, listing
+from carkinetics.report.blocks import Block, Facts, Section, Text
 from carkinetics.report.build import document_writer, package_versions
 from carkinetics.report.compared import Compared, gather
 from carkinetics.report.images import picture
@@ -32,6 +32,7 @@ from carkinetics.report.side_by_side import (
     settings_tables,
 )
 from carkinetics.report.verdict import convergence, facts, worst_warnings
+from carkinetics.report.written import listing
 
 WORST = 4  # subjects, shown under each fit
 
@@ -141,7 +142,9 @@ def _best(compared: Compared) -> Text:
         text = f"There is nothing to rank {compared.head(best)} against."
     unsure = int(table["bad_k"].sum())
     if unsure:
-        text += f" For {unsure} subjects the weights cannot be relied on (Pareto k)."
+        text += (
+            f" For {unsure} subject{'s' if unsure > 1 else ''} the weights cannot be relied on (Pareto k)."
+        )
     if compared.unusable:
         names = ", ".join(name for name in compared.fits if name in compared.unusable)
         return Text(f"{text} The place of {names} cannot be relied on: not converged.", "bad")

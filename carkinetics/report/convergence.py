@@ -19,9 +19,10 @@ from carkinetics.fit import Fit
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.report import figures
-from carkinetics.report.blocks import MISSING, Block, Picture, Section, Table, Text, listing, number
+from carkinetics.report.blocks import Block, Picture, Section, Table, Text
 from carkinetics.report.images import picture
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import MISSING, listing, number
 
 TRACES, STRONGEST = 6, 10
 TIED = 0.9

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from carkinetics import plot
-from carkinetics.report.blocks import Block, Section, Table, Text, amount, listing, number, percent, span
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.images import picture
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import amount, listing, number, percent, span
 from carkinetics.response import binomial_interval
 from carkinetics.trial import EscalationPath, SimulatedTrial, TrialCharacteristics, escalation_path
 

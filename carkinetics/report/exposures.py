@@ -16,7 +16,8 @@ from carkinetics.exposure.follow_up import UNTIL_LOST, beyond, times_until_lost
 from carkinetics.exposure.quality import R2_FAIR
 from carkinetics.exposure.table import window_end
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import MISSING, Table, amount, number, span
+from carkinetics.report.blocks import Table
+from carkinetics.report.written import MISSING, amount, number, span
 
 # What a study report lists; windows such as auc_0_28 are always shown.
 SHOWN = ("cmax", "tmax", "auc_last", "half_life", "tlast", "clast", "persistence")
@@ -76,7 +77,7 @@ def group_table(sources: list[tuple[str, Exposure]], data: Dataset, *, warning: 
                 rows.append((name, *cells))
     sizes = [max(_size(summary, group) for summary in summaries.values()) for group in groups]
     unit = dose_unit(data, by)
-    heads = [f"{_dose(group, unit)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
+    heads = [f"{dose_name(group, unit)} (n = {n})" for group, n in zip(groups, sizes, strict=True)]
     said = pd.concat(list(summaries.values())).reset_index()
     until = said["metric"].isin(UNTIL_LOST)
     note = NOTE + SLOPES * bool(said["n_left_out"].any()) + UNTIL * bool(until.any())
@@ -138,8 +139,21 @@ def _cell(summary: pd.DataFrame, group: object, metric: str) -> str:
     return f"{number(row['median'])}{several}{n}"
 
 
-def _dose(group: object, unit: str) -> str:
-    """Head of a dose group: an amount with its unit, a number that is none as the code it is, or the name of the group."""
+def dose_name(group: object, unit: str) -> str:
+    """A dose group in words: an amount with its unit, a number that is none as the code it is, or the name of the group.
+
+    Parameters
+    ----------
+    group : object
+        As of `carkinetics.exposure.by_dose.dose_groups`.
+    unit : str
+        Of `dose_unit`.
+
+    Returns
+    -------
+    str
+        Such as ``"1 × 10⁶ cells/kg"``.
+    """
     try:
         value = float(str(group))
     except ValueError:

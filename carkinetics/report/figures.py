@@ -1,4 +1,4 @@
-"""The report's figures: which pictures of a result are shown, how many, and what they say in words."""
+"""Figures of data and fits: which pictures are shown, how many, and what they say in words."""
 
 from __future__ import annotations
 
@@ -6,37 +6,45 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from carkinetics import plot
 from carkinetics.dataset import Dataset
 from carkinetics.diagnostics.replicate import Replicates
 from carkinetics.diagnostics.residuals import misfit
 from carkinetics.diagnostics.vpc import Vpc, check_replicates
-from carkinetics.errors import ConfigError
-from carkinetics.exposure import CovariateForest, Exposure
-from carkinetics.exposure.by_dose import dose_grouping, dose_unit, subject_groups
+from carkinetics.exposure.by_dose import dose_grouping, dose_groups, dose_unit
 from carkinetics.fit import Fit
-from carkinetics.fit.measured import fitted_rows, measured_output, measured_outputs
+from carkinetics.fit.measured import measured_output, measured_outputs
 from carkinetics.report import charts
-from carkinetics.report.blocks import Block, Chart, Picture, listing, number
+from carkinetics.report.blocks import Block, Chart, Picture
 from carkinetics.report.images import picture
-from carkinetics.response import DoseExposure, EventModel, GradeModel, MarkerModel, OnsetTiming
+from carkinetics.report.written import listing, number
 
 PER_PAGE, COLUMNS = 20, 4  # panels of a picture, which fill a page of paper
 # A visual predictive check by dose needs enough subjects in each group to have percentiles.
 MOST_STRATA, FEWEST_IN_STRATUM = 4, 6
 
 
-def _outputs(fit: Fit) -> dict[str, str]:
-    """Fitted outputs, and how a caption names each: not at all if there is one."""
+def output_names(fit: Fit) -> dict[str, str]:
+    """Fitted outputs, and how a caption names each.
+
+    Parameters
+    ----------
+    fit : Fit
+        Hierarchical.
+
+    Returns
+    -------
+    dict of str to str
+        Ends with a colon and a space; empty where there is one output only.
+    """
     names = [one.output for one in measured_outputs(fit)]
     words = {name: f"{name.replace('_', ' ')}: " for name in names}
     return {name: words[name][:1].upper() + words[name][1:] if len(names) > 1 else "" for name in names}
 
 
-def dose_groups(data: Dataset) -> pd.Series | None:
-    """Dose of each subject, or its level where that is all there is to group by, if there are several.
+def dose_words(data: Dataset) -> str:
+    """What `dose_groups` are: the dose with its unit, or a level that is a code.
 
     Parameters
     ----------
@@ -45,18 +53,9 @@ def dose_groups(data: Dataset) -> pd.Series | None:
 
     Returns
     -------
-    pandas.Series or None
-        Indexed by subject; None without doses, and with one dose only.
+    str
+        Such as ``"dose (cells/kg)"``.
     """
-    try:
-        groups = subject_groups(data, dose_grouping(data))
-    except ConfigError:
-        return None
-    return groups if len(groups.dropna().unique()) > 1 else None
-
-
-def _dose_words(data: Dataset) -> str:
-    """What `dose_groups` are: the dose with its unit, or a level that is a code."""
     unit = dose_unit(data, dose_grouping(data))
     return f"dose ({unit})" if unit else "dose level"
 
@@ -85,7 +84,7 @@ def profiles(data: Dataset, assays: Iterable[str]) -> tuple[Block, ...]:
             f"Observed {assay} levels of {rows['subject'].nunique()} subjects on a log axis against days since infusion; "
             f"highest {number(rows['value'].max())}, last sample on day {number(rows['time'].max())}."
         )
-        colour = "" if by == "subject" else f" Colour: {_dose_words(data)}."
+        colour = "" if by == "subject" else f" Colour: {dose_words(data)}."
         caption = f"Observed levels, {assay}. Open triangles: below the limit of quantification, drawn at it.{colour}"
         still = picture(plot.profiles(data, by=by, assay=assay), alt, caption)
         content = partial(charts.profile_chart, data, str(assay), groups)
@@ -169,7 +168,7 @@ def individual_fits(fit: Fit, warning: str) -> tuple[Block, ...]:
             caption,
             warning,
         )
-        for output, name in _outputs(fit).items()
+        for output, name in output_names(fit).items()
     )
 
 
@@ -210,7 +209,7 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
     """
     checks = [
         (f"{name}All subjects", check_replicates(made[output], fit.model, fit.data, output=output))
-        for output, name in _outputs(fit).items()
+        for output, name in output_names(fit).items()
     ]
     groups = dose_groups(fit.data)
     if groups is not None:
@@ -218,7 +217,7 @@ def vpc(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, 
         if len(sizes) <= MOST_STRATA and sizes.min() >= FEWEST_IN_STRATUM:
             first = measured_output(fit).output
             by = dose_grouping(fit.data)
-            title = f"By {_dose_words(fit.data)}"
+            title = f"By {dose_words(fit.data)}"
             checks.append((title, check_replicates(made[first], fit.model, fit.data, by=by)))
     found: list[Block] = []
     for title, check in checks:
@@ -261,167 +260,3 @@ def bins_in_words(check: Vpc) -> str:
         for e in each
     ]
     return f"Bins of time ({words}): days {', '.join(spans)}."
-
-
-def gof(fit: Fit, warning: str) -> tuple[Block, ...]:
-    """Observations against predictions, and residuals.
-
-    Parameters
-    ----------
-    fit : Fit
-        Hierarchical.
-    warning : str
-        Stands above the picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture per output.
-    """
-    found: list[Block] = []
-    caption = (
-        "Observed against population and individual predictions, and residuals. BLQ samples (open triangles) are drawn at "
-        "values imputed below their limit, so that they are not left out in silence."
-    )
-    for output, name in _outputs(fit).items():
-        alt = (
-            f"{name}Goodness of fit of {len(fitted_rows(fit, output))} observations: observed against predicted, and "
-            "residuals against time and prediction."
-        )
-        found.append(picture(plot.gof(fit, output=output), alt, name + caption, warning=warning))
-    return tuple(found)
-
-
-def dose_exposure(result: DoseExposure, exposures: Iterable[Exposure], warning: str) -> tuple[Block, ...]:
-    """Exposure against dose with the power model.
-
-    Parameters
-    ----------
-    result : DoseExposure
-        The regression.
-    exposures : iterable of Exposure
-        Those of the report; the analysed one gives every point its interval.
-    warning : str
-        Stands above the picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture.
-    """
-    drawn = result.settings["method"].endswith("per posterior draw")
-    analysed = next(
-        (one for one in exposures if result.metric in one.metrics and (one.draws is not None) == drawn), None
-    )
-    ax = plot.dose_exposure(result, exposure=analysed)
-    caption = f"{result.metric} against dose, {result.n} subjects, with the power model and the slopes that count as proportional."
-    return (picture(ax, result.statement, caption, warning=warning),)
-
-
-def exposure_response(model: GradeModel, data: Dataset | None, warning: str) -> tuple[Block, ...]:
-    """Probability of the outcome against exposure.
-
-    Parameters
-    ----------
-    model : GradeModel
-        The regression.
-    data : Dataset or None
-        Whose dose levels stand under the curve.
-    warning : str
-        Stands above the picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture.
-    """
-    groups = None if data is None else dose_groups(data)
-    words = "Dose" if data is None else _dose_words(data).capitalize()
-    ax = plot.exposure_response(model, dose=groups, dose_label=words)
-    caption = f"Probability of {model.settings['outcome']} against {model.settings['metric']}, {model.events} events in {model.n} subjects."
-    return (picture(ax, model.statement, caption, warning=warning),)
-
-
-def event_curves(model: EventModel, warning: str) -> tuple[Block, ...]:
-    """Survival by halves of exposure, observed and fitted.
-
-    Parameters
-    ----------
-    model : EventModel
-        The regression.
-    warning : str
-        Stands above the picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture.
-    """
-    ax = plot.event_curves(model)
-    caption = f"{model.settings['outcome']} by {model.settings['metric']}, {model.events} events in {model.n} subjects."
-    return (picture(ax, model.statement, caption, warning=warning),)
-
-
-def marker(model: MarkerModel, warning: str) -> tuple[Block, ...]:
-    """A cytokine beside the expansion, and the lag between their peaks.
-
-    Parameters
-    ----------
-    model : MarkerModel
-        The fit.
-    warning : str
-        Stands above the pictures.
-
-    Returns
-    -------
-    tuple of Block
-        Two pictures.
-    """
-    assay = model.settings["assay"]
-    beside = f"{assay} and CAR-T level in some subjects, observed and fitted."
-    lag = f"Days from the CAR-T peak to the peak of {assay}, by subject."
-    return (
-        picture(plot.marker(model), beside, beside, warning=warning),
-        picture(plot.marker_lag(model), lag, lag, warning=warning),
-    )
-
-
-def onset(timing: OnsetTiming, fit: Fit, data: Dataset, warning: str) -> tuple[Block, ...]:
-    """Onsets of an event on the expansion curves.
-
-    Parameters
-    ----------
-    timing : OnsetTiming
-        From `carkinetics.onset_timing`.
-    fit, data : Fit, Dataset
-        Whose curves, and who had the event.
-    warning : str
-        Stands above the picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture.
-    """
-    axes = plot.onset(fit, data, timing.settings["onset"], timing.settings["grade"])
-    caption = "Onset on each subject's curve, and against the day of its own peak."
-    return (picture(axes, timing.statement, caption, warning=warning),)
-
-
-def forest(result: CovariateForest, warning: str) -> tuple[Block, ...]:
-    """Exposure at the ends of covariates.
-
-    Parameters
-    ----------
-    result : CovariateForest
-        From `carkinetics.covariate_forest`.
-    warning : str
-        Stands above the picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture.
-    """
-    caption = "Exposure of a typical subject at the ends of each covariate, relative to the reference."
-    return (picture(plot.forest(result), result.statement, caption, warning=warning),)

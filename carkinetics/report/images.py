@@ -25,7 +25,7 @@ PNG_DPI = 144
 COLOURS, SEEN = 255, 24
 
 
-def picture(drawn: Any, alt: str, caption: str, *, warning: str = "") -> Picture:
+def picture(drawn: Any, alt: str, caption: str, *, warning: str = "", folded: str = "") -> Picture:
     """Put a figure on the page.
 
     Parameters
@@ -38,6 +38,8 @@ def picture(drawn: Any, alt: str, caption: str, *, warning: str = "") -> Picture
         Text below it.
     warning : str
         Stands in red above it.
+    folded : str
+        Title under which it is shown only when opened; always shown if empty.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def picture(drawn: Any, alt: str, caption: str, *, warning: str = "") -> Picture
     """
     first = drawn if isinstance(drawn, Figure | Axes) else drawn.flat[0]
     figure = first if isinstance(first, Figure) else cast(Figure, first.get_figure(root=True))
-    return Picture(figure, alt, caption, warning)
+    return Picture(figure, alt, caption, warning, folded)
 
 
 def data_uri(figure: Figure) -> str:

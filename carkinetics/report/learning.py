@@ -21,10 +21,11 @@ from carkinetics.fit import CovariateScreen, Fit, StepwiseSearch
 from carkinetics.fit.pareto import GOOD_K
 from carkinetics.fit.variability import SHRINKAGE_WARNING, shrinkage_table
 from carkinetics.report import figures
-from carkinetics.report.blocks import MISSING, Block, Picture, Section, Table, Text, listing, number, span
+from carkinetics.report.blocks import Block, Picture, Section, Table, Text
 from carkinetics.report.images import picture
 from carkinetics.report.parameters import contraction_table
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import MISSING, listing, number, p_value, span
 
 CLEAR = 0.01
 MOST_COVARIATES = 6  # columns of one figure
@@ -70,10 +71,6 @@ def _shrinkage(shrunk: pd.DataFrame, warning: str) -> Table:
     return Table("Shrinkage", heads, rows, note, warning, align="lrrrl")
 
 
-def _p(value: float) -> str:
-    return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _trends(parts: Parts, fit: Fit) -> list[Block]:
     names = subject_covariates(fit).columns.tolist()
     if not names:
@@ -87,7 +84,7 @@ def _trends(parts: Parts, fit: Fit) -> list[Block]:
     rows = tuple(
         (
             row.parameter, row.covariate, "later" if row.covariate in later else "before", row.kind, str(row.n), f"{row.strength:.2f}",
-            span(row.lower, row.upper), _p(row.p),
+            span(row.lower, row.upper), p_value(row.p),
         )
         for row in table.assign(later=table["covariate"].isin(later)).sort_values(["later", "p"]).itertuples()
     )  # fmt: skip
@@ -132,7 +129,7 @@ def _correlations(fit: Fit, warning: str) -> list[Block]:
     strongest = table.loc[table["correlation"].abs().idxmax()]
     alt = (
         f"Random effects against each other, {len(table)} pairs. The strongest correlation over draws is {strongest['correlation']:.2f}, of "
-        f"{strongest['first']} with {strongest['second']} (p {_p(strongest['p'])})."
+        f"{strongest['first']} with {strongest['second']} (p {p_value(strongest['p'])})."
     )
     pulled = (
         ""
@@ -144,7 +141,7 @@ def _correlations(fit: Fit, warning: str) -> list[Block]:
         f"Posterior means of the random effects; the correlation and its p-value are over draws.{pulled}"
     )
     rows = tuple(
-        (f"{row.first} with {row.second}", f"{row.correlation:.2f}", span(row.lower, row.upper), _p(row.p), f"{row.of_means:.2f}")
+        (f"{row.first} with {row.second}", f"{row.correlation:.2f}", span(row.lower, row.upper), p_value(row.p), f"{row.of_means:.2f}")
         for row in table.itertuples()
     )  # fmt: skip
     note = f"Where the last column is far from the first, the data tell a combination of the two parameters better than either.{pulled}"

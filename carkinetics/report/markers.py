@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
+from carkinetics.report import outcome_figures
+from carkinetics.report.blocks import Block, Section, Table, Text, marked
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import number, span
 from carkinetics.response import AntibodyEffect, MarkerModel
+from carkinetics.response.analysis_words import counted
 
 
 def marker_section(parts: Parts) -> Section | None:
@@ -16,7 +18,7 @@ def marker_section(parts: Parts) -> Section | None:
     for model in parts.markers:
         blocks += [
             marked(model.statement, parts.warning),
-            *figures.marker(model, parts.warning),
+            *outcome_figures.marker(model, parts.warning),
             _turnover(model, parts.warning),
         ]
     for effect in parts.antibodies:
@@ -35,7 +37,8 @@ def _turnover(model: MarkerModel, warning: str) -> Table:
         )
         for name, row in model.table.iterrows()
     )
-    note = f"{model.settings['joined']}. Driver: {model.settings['driver']}. {len(model.subjects)} subjects, {len(model.excluded)} left out."
+    lost = f", {len(model.excluded)} left out" if len(model.excluded) else ""
+    note = f"{model.settings['joined']}. Driver: {model.settings['driver']}. {counted(len(model.subjects), 'subject')}{lost}."
     head = ("Parameter", "Median", "Interval", "Unit", "Variance from kinetics")
     return Table(f"Turnover of {model.settings['assay']}", head, rows, note, warning, "lrrlr")
 

@@ -7,10 +7,12 @@ import numpy as np
 from carkinetics.dataset import Dataset, blq_table
 from carkinetics.dataset.table import CENSORED, PREDOSE
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, amount, listing, number, percent
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import amount, listing, number, percent
 
 MOST_EXCLUDED = 30
+ON_PAPER = 40  # rows of the shares BLQ
 
 
 def data_section(parts: Parts) -> Section | None:
@@ -18,7 +20,8 @@ def data_section(parts: Parts) -> Section | None:
     data = parts.data
     if data is None:
         return None
-    blocks: list[Block] = [_assay_table(data), *figures.profiles(data, parts.assays), _blq(data)]
+    blocks: list[Block] = [_assay_table(data, parts.assays), *figures.profiles(data, parts.assays)]
+    blocks += _blq(data, parts.assays)
     if len(data.doses):
         blocks.append(_dose_table(data))
     if len(data.excluded):
@@ -28,10 +31,11 @@ def data_section(parts: Parts) -> Section | None:
     return Section("data", "Data", tuple(blocks))
 
 
-def _assay_table(data: Dataset) -> Table:
+def _assay_table(data: Dataset, first: list[str]) -> Table:
+    """One row per assay; those analysed come first."""
     rows = []
     after = data.observations[(data.observations["status"] != PREDOSE) & (data.observations["time"] > 0)]
-    for assay in data.assays.itertuples():
+    for assay in sorted(data.assays.itertuples(), key=lambda one: one.assay not in first):
         observed = after[after["assay"] == assay.assay]
         below = int(observed["status"].isin(CENSORED).sum())
         never = observed.groupby("subject")["status"].agg(lambda s: "quantified" not in set(s)).sum()
@@ -57,17 +61,29 @@ def _assay_table(data: Dataset) -> Table:
     return Table("What was measured", heads, tuple(rows), note=note, align="llr")
 
 
-def _blq(data: Dataset) -> Table:
+def _blq(data: Dataset, first: list[str]) -> list[Block]:
+    """Shares BLQ by time, of assays that have a limit; those analysed come first."""
     last = data.observations.groupby("assay")["time"].max()
+    table = blq_table(data).rename(columns={"from": "start", "to": "end"})
+    below = table.groupby("assay")["n_blq"].sum()
+    limits = data.assays.set_index("assay")["lloq"]
+    able = [name for name in below.index if below[name] or limits.get(name, np.nan) > 0]
+    able.sort(key=lambda name: name not in first)  # stable: otherwise as they are
     rows = tuple(
         (
-            str(row.assay), f"{row.start:g} to {min(row.end, last[row.assay]):g}", str(row.n), str(row.n_blq),
-            percent(row.n_blq / row.n),
+            str(row.assay), f"{row.start:g} to {min(row.end, last[row.assay]):g}", str(row.n), str(row.n_blq), percent(row.n_blq / row.n),
         )
-        for row in blq_table(data).rename(columns={"from": "start", "to": "end"}).itertuples()
+        for name in able
+        for row in table[table["assay"] == name].itertuples()
     )  # fmt: skip
+    if not rows:
+        return []
+    without = [str(name) for name in table["assay"].unique() if name not in able]
+    note = f"No limit of quantification: {listing(without)}." if without else ""
     heads = ("Assay", "Days since infusion", "Samples", "BLQ", "Share BLQ")
-    return Table("Below the limit of quantification, by time", heads, rows, align="llr", folded=True)
+    return [
+        Table("Below the limit of quantification, by time", heads, rows, note, align="llr", folded=True, on_paper=ON_PAPER)
+    ]  # fmt: skip
 
 
 def _dose_table(data: Dataset) -> Table:

@@ -1,4 +1,4 @@
-"""Papers of the methods that results rest on: convergence, censoring, predictive checks, sensitivity, calibration.
+"""Papers of the methods that results rest on: convergence, censoring, predictive checks, sensitivity, calibration, responses.
 
 Entries were compared with the publishers' pages, PubMed or what the authors' own packages ask for.
 """
@@ -13,6 +13,8 @@ import pandas as pd
 from carkinetics.diagnostics import Calibration, LooPit, Npde, Vpc
 from carkinetics.fit import Fit
 from carkinetics.report.reference import Reference
+from carkinetics.response import DoseExposure
+from carkinetics.response.recist import MODIFIED
 
 PREDICTION_CORRECTED = "bergstrand2011"
 CALIBRATED = "talts2018"
@@ -59,11 +61,27 @@ _WORKS = {
             "10.1007/s11222-023-10366-5", "sensitivity to priors and data by power-scaling",
         ),
         Reference(
+            "smith2000", "Smith, B. P. and others",
+            "Confidence interval criteria for assessment of dose proportionality", "Pharmaceutical Research", "17", "1278-1283", "2000",
+            "10.1023/A:1026451721686", "dose proportionality",
+        ),
+        Reference(
             CALIBRATED, "Talts, S. and others", "Validating Bayesian inference algorithms with simulation-based calibration",
             "arXiv", "", "1804.06788", "2018", "", "simulation-based calibration", "misc",
         ),
+        Reference(
+            "eisenhauer2009", "Eisenhauer, E. A. and others",
+            "New response evaluation criteria in solid tumours: revised RECIST guideline (version 1.1)", "European Journal of Cancer",
+            "45", "228-247", "2009", "10.1016/j.ejca.2008.10.026", "responses of tumours",
+        ),
+        Reference(
+            "byrne2004", "Byrne, M. J. and Nowak, A. K.",
+            "Modified RECIST criteria for assessment of response in malignant pleural mesothelioma", "Annals of Oncology", "15", "257-260",
+            "2004", "10.1093/annonc/mdh059", "responses of pleural mesothelioma",
+        ),
     )
 }  # fmt: skip
+_OF_TABLES = {"noise_prior": "kallioinen2024", "subjects": "vehtari2017", "criteria": "eisenhauer2009"}
 
 
 def methods_of(parts: tuple[Any, ...], also: tuple[str, ...] = ()) -> list[Reference]:
@@ -87,23 +105,28 @@ def methods_of(parts: tuple[Any, ...], also: tuple[str, ...] = ()) -> list[Refer
 
 def _used_by(part: Any) -> Iterator[str]:
     if isinstance(part, Fit) and part.method == "hierarchical":
-        if "pareto_k" not in part.settings:
-            yield "vehtari2021"
-        blq = str(part.settings["blq"])
-        if blq[:1] == "M":
-            yield "beal2001"
-        if blq in ("M3", "M4"):
-            yield "ahn2008"
+        yield from _of_fit(part)
     elif isinstance(part, Npde):
         yield from ("brendel2006", "nguyen2012")
     elif isinstance(part, Vpc) and part.settings["corrected"]:
         yield PREDICTION_CORRECTED
     elif isinstance(part, LooPit):
         yield "vehtari2017"
+    elif isinstance(part, DoseExposure):
+        yield "smith2000"
     elif isinstance(part, Calibration):
         yield CALIBRATED
     elif isinstance(part, pd.DataFrame):  # tables of verbs leave their sign in the attributes
-        if "noise_prior" in part.attrs:
-            yield "kallioinen2024"
-        if "subjects" in part.attrs:
-            yield "vehtari2017"
+        yield from (work for sign, work in _OF_TABLES.items() if sign in part.attrs)
+        if part.attrs.get("criteria") == MODIFIED:
+            yield "byrne2004"
+
+
+def _of_fit(fit: Fit) -> Iterator[str]:
+    if "pareto_k" not in fit.settings:
+        yield "vehtari2021"
+    blq = str(fit.settings["blq"])
+    if blq[:1] == "M":
+        yield "beal2001"
+    if blq in ("M3", "M4"):
+        yield "ahn2008"

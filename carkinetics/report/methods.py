@@ -13,16 +13,17 @@ from carkinetics.diagnostics.diagnose import EBFMI, ESS, RHAT, rhat_words
 from carkinetics.diagnostics.exploration import e_bfmi
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
 from carkinetics.errors import FitError
-from carkinetics.exposure import Exposure
 from carkinetics.fit import Fit
 from carkinetics.fit.measured import fitted_rows, measured_outputs
 from carkinetics.fit.pareto import GOOD_K
-from carkinetics.report.blocks import Block, Section, Table, Text, listing, percent
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.citations import citation
-from carkinetics.report.method_works import CALIBRATED, PREDICTION_CORRECTED
+from carkinetics.report.method_words import method_sentences
+from carkinetics.report.method_works import CALIBRATED
 from carkinetics.report.parameters import parameter_table as parameter_block
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import listing, percent
 
 _ERRORS = {
     "lognormal": "additive on the log scale", "student_t": "Student-t distributed on the log scale", "additive": "additive",
@@ -47,8 +48,9 @@ def methods_text(fit: Fit, *others: Any) -> str:
     ----------
     fit : Fit
         Hierarchical.
-    *others : Exposure
-        Exposures derived from it, whose metrics are named.
+    *others : Exposure, DoseExposure, and any other result
+        Of exposure, dose, outcomes, markers, predictive checks, `npde`, `loo_pit`, `calibrate`; tables of `compare` and
+        `prior_sensitivity`. Each kind has a sentence.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def methods_text(fit: Fit, *others: Any) -> str:
     """
     if fit.method != "hierarchical":
         raise FitError(f"methods_text: expected a hierarchical fit, found a fit of method {fit.method!r}")
-    sentences = [*_data(fit), *_model(fit), *_prior(fit), *_sampling(fit), *_derived(others)]
+    sentences = [*_data(fit), *_model(fit), *_prior(fit), *_sampling(fit), *method_sentences(others)]
     found = diagnose(fit)
     if not found.attrs["converged"]:
         sentences.insert(
@@ -82,7 +84,7 @@ def parameter_table(fit: Fit) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``Block, Parameter (unit), Estimate, Posterior SD, 90 % CrI, IIV CV %, Shrinkage %, R-hat, ESS`` as text with three significant
+        Columns ``Block, Parameter (unit), Estimate, Posterior SD, 90 % CrI, IIV CV % (RSE %), Shrinkage %, R-hat, ESS`` as text with three significant
         digits; ``.attrs["note"]`` is the footnote and ``.attrs["warning"]`` is not empty if the fit did not converge. Paste
         it by ``.to_markdown()``, ``.to_latex()`` or ``.to_html()``.
 
@@ -185,13 +187,6 @@ def _judged(fit: Fit) -> str:
     )
 
 
-def _derived(others: tuple[Any, ...]) -> Iterator[str]:
-    for one in others:
-        if isinstance(one, Exposure) and one.draws is not None:
-            metrics = listing([name.replace("_", " ") for name in one.metrics], 20)
-            yield f"Exposure ({metrics}) was computed from the curve of every patient at every posterior draw."
-
-
 def methods_section(parts: Parts) -> Section | None:
     """Text and references for a manuscript.
 
@@ -207,15 +202,16 @@ def methods_section(parts: Parts) -> Section | None:
     """
     if parts.fit is None:
         return None
-    errors = parts.evidence.errors.values() if parts.evidence is not None else ()
-    everything = (
-        parts.fit, *parts.individual, *parts.outcomes, *parts.observed, *parts.modelled, *errors, *parts.pits, *parts.calibrations,
-        *parts.sensitivities, *parts.comparisons,
+    seen = parts.evidence
+    checks = () if seen is None else (*seen.checks.values(), *seen.errors.values())
+    used = (
+        *checks, *parts.pits, *parts.sensitivities, *parts.comparisons, *parts.calibrations, *parts.observed, *parts.modelled, *parts.doses,
+        *parts.markers, *parts.responses, *parts.outcomes,
     )  # fmt: skip
-    also = (PREDICTION_CORRECTED, *((CALIBRATED,) if calibration_section(parts) is not None else ()))
+    also = (CALIBRATED,) if calibration_section(parts) is not None else ()
     blocks: list[Block] = [
-        Text(methods_text(parts.fit, *parts.modelled)),
-        reference_table(*everything, also=also),
+        Text(methods_text(parts.fit, *used)),
+        reference_table(parts.fit, *parts.individual, *used, also=also),
     ]
     return Section("methods", "For a manuscript", tuple(blocks))
 

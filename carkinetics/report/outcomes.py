@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from carkinetics.diagnostics.unconverged import NOT_CONVERGED
-from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, marked, number, span
+from carkinetics.report import outcome_figures
+from carkinetics.report.blocks import Block, Section, Table, marked
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import number, span
 from carkinetics.response import EventModel, ExposureResponse, GradeModel, JointModel
+from carkinetics.response.analysis_words import (
+    analysis_name,
+    counted,
+    event_counts,
+    exposure_name,
+    outcome_definition,
+    outcome_name,
+)
 
 Outcome = GradeModel | EventModel | ExposureResponse | JointModel
 
@@ -17,20 +26,18 @@ def response_section(parts: Parts) -> Section | None:
     for timing in parts.onsets:
         blocks.append(marked(timing.statement, parts.warning))
         if parts.fit is not None and parts.data is not None:
-            blocks += figures.onset(timing, parts.fit, parts.data, parts.warning)
+            blocks += outcome_figures.onset(timing, parts.fit, parts.data, parts.warning)
     for part in parts.outcomes:
         model = part.outcome if isinstance(part, JointModel) else part
         drawn = isinstance(model, ExposureResponse) or str(model.settings["exposure"]).startswith("posterior")
         warning = parts.warning_if_drawn(drawn)
         if isinstance(part, JointModel) and not part.converged:
             warning = NOT_CONVERGED
-        blocks.append(
-            marked(f"{model.settings['outcome']} on {model.settings['on']}: {part.statement}", warning)
-        )
+        blocks.append(marked(part.statement, warning))
         if isinstance(model, GradeModel) and model.settings["family"] == "binary":
-            blocks += figures.exposure_response(model, parts.data, warning)
+            blocks += outcome_figures.exposure_response(model, parts.data, warning)
         if isinstance(model, EventModel) and not model.settings["changes_with_time"]:
-            blocks += figures.event_curves(model, warning)
+            blocks += outcome_figures.event_curves(model, warning)
         blocks.append(_pooled(model, warning) if isinstance(model, ExposureResponse) else _coefficients(model, warning))  # fmt: skip
         if isinstance(model, GradeModel) and len(model.per_cut):
             blocks.append(_cuts(model, warning))
@@ -52,23 +59,35 @@ def _coefficients(model: GradeModel | EventModel, warning: str) -> Table:
     )
     settings = model.settings
     note = (
-        f"Model: {settings['model']}. Prior: {settings['prior']}. Exposure: {settings['exposure']}. Interval: "
-        f"{settings['interval']}. {_counted(model)}. Point values: the same regression with "
+        f"{_defined(model)}Model: {settings['model']}. Prior: {settings['prior']}. Exposure: {settings['exposure']}. Interval: "
+        f"{settings['interval']}. {_counts(model)}. Point values: the same regression with "
         "exposures taken as known."
     )
     head = ("Coefficient", "Median", "Interval", "At point values", "Unit")
-    return Table(f"{str(settings['model']).capitalize()} regression of {settings['outcome']}", head, rows, note, warning, "lrrrl")  # fmt: skip
+    return Table(_regression_of(model), head, rows, note, warning, "lrrrl")
 
 
-def _counted(model: GradeModel | EventModel) -> str:
-    counted = model.settings.get("family") in ("continuous", "count")
-    return f"{model.n} subjects" if counted else f"{model.events} events in {model.n} subjects"
+def _counts(model: GradeModel | EventModel) -> str:
+    if model.settings.get("family") in ("continuous", "count"):
+        return counted(model.n, "subject")
+    return event_counts(model.events, model.n)
+
+
+def _regression_of(model: GradeModel | EventModel | ExposureResponse) -> str:
+    kind = str(model.settings["model"])
+    return f"{kind[:1].upper()}{kind[1:]} regression of {analysis_name(model.settings)}"
+
+
+def _defined(model: GradeModel | EventModel | ExposureResponse) -> str:
+    """The expression behind a label: a reader has to find once what was counted."""
+    expression = outcome_definition(model.settings)
+    return f"Outcome: {expression}. " if expression else ""
 
 
 def _pooled(model: ExposureResponse, warning: str) -> Table:
     rows = tuple(
         (
-            str(term),
+            exposure_name(model.settings) if term == model.settings["on"] else str(term),
             number(row["coef"]),
             span(row["lower"], row["upper"]),
             f"{number(row['naive_coef'])} ({span(row['naive_lower'], row['naive_upper'])})",
@@ -76,9 +95,9 @@ def _pooled(model: ExposureResponse, warning: str) -> Table:
         )
         for term, row in model.table.iterrows()
     )
-    note = f"{model.settings['draws']} posterior draws of the exposures, pooled by Rubin's rules."
+    note = f"{_defined(model)}{model.settings['draws']} posterior draws of the exposures, pooled by Rubin's rules."
     head = ("Term", "Estimate", "Interval", "At point values", "Variance from exposure")
-    return Table(f"{model.settings['model']} regression of {model.settings['outcome']}", head, rows, note, warning, "lrrrr")  # fmt: skip
+    return Table(_regression_of(model), head, rows, note, warning, "lrrrr")
 
 
 def _cuts(model: GradeModel, warning: str) -> Table:
@@ -88,21 +107,29 @@ def _cuts(model: GradeModel, warning: str) -> Table:
     )
     note = "A logistic regression of each cut alone, at point values. Odds are proportional where the slopes agree."
     head = ("Cut", "Slope", "Interval", "Holds the common slope")
-    return Table(f"Are the odds of {model.settings['outcome']} proportional?", head, rows, note, warning, "lrrl")  # fmt: skip
+    return Table(f"Are the odds of {outcome_name(model.settings)} proportional?", head, rows, note, warning, "lrrl")  # fmt: skip
 
 
 def _tried(models: tuple[Outcome, ...]) -> Table:
     """Every pair of exposure and outcome, and what chance alone would give."""
-    rows, expected = [], 0.0
+    rows, pairs, expected = [], set(), 0.0
     for model in models:
         low, high, text = _effect(model)
         excluded = not low <= 1 <= high
         adjusted = ", ".join(model.settings["adjust"]) or "nothing"
-        rows.append((str(model.settings["on"]), str(model.settings["outcome"]), adjusted, text, "yes" if excluded else "no"))  # fmt: skip
+        rows.append(
+            (
+                exposure_name(model.settings),
+                outcome_name(model.settings),
+                adjusted,
+                text,
+                "yes" if excluded else "no",
+            )
+        )
+        pairs.add((model.settings["on"], model.settings["outcome"]))  # whatever they are called
         expected += 1 - _level(model)
-    pairs = len({(row[0], row[1]) for row in rows})
     note = (
-        f"{len(rows)} analyses of {pairs} pairs. If exposure went with none of these outcomes, {expected:.1f} of their intervals would be "
+        f"{len(rows)} {'analysis' if len(rows) == 1 else 'analyses'} of {counted(len(pairs), 'pair')}. If exposure went with none of these outcomes, {expected:.1f} of their intervals would be "
         "expected to exclude 1 by chance. Pairs that were tried and left out of this report are not counted."
     )
     head = ("Exposure", "Outcome", "Adjusted for", "Effect", "Excludes no effect")

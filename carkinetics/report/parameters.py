@@ -19,15 +19,16 @@ from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.fit.variability import cv_percent, shrinkage_table
 from carkinetics.model import Model
-from carkinetics.report.blocks import MISSING, Table, number, span
+from carkinetics.report.blocks import Table
+from carkinetics.report.written import MISSING, number, span
 
 COLUMNS = (
-    "Parameter (unit)", "Estimate", "Posterior SD", "90 % CrI", "IIV CV %", "Shrinkage %", "R-hat", "ESS",
+    "Parameter (unit)", "Estimate", "Posterior SD", "90 % CrI", "IIV CV % (RSE %)", "Shrinkage %", "R-hat", "ESS",
 )  # fmt: skip
 NOTE = (
     "Estimate: posterior median; CrI: equal-tailed credible interval; both on the natural scale. "
     "IIV CV % = 100 × √(exp(ω²) − 1) with ω the between-subject SD of the log; for a fraction the SD of its logit "
-    "is given instead, and above ω = 1 the factor ×/÷ around the typical value within which 90 % of subjects lie. Shrinkage % = 100 × (1 − SD(η) / ω), η the posterior mean of each subject's random effect. "
+    "is given instead, and above ω = 1 the factor ×/÷ around the typical value within which 90 % of subjects lie; RSE % = 100 × posterior SD of ω / ω. Shrinkage % = 100 × (1 − SD(η) / ω), η the posterior mean of each subject's random effect. "
     "R-hat: rank-normalised and split; ESS: the smaller of bulk and tail effective sample size. FIX: not estimated. "
     "ω rows are standard deviations, never variances."
 )
@@ -97,7 +98,8 @@ def _structural(fit: Fit) -> Iterator[_Row]:
         if name in shrunk.index:
             omega = float(shrunk.at[name, "omega"])
             logs = parameter.transform == "log"
-            cv = _spread(omega) if logs else f"{number(omega)} (SD of {parameter.transform})"
+            rse = f" ({100 * population.at[f'{name}_omega', 'sd'] / omega:.0f})" if omega > 0 else ""
+            cv = (_spread(omega) if logs else f"{number(omega)}, SD of {parameter.transform}") + rse
             shrinkage = _count(shrunk.at[name, "sd_percent"])
         yield _estimate(label, population.loc[f"{name}_typical"], cv, shrinkage)
 

@@ -28,6 +28,7 @@ from carkinetics.response import (
     MarkerModel,
     OnsetTiming,
     exposure_response_findings,
+    tumour_findings,
 )
 from carkinetics.trial import EscalationPath, SimulatedTrial, TrialCharacteristics
 
@@ -51,7 +52,12 @@ KINDS = (
     LooPit,
 )
 # Verbs that return tables leave their sign in the attributes.
-TABLES = {"checks": "other_sampler", "sensitivities": "noise_prior", "comparisons": "subjects"}
+TABLES = {
+    "responses": "criteria",
+    "checks": "other_sampler",
+    "sensitivities": "noise_prior",
+    "comparisons": "subjects",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,8 @@ class Parts:
         Expansion → cytokine.
     antibodies : tuple of AntibodyEffect
         Antibodies → persistence.
+    responses : tuple of pandas.DataFrame
+        From `carkinetics.derive_response` or `carkinetics.responses_from`.
     escalations : tuple of SimulatedTrial or EscalationPath
         Paths of dose escalations.
     simulations : tuple of TrialCharacteristics
@@ -118,6 +126,7 @@ class Parts:
     onsets: tuple[OnsetTiming, ...] = ()
     markers: tuple[MarkerModel, ...] = ()
     antibodies: tuple[AntibodyEffect, ...] = ()
+    responses: tuple[pd.DataFrame, ...] = ()
     escalations: tuple[SimulatedTrial | EscalationPath, ...] = ()
     simulations: tuple[TrialCharacteristics, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
@@ -175,6 +184,7 @@ class Parts:
         tables += [("exposure-response", exposure_response_findings(model)) for model in self.outcomes]
         if self.data is not None:
             tables.append(("data", check(self.data)))
+            tables += [("tumour response", tumour_findings(one, self.data)) for one in self.responses]
         tables += [("NCA", nca_findings(one)) for one in self.observed]
         columns = ["about", "severity", "rule", "where", "message"]
         rows = [{"about": about, **row} for about, table in tables for row in table.to_dict("records")]
@@ -222,6 +232,8 @@ def sort_parts(parts: Iterable[Any], findings: pd.DataFrame | None) -> Parts:
     datasets = [part for part in given if isinstance(part, Dataset)]
     fits = [part for part in given if isinstance(part, Fit)]
     exposures = [part for part in given if isinstance(part, Exposure)]
+    if tables["responses"] and not datasets and not fits:
+        raise ConfigError("write_report: responses need the Dataset of their subjects; give it too")
     if not given or len(datasets) > 1:
         raise ConfigError(
             f"write_report: {len(given)} parts with {len(datasets)} datasets; expected one dataset, or a fit"

@@ -1,37 +1,24 @@
-"""Predictive checks in the report: what the fit, and its priors before it, expect of levels, exposure and residuals."""
+"""Predictive checks in the report: what the fit, and its priors before it, expect of levels and of exposure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from carkinetics import plot
-from carkinetics.diagnostics import ExposureCheck, LooPit, Npde, check_exposure, prior_check
+from carkinetics.diagnostics import ExposureCheck, check_exposure, prior_check
 from carkinetics.diagnostics.exposure_check import VALUES
 from carkinetics.diagnostics.replicate import Replicates
-from carkinetics.diagnostics.review import Evidence
 from carkinetics.diagnostics.vpc import check_replicates
 from carkinetics.fit import Fit
-from carkinetics.fit.measured import measured_outputs
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import MISSING, Block, Table, marked, number, span
-from carkinetics.report.figures import bins_in_words
+from carkinetics.report.blocks import Block, Table, marked
+from carkinetics.report.figures import bins_in_words, output_names
 from carkinetics.report.images import picture
+from carkinetics.report.written import number, p_value, span
 
 # Below, a prediction-corrected check is the plain one again.
 FACTOR_THAT_MATTERS = 1.2
 REPLICATES = 200  # of exposure: every one is a non-compartmental analysis
-TEST_WORDS = {
-    "mean": "Mean is 0",
-    "variance": "Variance is 1",
-    "normality": "Normal distribution",
-    "combined": "All three together",
-    "trend with time": "No trend with time",
-    "trend with PRED": "No trend with the population prediction",
-    "spread with time": "Spread does not change with time",
-    "all": "All six together",
-}
 
 
 def predictive_checks(fit: Fit, made: Mapping[str, Replicates], warning: str) -> tuple[Block, ...]:
@@ -54,70 +41,9 @@ def predictive_checks(fit: Fit, made: Mapping[str, Replicates], warning: str) ->
     return (*_corrected(fit, made, warning), *_prior(fit), *_exposure(fit, warning))
 
 
-def prediction_errors(evidence: Evidence, warning: str) -> tuple[Block, ...]:
-    """NPDE of every output, with their tests.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of a hierarchical fit.
-    warning : str
-        Stands above every picture and table.
-
-    Returns
-    -------
-    tuple of Block
-        A sentence, a picture and a table per output.
-    """
-    found: list[Block] = []
-    for output, name in _names(evidence.fit).items():
-        errors = evidence.errors[output]
-        caption = (
-            f"{name}Normalised prediction distribution errors: every observation in standard normal units of {errors.settings['n_sim']} "
-            f"replicates with new subjects, samples of a subject decorrelated on the {errors.settings['scale']} scale. BLQ samples "
-            "(open triangles) are drawn from the predicted values below their limit."
-        )
-        found += [
-            marked(f"{name}{errors.statement}", warning),
-            picture(plot.npde(errors), f"{name}{errors.statement}", caption, warning=warning),
-            _tests(errors, name, warning),
-        ]
-    return tuple(found)
-
-
-def left_out_places(pits: tuple[LooPit, ...], warning: str) -> tuple[Block, ...]:
-    """Places of observations in what a fit without their subject predicts.
-
-    Parameters
-    ----------
-    pits : tuple of LooPit
-        From `carkinetics.loo_pit`.
-    warning : str
-        Stands above every picture.
-
-    Returns
-    -------
-    tuple of Block
-        One picture each.
-    """
-    caption = (
-        "Distribution of the place of every observation in its predictive distribution, less a uniform one: with its own subject in the fit "
-        "(PIT, dashed) and without it (LOO-PIT). "
-    )
-    return tuple(
-        picture(plot.pit(one), one.statement, caption + one.statement, warning=warning) for one in pits
-    )
-
-
-def _names(fit: Fit) -> dict[str, str]:
-    """Fitted outputs, and how a caption names each: not at all if there is one."""
-    names = [one.output for one in measured_outputs(fit)]
-    return {name: f"{name.replace('_', ' ').capitalize()}: " if len(names) > 1 else "" for name in names}
-
-
 def _corrected(fit: Fit, made: Mapping[str, Replicates], warning: str) -> list[Block]:
     found: list[Block] = []
-    for output, name in _names(fit).items():
+    for output, name in output_names(fit).items():
         check = check_replicates(made[output], fit.model, fit.data, corrected=True, output=output)
         low, high = check.settings["factors"]
         if high / low < FACTOR_THAT_MATTERS:
@@ -166,7 +92,7 @@ def _exposure_table(check: ExposureCheck, warning: str) -> Table:
         rows += [
             (
                 metric_label(row.metric, check.units[row.metric]), str(row.statistic),
-                *_cells(row.statistic == VALUES, row.observed, row.median, row.lower, row.upper), _p(row.p),
+                *_cells(row.statistic == VALUES, row.observed, row.median, row.lower, row.upper), p_value(row.p),
             )
             for row in block.itertuples()
         ]  # fmt: skip
@@ -186,27 +112,3 @@ def _cells(counted: bool, observed: float, median: float, lower: float, upper: f
     if counted:
         return f"{observed:.0f}", f"{median:.0f}", f"{lower:.0f} to {upper:.0f}"
     return number(observed), number(median), span(lower, upper)
-
-
-def _tests(errors: Npde, name: str, warning: str) -> Table:
-    rows = tuple(
-        (TEST_WORDS[str(row.Index)], str(row.what), _value(row.estimate), _value(row.expected), _p(row.p))
-        for row in errors.tests.itertuples()
-    )
-    lost = sum(errors.settings["left_out"].values())
-    note = (
-        "p: share of studies, replicated and observed, whose statistic is as far out; decorrelated samples of a subject are not independent, "
-        f"and the replicates' are dependent in the same way. Together: by the smallest p.{f' {lost} samples have no NPDE.' if lost else ''}"
-    )
-    heads = ("Expected of the right model", "Test", "Estimate", "Expected", "p")
-    return Table(f"{name}Tests of NPDE", heads, rows, note, warning, align="llr")
-
-
-def _value(value: float) -> str:
-    return MISSING if np.isnan(value) else f"{value:.2f}"
-
-
-def _p(value: float) -> str:
-    if np.isnan(value):
-        return MISSING
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"

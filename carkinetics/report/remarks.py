@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from carkinetics.report.blocks import Block, Section, Table, Text, listing
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.parts import Parts
+from carkinetics.report.written import listing
 
 # A rule that speaks of more places than this is one line with its first places.
 MOST_PLACES = 3

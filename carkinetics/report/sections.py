@@ -13,12 +13,15 @@ from carkinetics.fit import Fit
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.model import Model
 from carkinetics.report import figures
-from carkinetics.report.blocks import Block, Section, Table, Text, marked, number, span
+from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.calibrations import calibration_section
 from carkinetics.report.convergence import convergence_section
+from carkinetics.report.doses import dose_section
 from carkinetics.report.equations import model_equations
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.exposures import group_table, missing_table, subject_table
+from carkinetics.report.goodness import goodness_of_fit, left_out_places, prediction_errors
+from carkinetics.report.identification import identification_section
 from carkinetics.report.learning import (
     comparison_section,
     contraction_section,
@@ -31,10 +34,11 @@ from carkinetics.report.methods import methods_section
 from carkinetics.report.outcomes import response_section
 from carkinetics.report.parameters import description_table, parameter_table, prior_table
 from carkinetics.report.parts import NOT_CONVERGED, Parts
-from carkinetics.report.predictive import left_out_places, prediction_errors, predictive_checks
+from carkinetics.report.predictive import predictive_checks
 from carkinetics.report.remarks import warning_section
+from carkinetics.report.tumours import tumour_section
 from carkinetics.report.verdict import verdict_section
-from carkinetics.response import DoseExposure
+from carkinetics.report.written import number, span
 
 
 def model_section(parts: Parts) -> Section | None:
@@ -154,7 +158,7 @@ def gof_section(parts: Parts) -> Section | None:
     if parts.fit is None or parts.evidence is None:
         return None
     blocks = (
-        *figures.gof(parts.fit, parts.shown_warning),
+        *goodness_of_fit(parts.fit, parts.shown_warning),
         *prediction_errors(parts.evidence, parts.shown_warning),
         *left_out_places(parts.pits, parts.warning),
     )
@@ -183,36 +187,6 @@ def exposure_section(parts: Parts) -> Section | None:
         missing = missing_table(name, one)
         blocks += [missing] if missing else []
     return Section("exposure", "Exposure", tuple(blocks))
-
-
-def dose_section(parts: Parts) -> Section | None:
-    """How exposure rises with dose."""
-    blocks: list[Block] = []
-    for one in parts.forests:
-        blocks += figures.forest(one, parts.warning)
-    for result in parts.doses:
-        warning = parts.warning_if_drawn(result.settings["method"].endswith("per posterior draw"))
-        blocks += [
-            marked(result.statement, warning),
-            *figures.dose_exposure(result, (*parts.modelled, *parts.observed), warning),
-            _dose_numbers(result, warning),
-        ]
-    return Section("dose", "Dose and exposure", tuple(blocks)) if blocks else None
-
-
-def _dose_numbers(result: DoseExposure, warning: str) -> Table:
-    rows = tuple(
-        (str(row.quantity).replace("_", " "), number(row.value), span(row.lower, row.upper))
-        for row in result.table.itertuples()
-    )
-    settings = result.settings
-    note = (
-        f"{settings['model']}; {settings['method']}; interval {settings['interval']}; n = {result.n}. Doses in "
-        f"{settings['dose_unit']}, {result.metric} in {settings['unit']}."
-    )
-    return Table(
-        f"Power model of {result.metric} on dose", ("Quantity", "Value", "Interval"), rows, note, warning
-    )
 
 
 def session_section(parts: Parts, versions: dict[str, str]) -> Section:
@@ -274,6 +248,7 @@ def session_section(parts: Parts, versions: dict[str, str]) -> Section:
 _OF_NUTS = ("tune", "target_accept")
 SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     verdict_section,
+    identification_section,
     data_section,
     model_section,
     prior_section,
@@ -289,6 +264,7 @@ SECTIONS: tuple[Callable[[Parts], Section | None], ...] = (
     calibration_section,
     exposure_section,
     dose_section,
+    tumour_section,
     response_section,
     marker_section,
     escalation_section,

@@ -11,11 +11,12 @@ from carkinetics.fit.measured import measured_outputs
 from carkinetics.fit.result import INTERVAL
 from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import MISSING, Table, number
+from carkinetics.report.blocks import Table
 from carkinetics.report.compared import Compared
 from carkinetics.report.convergence import convergence_rows
 from carkinetics.report.parameters import MEMBERS, parameter_table
 from carkinetics.report.verdict import interval
+from carkinetics.report.written import MISSING, number
 
 # Blocks of rows; a row is what it is called and what it says of one fit.
 Blocks = dict[str, dict[str, str]]

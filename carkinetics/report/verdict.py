@@ -15,10 +15,11 @@ from carkinetics.exposure.typical import ASKED_FIRST, typical_exposure
 from carkinetics.findings import SEVERITIES
 from carkinetics.fit.result import INTERVAL
 from carkinetics.plot.style import metric_label
-from carkinetics.report.blocks import Block, Facts, Section, Table, Text, listing, number, percent, span
+from carkinetics.report.blocks import Block, Facts, Section, Table, Text
 from carkinetics.report.escalations import escalation_names
 from carkinetics.report.parts import Parts
 from carkinetics.report.remarks import grouped
+from carkinetics.report.written import listing, number, percent, span
 
 MOST_NUMBERS, MOST_WARNINGS = 5, 3
 PLACE_WIDTH = 70  # characters; the whole place stands under Warnings
@@ -193,8 +194,14 @@ def _box(remark: tuple[str, str, str, str, str], all_of_them: list[tuple[str, st
 
 
 def _counted(found: pd.DataFrame) -> tuple[Text, ...]:
-    counts = found["severity"].value_counts()
-    said = [f"{counts[s]} {s}{'s' if counts[s] > 1 else ''}" for s in SEVERITIES if s in counts]
+    """How many remarks of each severity, and of how many kinds: one rule speaks of many subjects."""
+    said = []
+    for severity in SEVERITIES:
+        rows = found[found["severity"] == severity]
+        many, kinds = len(rows), len(rows.drop_duplicates(["about", "rule"]))
+        if many:
+            of = f" of {kinds} kind{'s' if kinds > 1 else ''}" if kinds < many else ""
+            said.append(f"{many} {severity}{'s' if many > 1 else ''}{of}")
     if not said:
         return ()
     return (Text(f"Remarks: {', '.join(said)}; all are listed worst first under Warnings."),)

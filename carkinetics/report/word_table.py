@@ -19,7 +19,7 @@ BAD, SOFT, LINK = "A40E26", "57606A", "0B5CAD"
 SIZES = (8.0, 7.0, 6.0)  # points, the first that fits
 # Points in an inch; inches at both sides of a cell; what its lines and the rounding of letters to pixels take.
 POINTS, CELL_MARGINS, SLACK = 72, 0.1, 0.05
-LONGEST = 60  # letters of a column, where it need not be wider
+LONGEST = 36  # times the size of letters: a column of some 60, where it need not be wider
 # Ships with matplotlib, stands in for Arial where that is missing, and is wider.
 FONT = "DejaVu Sans"
 
@@ -73,22 +73,33 @@ def columns_of(block: Table, room: float, size: float) -> tuple[list[float], boo
     whole : bool
         Whether every word has room on a line. Without, all columns are scaled alike.
     """
-    least, wanted = [], []
+    least, most, usual = [], [], []
     for column, head in enumerate(block.columns):
         texts = [row[column] for row in block.rows if len(row) > 1]
         words = [word for text in texts for word in text.split()]
         longest = max((letters(word, size) for word in words), default=0.0)
         heads = [letters(word, size, bold=True) for word in head.split()]
-        line = max((letters(text[:LONGEST], size) for text in texts), default=0.0)
+        lines = [letters(text, size) + CELL_MARGINS + SLACK for text in texts] or [0.0]
         least.append(max([longest, *heads]) + CELL_MARGINS + SLACK)
-        wanted.append(max(line + CELL_MARGINS + SLACK, least[-1]))
+        most.append(max(*lines, least[-1]))
+        usual.append(sum(max(line - least[-1], 0.0) for line in lines) / len(lines))
+    wanted = [max(min(line, LONGEST * size / POINTS), n) for line, n in zip(most, least, strict=True)]
     if sum(wanted) <= room:
         return wanted, True
-    spare = room - sum(least)
-    if spare < 0:
+    if sum(least) > room:
         return [width * room / sum(least) for width in least], False
-    more = [w - n for w, n in zip(wanted, least, strict=True)]
-    return [n + spare * m / sum(more) for n, m in zip(least, more, strict=True)], True
+    return _shared(least, most, usual, room), True
+
+
+def _shared(least: list[float], most: list[float], usual: list[float], room: float) -> list[float]:
+    """Spare room by what the rows of a column usually lack, to none more than its longest row needs: tables become low."""
+    widths = least
+    while (spare := room - sum(widths)) > SLACK:
+        lack = [u if w < m - SLACK else 0.0 for w, m, u in zip(widths, most, usual, strict=True)]
+        if sum(lack) <= 0:
+            break
+        widths = [min(w + spare * one / sum(lack), m) for w, m, one in zip(widths, most, lack, strict=True)]
+    return widths
 
 
 def fit(block: Table, upright: float, across: float) -> tuple[float, list[float], bool]:

@@ -18,10 +18,13 @@ from carkinetics.response.recist import derive_response
 from carkinetics.response.regression import logistic, ordinal
 from carkinetics.response.relate import ExposureResponse, exposure_response
 from carkinetics.response.sample_size import SampleSize, sample_size_for_proportionality
+from carkinetics.response.sums import responses_from
 from carkinetics.response.survival import aalen_johansen, kaplan_meier, log_rank, survival_table
 from carkinetics.response.time_to_event import EventModel, fit_event
 from carkinetics.response.toxicity import dose_limiting, toxicity_table, worst_grade
 from carkinetics.response.tumour import fit_tumour, progression_by_model
+from carkinetics.response.tumour_check import tumour_findings
+from carkinetics.response.tumour_outcome import response_rates
 
 __all__ = [
     "AntibodyEffect",
@@ -65,8 +68,11 @@ __all__ = [
     "progression_by_model",
     "proportions",
     "quadrant_table",
+    "response_rates",
+    "responses_from",
     "sample_size_for_proportionality",
     "survival_table",
     "toxicity_table",
+    "tumour_findings",
     "worst_grade",
 ]

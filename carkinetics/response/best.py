@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
+CONFIRM_DAYS = 28.0
 CR, PR, SD, PD, NE, NON = "CR", "PR", "SD", "PD", "NE", "non-CR/non-PD"
+CODES = (CR, PR, SD, NON, PD, NE)
+# How responses are spelled out in tables, in lower case.
+SPELLED = {code.lower(): code for code in CODES} | {
+    "complete response": CR, "partial response": PR, "stable disease": SD, "progressive disease": PD, "not evaluable": NE,
+    "inevaluable": NE,
+}  # fmt: skip
 
 
 def best_so_far(
@@ -50,9 +58,9 @@ def best_so_far(
 def _best(
     days: list[float], responses: list[str], confirm: bool, confirm_days: float, minimum_sd_days: float
 ) -> str:
-    for wanted, enough in ((CR, {CR}), (PR, {CR, PR})):
+    for wanted in (CR, PR):
         for i, response in enumerate(responses):
-            if response == wanted and (not confirm or _confirmed(i, enough, days, responses, confirm_days)):
+            if response == wanted and (not confirm or is_confirmed(i, days, responses, confirm_days)):
                 return wanted
     # A response that was not confirmed is at least a disease that did not grow, at its own day.
     stable = [
@@ -70,10 +78,33 @@ def _best(
     return PD if worse & {*responses[shrunk + 1 :]} else NE
 
 
-def _confirmed(
-    at: int, enough: set[str], days: list[float], responses: list[str], confirm_days: float
+def is_confirmed(
+    at: int, days: Sequence[float] | np.ndarray, responses: Sequence[str], confirm_days: float
 ) -> bool:
-    """Whether the next evaluable visits are as good until one is late enough; one in between that is worse ends it."""
+    """Whether the next evaluable visits are as good until one is late enough; one in between that is worse ends it.
+
+    Parameters
+    ----------
+    at : int
+        Place of the CR or PR that is to be confirmed.
+    days : sequence of float
+        Of the visits, in order.
+    responses : sequence of str
+        At each visit.
+    confirm_days : float
+        How much later the confirming visit is at least.
+
+    Returns
+    -------
+    bool
+        A PR is confirmed by CR too, a CR by CR only.
+
+    Examples
+    --------
+    >>> [is_confirmed(at, [28, 56, 84, 112], ["PR", "SD", "PR", "CR"], 28) for at in (0, 2)]
+    [False, True]
+    """
+    enough = {CR} if responses[at] == CR else {CR, PR}
     for day, response in zip(days[at + 1 :], responses[at + 1 :], strict=True):
         if response == NE:
             continue
@@ -82,3 +113,42 @@ def _confirmed(
         if day - days[at] >= confirm_days:
             return True
     return False
+
+
+def until_progression(responses: pd.DataFrame) -> pd.DataFrame:
+    """Visits up to and including the first with progression, which are those that a best change is taken of.
+
+    Parameters
+    ----------
+    responses : pandas.DataFrame
+        ``subject, day, response`` of every visit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows; all of who did not progress.
+    """
+    first = responses[responses["response"] == PD].groupby("subject")["day"].min()
+    return responses[~(responses["day"] > responses["subject"].map(first))]
+
+
+def response_codes(recorded: pd.Series) -> pd.Series:
+    """Recorded responses as RECIST's codes.
+
+    Parameters
+    ----------
+    recorded : pandas.Series
+        Codes or names.
+
+    Returns
+    -------
+    pandas.Series
+        With its index: codes; empty where nothing was recorded, and what is no response as it is.
+
+    Examples
+    --------
+    >>> response_codes(pd.Series(["pr", "Partial response", None, "yes"])).tolist()
+    ['PR', 'PR', '', 'yes']
+    """
+    texts = recorded.where(recorded.notna(), "").astype(str).str.split().str.join(" ")
+    return texts.map(lambda text: SPELLED.get(text.lower(), text))

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.exposure.table import window_end
 from carkinetics.findings import Finding, findings_table
+from carkinetics.response.analysis_words import analysis_name, counted, left_out
 from carkinetics.response.grade import GradeModel
 from carkinetics.response.joint import JointModel
 from carkinetics.response.relate import ExposureResponse
@@ -30,14 +32,13 @@ def _few_events(model: Model, where: str) -> Iterator[Finding]:
         return
     # The censored know less than the events; of an outcome without a time both groups count.
     without = np.inf if isinstance(model, EventModel) else model.n - model.events
-    rarer, slopes = min(model.events, without), 1 + len(model.settings["adjust"])
+    rarer, slopes = int(min(model.events, without)), 1 + len(model.settings["adjust"])
     if rarer < EVENTS_PER_COEFFICIENT * slopes:
-        kind = "events" if model.events <= without else "subjects without the event"
+        few = counted(rarer, "event" if model.events <= without else "subject")
+        whose = "" if model.events <= without else " without the event"
         several = "one slope" if slopes == 1 else f"{slopes} slopes"
         needed = EVENTS_PER_COEFFICIENT * slopes
-        message = (
-            f"{rarer} {kind} for {several}; about {needed} are needed before the data outweigh the prior"
-        )
+        message = f"{few}{whose} for {several}; about {needed} are needed before the data outweigh the prior"
         yield Finding("warning", "few-events", where, message)
 
 
@@ -58,17 +59,17 @@ def _timing(model: Model, where: str) -> Iterator[Finding]:
     if not isinstance(model, GradeModel) or model.settings["timing_checked"]:
         return
     metric = str(model.settings["metric"])
-    end = window_end(metric)
+    end, called = window_end(metric), metric_name(metric)
     if end is not None or metric in LATE:
         until = f"day {end:g}" if end is not None else LATE_WHEN
         message = (
-            f"{metric} uses samples up to {until}, so an outcome before then is explained by what came after it, and "
-            f"only those who were sampled until then have a value (immortal time; {len(model.excluded)} subjects left "
-            "out): analyse subjects free of the outcome at a landmark on that day, or use an earlier exposure"
+            f"{called} uses samples up to {until}, so an outcome before then is explained by what came after it, and "
+            f"only those who were sampled until then have a value (immortal time{left_out(len(model.excluded))}): "
+            "analyse subjects free of the outcome at a landmark on that day, or use an earlier exposure"
         )
         yield Finding("warning", "exposure-after-outcome", where, message)
     elif metric in ("cmax", "tmax"):
-        message = f"an outcome with onset before Tmax, as CRS often has, cannot be caused by the {metric} that follows it"
+        message = f"an outcome with onset before Tmax, as CRS often has, cannot be caused by the {called} that follows it"
         yield Finding("note", "outcome-before-peak", where, message)
 
 
@@ -99,8 +100,9 @@ def _point_values(model: Model, where: str) -> Iterator[Finding]:
 
 def _left_out(model: Model, where: str) -> Iterator[Finding]:
     for reason, rows in model.excluded.groupby("reason", sort=False):
-        message = f"{len(rows)} subjects are not in the analysis: {reason}"
-        yield Finding("note", "subjects-left-out", "subjects " + ", ".join(rows["subject"]), message)
+        who, verb = ("subject", "is") if len(rows) == 1 else ("subjects", "are")
+        message = f"{counted(len(rows), 'subject')} {verb} not in the analysis: {reason}"
+        yield Finding("note", "subjects-left-out", f"{who} {', '.join(rows['subject'])}", message)
 
 
 RULES = (_few_events, _separation, _proportional, _timing, _confounding, _on_the_path, _point_values, _left_out)  # fmt: skip
@@ -126,5 +128,5 @@ def exposure_response_findings(model: Model | JointModel) -> pd.DataFrame:
     """
     if isinstance(model, JointModel):
         model = model.outcome
-    where = f"{model.settings['outcome']} on {model.settings['on']}"
+    where = analysis_name(model.settings)
     return findings_table(finding for rule in RULES for finding in rule(model, where))

@@ -29,6 +29,7 @@ from scipy import stats
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError
 from carkinetics.exposure.table import Exposure
+from carkinetics.response.analysis_words import counted
 from carkinetics.response.dose_inputs import Analysed, analysed_subjects
 from carkinetics.response.dose_words import dose_statement, group_words, needed_words, pooling_caution
 from carkinetics.response.power import (
@@ -210,7 +211,10 @@ def dose_exposure(
     if verdict == "cannot be shown":
         needed, words = _needed(seen, settings, region)
         settings["subjects_needed"], further = needed, further + words
-    further += f" {len(seen.excluded)} subjects are not in this analysis." if len(seen.excluded) else ""
+    lost = len(seen.excluded)
+    further += (
+        f" {counted(lost, 'subject')} {'is' if lost == 1 else 'are'} not in this analysis." if lost else ""
+    )
     label = f"{100 * interval:g}% {'CI' if draws is None else 'CrI'}"
     return DoseExposure(
         metric=metric,

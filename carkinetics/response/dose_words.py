@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.exposure.table import Exposure
 
 _SENTENCES = {
@@ -38,7 +39,7 @@ def dose_statement(
     str
         The statement.
     """
-    row = table.set_index("quantity")
+    row, name = table.set_index("quantity"), metric_name(metric)
     slope, region, fold = row.loc["slope"], row.loc["equivalence_region"], row.loc["fold_per_doubling"]
     flat = (
         " A slope of 0 is not ruled out; a rise of up to the upper limit is not ruled out either."
@@ -46,9 +47,9 @@ def dose_statement(
         else ""
     )
     return (
-        f"{metric} {_SENTENCES[verdict]}: slope {slope['value']:.2f} ({interval} {slope['lower']:.2f} to "
+        f"{name} {_SENTENCES[verdict]}: slope {slope['value']:.2f} ({interval} {slope['lower']:.2f} to "
         f"{slope['upper']:.2f}) against {region['lower']:.2f} to {region['upper']:.2f} over a {ratio:.3g}-fold "
-        f"dose range. Doubling the dose multiplies {metric} by {fold['value']:.2f} ({fold['lower']:.2f} to "
+        f"dose range. Doubling the dose multiplies {name} by {fold['value']:.2f} ({fold['lower']:.2f} to "
         f"{fold['upper']:.2f}).{flat}{further}"
     )
 

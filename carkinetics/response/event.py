@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
 from carkinetics.errors import ConfigError, DataError, did_you_mean
-from carkinetics.response.best import CR, NE, PD, PR
+from carkinetics.response.best import CONFIRM_DAYS, CR, NE, PD, PR, is_confirmed
 
 ENDPOINTS = ("pfs", "dor", "os", "ttp")
 NEW_THERAPY = ("censor", "ignore", "event")
@@ -32,7 +32,7 @@ def derive_event(
     ----------
     endpoint : {"pfs", "ttp", "dor", "os"}
         From the infusion to progression or death (``pfs``), to progression, deaths censored (``ttp``), or to death (``os``);
-        from the first CR or PR to progression or death, in responders (``dor``).
+        from the first CR or PR to progression or death, in who responded before progression and new therapy (``dor``).
     subjects : pandas.DataFrame
         One row per subject: ``subject``; where they apply ``death``, ``last_alive``, ``new_therapy``: days since the infusion, or
         dates beside a column ``infusion``. Empty where it did not happen.
@@ -44,7 +44,8 @@ def derive_event(
         Progression or death later than this after the last adequate assessment (or the infusion) is censored there: with
         assessments every 8 weeks, 2 missed ones are about 126 days.
     confirmed : bool
-        For ``dor``: start from a response only where the column ``best`` has it confirmed at last.
+        For ``dor``: start at the first response that a later visit confirms, ``confirm_days`` of ``responses.attrs`` later (28 if it does
+        not say).
 
     Returns
     -------
@@ -78,17 +79,32 @@ def derive_event(
         mine = visits[visits["subject"] == subject]
         start = 0.0
         if endpoint == "dor":
-            responded = mine[mine["response"].isin([CR, PR])]
-            best = str(mine["best"].iloc[-1]) if confirmed and len(mine) else CR
-            if responded.empty or best not in (CR, PR):
+            responded = _response_day(row, mine, new_therapy, responses.attrs, confirmed)
+            if responded is None:
                 continue
-            start = float(responded["day"].iloc[0])
+            start = responded
         time, event, reason = _first(row, mine, endpoint, new_therapy, missed_days)
         rows.append(
             {"subject": subject, "start": start, "time": time - start, "event": event, "reason": reason}
         )
     found = pd.DataFrame(rows, columns=["subject", "start", "time", "event", "reason"]).set_index("subject")
     return found if endpoint == "dor" else found.drop(columns="start")
+
+
+def _response_day(
+    row: pd.Series, visits: pd.DataFrame, new_therapy: str, settings: Mapping[Any, Any], confirmed: bool
+) -> float | None:
+    """Day of the first response that counts: what shrinks after progression or new therapy is not of this treatment."""
+    ends = [row["death"]] if new_therapy == "ignore" else [row["death"], row["new_therapy"]]
+    before = (visits["response"] == PD).cumsum() == 0
+    days, found = visits["day"].to_numpy(float), visits["response"].tolist()
+    wait = float(settings.get("confirm_days", CONFIRM_DAYS))
+    for i in np.flatnonzero(before & visits["response"].isin([CR, PR])):
+        if (days[i] <= np.nan_to_num(ends, nan=np.inf)).all() and (
+            not confirmed or is_confirmed(int(i), days, found, wait)
+        ):
+            return float(days[i])
+    return None
 
 
 def _days(subjects: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,9 @@ from scipy.special import expit
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, did_you_mean
 from carkinetics.exposure.area import Floats
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.exposure.table import Exposure
+from carkinetics.response.analysis_words import analysis_name, event_counts, outcome_name
 from carkinetics.response.bayes import SHAPES, Regression
 from carkinetics.response.binary import is_separated
 from carkinetics.response.case import Case, pose
@@ -67,7 +69,7 @@ class GradeModel:
     statement : str
         The result as a sentence.
     settings : dict
-        Outcome, family, predictor, adjustment, prior, interval, draws, seed.
+        Outcome, label, family, predictor, adjustment, prior, interval, draws, seed.
     per_cut : pandas.DataFrame
         Of grades: ``cut, slope, lower, upper`` of a logistic regression of every cut alone, and ``agrees``, whether its interval holds
         the common slope: proportional odds, checked. Empty otherwise.
@@ -86,8 +88,7 @@ class GradeModel:
     per_cut: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def __repr__(self) -> str:
-        outcome, on = self.settings.get("outcome"), self.settings.get("on")
-        return f"<GradeModel: {outcome} on {on}, {self.events} events in {self.n} subjects>"
+        return f"<GradeModel: {analysis_name(self.settings)}, {event_counts(self.events, self.n)}>"
 
 
 def fit_grade(
@@ -96,6 +97,7 @@ def fit_grade(
     outcome: str = "crs_grade >= 3",
     on: str = "log(cmax)",
     *,
+    label: str = "",
     adjust: str | Iterable[str] = (),
     onset: str | None = None,
     family: str = "auto",
@@ -119,6 +121,8 @@ def fit_grade(
         (whole numbers up to 6, or an ordered category), a number such as the best change of tumour size, a count.
     on : str
         The predictor: a metric or ``"log(metric)"``.
+    label : str
+        What the outcome is called in sentences, tables and figures, such as ``"objective response"``; the expression if not given.
     adjust : str or iterable of str
         Columns or texts such as ``"log(base_sum)"``. Baseline tumour burden drives expansion, response and toxicity alike.
     onset : str, optional
@@ -160,7 +164,7 @@ def fit_grade(
     for name, value, known in (("family", family, FAMILIES), ("shape", shape, SHAPES)):
         if value not in known:
             raise ConfigError(f"{name} is {value!r}{did_you_mean(value, known)}")
-    question = Question.of(outcome=outcome, on=on, adjust=adjust, onset=onset)
+    question = Question.of(outcome=outcome, on=on, label=label, adjust=adjust, onset=onset)
     case = pose(exposure, data, question, fewest=MINIMUM_SUBJECTS)
     regression = regression_of(
         case, kind_of(case, family, prior_intercept_sd), shape=shape, slope_sd=prior_slope_sd
@@ -245,7 +249,7 @@ def grade_model(
     )
     label = f"{100 * interval:g}% CrI"
     settings = settings | {
-        "outcome": question.outcome, "on": question.on, "metric": question.metric, "unit": case.unit, "family": family.name,
+        "outcome": question.outcome, "label": question.label, "on": question.on, "metric": question.metric, "unit": case.unit, "family": family.name,
         "shape": regression.shape, "model": MODELS[family.name], "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path), "onset": question.onset,
         "interval": f"{label[:-4]} equal-tailed", "ess": round(pooled.ess, 1),
     }  # fmt: skip
@@ -305,14 +309,20 @@ def _statement(
 ) -> str:  # fmt: skip
     """Put the result into words."""
     effect = table[table["parameter"].str.startswith(EFFECTS[family.name])].iloc[0]
+    outcome = outcome_name(settings)
     start = {
-        "binary": f"{events} of {n} subjects had the outcome; its odds change by the factor",
-        "ordinal": f"{events} of {n} subjects are above the lowest grade; the odds of a higher grade change by the factor",
-        "continuous": f"In {n} subjects {settings['outcome']} changes by",
-        "count": f"In {n} subjects the mean of {settings['outcome']} changes by the factor",
+        "binary": f"{events} of {n} subjects had {outcome}; its odds change by the factor",
+        "ordinal": f"{events} of {n} subjects are above the lowest grade of {outcome}; the odds of a higher one change by the factor",
+        "continuous": f"In {n} subjects {outcome} changes by",
+        "count": f"In {n} subjects the mean of {outcome} changes by the factor",
     }[family.name]
     _, _, step = str(effect["parameter"]).removeprefix(EFFECTS[family.name]).strip("_").partition("per_")
-    per = f"per {step.replace('sd', 'standard deviation')} of exposure" if step else "at most, from no exposure to all"  # fmt: skip
+    metric = metric_name(settings["metric"])
+    per = (
+        f"per {step.replace('sd', 'standard deviation')} of {metric}"
+        if step
+        else f"at most, from no {metric} to a saturating one"
+    )
     text = (
         f"{start} {effect['value']:.2f} ({label} {effect['lower']:.2f} to {effect['upper']:.2f}) {per}; "
         f"probability that {'it rises' if family.name in ('continuous', 'count') else 'they rise'}: {(draws['slope'] > 0).mean():.2f}."

@@ -102,6 +102,7 @@ def fit_joint(
     duration: str = "",
     event: str = "",
     on: str = "log(cmax)",
+    label: str = "",
     adjust: str | Iterable[str] = (),
     landmark: float | None = None,
     days: Iterable[float] | None = None,
@@ -133,6 +134,8 @@ def fit_joint(
         As of `fit_event`.
     on : str
         A metric or ``"log(metric)"``; with ``nuts`` it is ``cmax``, ``auc_0_X``, or a parameter of the model.
+    label : str
+        What the outcome is called in sentences, tables and figures, such as ``"objective response"``; the expression if not given.
     adjust : str or iterable of str
         Columns or texts such as ``"log(base_sum)"``.
     landmark : float, optional
@@ -201,7 +204,14 @@ def fit_joint(
     if duration and shape != "linear":
         raise ConfigError("shape='emax' goes with an outcome; the hazard of an event is linear")
     question = Question.of(
-        outcome=outcome, duration=duration, event=event, on=on, adjust=adjust, onset="", landmark=landmark
+        outcome=outcome,
+        duration=duration,
+        event=event,
+        on=on,
+        label=label,
+        adjust=adjust,
+        onset="",
+        landmark=landmark,
     )
     exposure = (
         exposure_course(fit, days, draws=draws, output=output, seed=seed)

@@ -22,7 +22,9 @@ from carkinetics.fit.inputs import known_inputs
 from carkinetics.fit.measured import fitted_rows
 from carkinetics.fit.predictive import individual_parameters, subject_levels
 from carkinetics.fit.result import INTERVAL, Fit
+from carkinetics.response.analysis_words import counted
 from carkinetics.response.proportion import binomial_interval
+from carkinetics.response.question import checked_label
 from carkinetics.response.timing import with_event_days
 
 ONSET_COLUMNS = (
@@ -66,7 +68,7 @@ class OnsetTiming:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<OnsetTiming: {self.settings['onset']}, {self.before} of {self.n} before their Tmax>"
+        return f"<OnsetTiming: {onset_name(self.settings)}, {self.before} of {self.n} before their Tmax>"
 
 
 def onset_timing(
@@ -75,6 +77,7 @@ def onset_timing(
     onset: str = "crs_day",
     grade: str | None = "crs_grade",
     *,
+    label: str = "",
     n_draws: int | None = 400,
     seed: int = 1,
 ) -> OnsetTiming:
@@ -90,6 +93,8 @@ def onset_timing(
         Column of ``data.subjects``: day since infusion; empty without the event. ``crs_day`` also for an event ``crs`` of the data.
     grade : str or None
         Column with the grade; None if there is none.
+    label : str
+        What the event is called in sentences and figures, such as ``"CRS"``; the column of the onset if not given.
     n_draws : int or None
         Number of posterior draws; None for all.
     seed : int
@@ -103,10 +108,11 @@ def onset_timing(
     Raises
     ------
     ConfigError
-        If there is no such column.
+        If there is no such column, or the label is no text.
     DataError
         If an onset is not a day from 0 on, or nobody can be shown.
     """
+    called = checked_label(label)
     day, grades = _numbers(data, onset), _numbers(data, grade) if grade else None
     negative = day[day < 0]
     if len(negative):
@@ -127,10 +133,29 @@ def onset_timing(
     n, before = len(table), int(table["before"].sum())
     drawn = len(next(iter(values.values())))
     settings = {
-        "onset": onset, "grade": grade or "", "model": fit.model.name, "n_draws": drawn, "seed": seed,
+        "onset": onset, "label": called or onset, "grade": grade or "", "model": fit.model.name, "n_draws": drawn, "seed": seed,
         "interval": f"{INTERVAL:.0%} equal-tailed" if drawn > 1 else "none",
     }  # fmt: skip
-    return OnsetTiming(table, excluded, n, before, _statement(onset, before, n, len(excluded)), settings)
+    return OnsetTiming(
+        table, excluded, n, before, _statement(onset_name(settings), before, n, len(excluded)), settings
+    )
+
+
+def onset_name(settings: Mapping[str, Any]) -> str:
+    """What begins a sentence on an onset.
+
+    Parameters
+    ----------
+    settings : mapping
+        Of an `OnsetTiming`.
+
+    Returns
+    -------
+    str
+        ``Onset of CRS``, where CRS is the label; the column if none was given.
+    """
+    onset, label = str(settings["onset"]), str(settings["label"])
+    return onset if label == onset else f"Onset of {label}"
 
 
 def _table(fit: Fit, values: Mapping[str, Floats], onset: pd.Series, grade: pd.Series | None) -> pd.DataFrame:
@@ -195,7 +220,11 @@ def _tmax(fit: Fit, values: Mapping[str, Floats], index: NDArray[np.intp]) -> Fl
 
 def _statement(onset: str, before: int, n: int, excluded: int) -> str:
     interval = binomial_interval(before, n)
-    left = f" {excluded} subjects with an onset have no fitted curve." if excluded else ""
+    left = (
+        f" {counted(excluded, 'subject')} with an onset {'has' if excluded == 1 else 'have'} no fitted curve."
+        if excluded
+        else ""
+    )
     return (
         f"{onset} is before the subject's own Tmax in {before} of {n} subjects ({before / n:.0%}, 95% CI "
         f"{interval[0]:.0%} to {interval[1]:.0%}).{left}"

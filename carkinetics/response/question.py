@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class Question:
         Column with the day of an outcome; None to look for one, empty not to check.
     landmark : float or None
         Day from which on an event counts.
+    label : str
+        What the outcome is called; its expression if `of` is not given a label.
     """
 
     outcome: str = ""
@@ -56,15 +58,18 @@ class Question:
     adjust: tuple[str, ...] = ()
     onset: str | None = None
     landmark: float | None = None
+    label: str = ""
 
     @classmethod
-    def of(cls, *, adjust: str | Iterable[str] = (), **parts: object) -> Question:
+    def of(cls, *, adjust: str | Iterable[str] = (), label: str = "", **parts: object) -> Question:
         """Check that the parts go together.
 
         Parameters
         ----------
         adjust : str or iterable of str
             One text or several.
+        label : str
+            What the outcome is called in results.
         **parts
             The other fields.
 
@@ -76,7 +81,7 @@ class Question:
         Raises
         ------
         ConfigError
-            If neither or both kinds of outcome are given, or a landmark for an outcome without a time.
+            If neither or both kinds of outcome are given, a landmark for an outcome without a time, or a label that is no text.
         """
         texts = ([adjust] if adjust else []) if isinstance(adjust, str) else list(adjust or ())
         question = cls(adjust=tuple(dict.fromkeys(texts)), **parts)  # type: ignore[arg-type]
@@ -96,7 +101,7 @@ class Question:
             raise ConfigError(
                 "landmark counts the time of an event from a day on; an outcome without a time has none: leave out who had it by then"
             )
-        return question
+        return replace(question, label=checked_label(label) or question.expression)
 
     @property
     def metric(self) -> str:
@@ -109,9 +114,32 @@ class Question:
         return split_predictor(self.on)[1]
 
     @property
-    def label(self) -> str:
-        """The outcome in words."""
+    def expression(self) -> str:
+        """What defines the outcome."""
         return self.outcome or f"{self.event} after {self.duration}"
+
+
+def checked_label(label: str) -> str:
+    """Read what an outcome is to be called.
+
+    Parameters
+    ----------
+    label : str
+        As given; empty for none.
+
+    Returns
+    -------
+    str
+        In one line.
+
+    Raises
+    ------
+    ConfigError
+        If it is no text.
+    """
+    if not isinstance(label, str):
+        raise ConfigError(f"label is {label!r}; expected a text, such as 'objective response'")
+    return " ".join(label.split())
 
 
 def split_predictor(on: str) -> tuple[str, bool]:

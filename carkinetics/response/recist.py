@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from carkinetics.errors import ConfigError, DataError, did_you_mean
-from carkinetics.response.best import CR, NE, NON, PD, PR, SD, best_so_far
+from carkinetics.response.best import CONFIRM_DAYS, CR, NE, NON, PD, PR, SD, best_so_far
 
 TARGET, NODE, PLEURAL, NONTARGET, NEW = "target", "node", "pleural", "nontarget", "new"
 KINDS = (TARGET, NODE, PLEURAL, NONTARGET, NEW)
 MEASURED = (TARGET, NODE, PLEURAL)
 RECIST, MODIFIED = "recist 1.1", "mesothelioma"
-CRITERIA = (RECIST, MODIFIED)
+NAMES = {RECIST: "RECIST 1.1", MODIFIED: "modified RECIST for pleural mesothelioma"}
+CRITERIA = tuple(NAMES)
 PRESENT, ABSENT, PROGRESSED, NOT_ASSESSED = "present", "absent", "progressed", "not assessed"
 TOO_SMALL, EQUIVOCAL = "too small to measure", "equivocal"
 STATUSES = {
@@ -31,11 +32,11 @@ COLUMNS = ("subject", "day", "lesion", "kind", "size_mm", "status")
 PARTIAL, GROWTH, NORMAL_NODE_MM, SMALL_MM = 0.7, 1.2, 10.0, 5.0
 GROWTH_MM = {RECIST: 5.0, MODIFIED: 0.0}
 MOST_PLEURAL = 6
-_EXACT = 1e-9  # -30 % exactly counts, whatever a sum of decimals is
+EXACT = 1e-9  # -30 % exactly counts, whatever a sum of decimals is
 
 
 def derive_response(
-    lesions: pd.DataFrame, *, criteria: str = RECIST, confirm: bool = False, confirm_days: float = 28.0,
+    lesions: pd.DataFrame, *, criteria: str = RECIST, confirm: bool = False, confirm_days: float = CONFIRM_DAYS,
     minimum_sd_days: float = 42.0,
 ) -> pd.DataFrame:  # fmt: skip
     """Response at every visit, and the best overall response, by RECIST 1.1.
@@ -65,7 +66,8 @@ def derive_response(
     pandas.DataFrame
         One row per subject and visit after the baseline (one at the baseline for who has none): ``subject, day, sum_mm`` (NaN
         unless all targets were assessed), ``nadir_mm`` (before the visit), ``change_pct`` from baseline, ``target, nontarget,
-        new_lesion, response`` and ``best``: the best overall response up to this visit, the last being the subject's.
+        new_lesion, response`` and ``best``: the best overall response up to this visit, the last being the subject's. In ``.attrs``:
+        ``criteria, confirm, confirm_days, minimum_sd_days``. `carkinetics.write_report` takes the table as a part.
 
     Raises
     ------
@@ -88,7 +90,11 @@ def derive_response(
                     confirm_days=confirm_days, minimum_sd_days=minimum_sd_days)
         for part in visits
     ]  # fmt: skip
-    return table.assign(best=[one for several in best for one in several])
+    table = table.assign(best=[one for several in best for one in several])
+    table.attrs = {
+        "criteria": criteria, "confirm": confirm, "confirm_days": float(confirm_days), "minimum_sd_days": float(minimum_sd_days),
+    }  # fmt: skip
+    return table
 
 
 def _checked(lesions: pd.DataFrame) -> pd.DataFrame:
@@ -163,10 +169,31 @@ def _refuse(rows: pd.DataFrame, wrong: pd.Series, column: str, right: str, known
         )
 
 
+def baseline_day(days: np.ndarray) -> float:
+    """Which visit is the baseline.
+
+    Parameters
+    ----------
+    days : ndarray
+        Of a subject's visits, since the infusion.
+
+    Returns
+    -------
+    float
+        The last one at or before day 0; the first where there is none.
+
+    Examples
+    --------
+    >>> baseline_day(np.array([-30.0, -7.0, 42.0])), baseline_day(np.array([42.0, 28.0]))
+    (-7.0, 28.0)
+    """
+    before = days[days <= 0]
+    return float(before.max() if before.size else days.min())
+
+
 def _one_subject(subject: str, rows: pd.DataFrame, growth_mm: float) -> pd.DataFrame:
     days = np.sort(rows["day"].unique())
-    before = days[days <= 0]
-    baseline = float(before[-1] if before.size else days[0])
+    baseline = baseline_day(days)
     first = rows[rows["day"] == baseline]
     nodes = first.loc[first["kind"] == NODE, "lesion"].tolist()
     targets = first[first["kind"].isin(MEASURED)].set_index("lesion")["size_mm"]
@@ -229,7 +256,7 @@ def _target(
     if sizes.empty:
         return ""
     total = float(sizes.sum())  # of those assessed: what is missing can only add to it
-    grown = total >= GROWTH * nadir - _EXACT and total - nadir >= growth_mm - _EXACT and total > nadir
+    grown = total >= GROWTH * nadir - EXACT and total - nadir >= growth_mm - EXACT and total > nadir
     back = cleared and bool(
         (sizes.drop(nodes) > 0).any()
     )  # what reappears after a complete response has progressed
@@ -239,7 +266,7 @@ def _target(
         return NE
     if (sizes.drop(nodes) == 0).all() and (sizes[nodes] < NORMAL_NODE_MM).all():
         return CR
-    return PR if total <= PARTIAL * baseline + _EXACT else SD
+    return PR if total <= PARTIAL * baseline + EXACT else SD
 
 
 def _nontarget(statuses: list[str]) -> str:

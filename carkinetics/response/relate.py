@@ -16,7 +16,9 @@ import pandas as pd
 
 from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.exposure.table import Exposure
+from carkinetics.response.analysis_words import analysis_name, counted, outcome_name
 from carkinetics.response.binary import is_separated
 from carkinetics.response.case import Case, pose
 from carkinetics.response.family import WIDE, Family
@@ -47,7 +49,7 @@ class ExposureResponse:
     statement : str
         The result as a sentence.
     settings : dict
-        What was asked: model, outcome, metric, adjustment, landmark, draws, seed, level.
+        What was asked: model, outcome, label, metric, adjustment, landmark, draws, seed, level.
     """
 
     table: pd.DataFrame
@@ -57,11 +59,11 @@ class ExposureResponse:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<ExposureResponse: {self.settings['outcome']} on {self.settings['on']}, {len(self.observed)} subjects>"
+        return f"<ExposureResponse: {analysis_name(self.settings)}, {counted(len(self.observed), 'subject')}>"
 
 
 def exposure_response(
-    exposure: Exposure, data: Dataset, *, outcome: str = "", duration: str = "", event: str = "", on: str = "log(cmax)",
+    exposure: Exposure, data: Dataset, *, outcome: str = "", duration: str = "", event: str = "", on: str = "log(cmax)", label: str = "",
     adjust: str | Iterable[str] = (), onset: str | None = None, landmark: float | None = None, draws: int = 100, level: float = 0.90, seed: int = 0,
 ) -> ExposureResponse:  # fmt: skip
     """Relate an outcome to exposure with the uncertainty of the exposure.
@@ -78,6 +80,8 @@ def exposure_response(
         Instead of it: columns with the time to an event or to censoring in days, and 1 or 0 for which (Cox regression).
     on : str
         ``"log(metric)"`` or a metric.
+    label : str
+        What the outcome is called in sentences, tables and figures, such as ``"objective response"``; the expression if not given.
     adjust : iterable of str
         Columns or texts such as ``"log(burden)"``. Baseline tumour burden drives expansion, response and toxicity alike: adjust for
         it where it is known.
@@ -115,7 +119,14 @@ def exposure_response(
     """
     refuse_settings(level, draws, seed, 1.0, 1.0)
     question = Question.of(
-        outcome=outcome, duration=duration, event=event, on=on, adjust=adjust, onset=onset, landmark=landmark
+        outcome=outcome,
+        duration=duration,
+        event=event,
+        on=on,
+        label=label,
+        adjust=adjust,
+        onset=onset,
+        landmark=landmark,
     )
     case = pose(exposure, data, question, fewest=FEWEST)
     rng = np.random.default_rng(seed)
@@ -132,7 +143,7 @@ def exposure_response(
     naive, *each = (_regression(table, question, kind, firth, terms, level) for table in tables)
     table = _table(naive, each, len(case), level, terms, naive.attrs["model"])
     settings = {
-        "model": naive.attrs["model"], "outcome": question.label, "on": on, "metric": question.metric, "adjust": list(question.adjust), "on_the_path": list(case.on_the_path),
+        "model": naive.attrs["model"], "outcome": question.expression, "label": question.label, "on": on, "metric": question.metric, "adjust": list(question.adjust), "on_the_path": list(case.on_the_path),
         "landmark": landmark, "draws": 0 if rows is None else len(rows), "level": level, "seed": seed,
     }  # fmt: skip
     observed = case.answer.assign(**{on: case.points}, **case.others)
@@ -192,7 +203,7 @@ def _table(
 
 
 def _statement(row: pd.Series, settings: dict[str, Any], n: int, lost: int, log: bool) -> str:
-    kind = "hazard" if settings["model"] == "Cox" else "odds"
+    kind, verb = ("hazard", "changes") if settings["model"] == "Cox" else ("odds", "change")
     step = "doubling" if log else "unit"
     given = (
         f"adjusted for {', '.join(settings['adjust'])}" if settings["adjust"] else "not adjusted for anything"
@@ -202,9 +213,11 @@ def _statement(row: pd.Series, settings: dict[str, Any], n: int, lost: int, log:
         if settings["draws"]
         else "exposures were taken as known"
     )
-    after = f", from day {settings['landmark']:g} on" if settings["landmark"] is not None else ""
+    after = f" from day {settings['landmark']:g} on" if settings["landmark"] is not None else ""
+    higher = "a higher grade of " if settings["model"] == "proportional odds" else ""
     return (
-        f"{settings['outcome']}{after}: the {kind} change by the factor {row['ratio']:.2f} ({100 * settings['level']:g} % interval "
-        f"{row['ratio_lower']:.2f} to {row['ratio_upper']:.2f}) per {step} of {settings['metric']}, {given}; {n} subjects, {lost} left out; "
+        f"The {kind} of {higher}{outcome_name(settings)}{after} {verb} by the factor {row['ratio']:.2f} ({100 * settings['level']:g} % interval "
+        f"{row['ratio_lower']:.2f} to {row['ratio_upper']:.2f}) per {step} of {metric_name(settings['metric'])}, {given}; "
+        f"{counted(n, 'subject')}{f', {lost} left out' if lost else ''}; "
         f"{carried}."
     )

@@ -20,7 +20,9 @@ from carkinetics.dataset.table import Dataset
 from carkinetics.errors import ConfigError, DataError, did_you_mean
 from carkinetics.exposure.area import Floats
 from carkinetics.exposure.course import ExposureCourse
+from carkinetics.exposure.metric_name import metric_name
 from carkinetics.exposure.table import Exposure
+from carkinetics.response.analysis_words import analysis_name, event_counts, left_out, outcome_name
 from carkinetics.response.bayes import Regression, Scale
 from carkinetics.response.case import Case, numeric, pose
 from carkinetics.response.coefficients import coefficient_rows, prior_words
@@ -33,7 +35,10 @@ from carkinetics.response.question import Question
 from carkinetics.response.survival import times_and_events
 from carkinetics.response.timing import with_event_days
 
-BASELINES = ("weibull", "piecewise")
+MODELS = {
+    "weibull": "proportional hazards (Weibull)", "piecewise": "proportional hazards (piecewise constant)",
+}  # fmt: skip
+BASELINES = tuple(MODELS)
 MINIMUM_SUBJECTS = 5
 EVENTS_PER_PIECE, MOST_PIECES = 5, 4
 SHOWN = (0.25, 0.75)  # quantiles of exposure whose survival is drawn
@@ -77,8 +82,7 @@ class EventModel:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        outcome, on = self.settings.get("outcome"), self.settings.get("on")
-        return f"<EventModel: {outcome} on {on}, {self.events} events in {self.n} subjects>"
+        return f"<EventModel: {analysis_name(self.settings)}, {event_counts(self.events, self.n)}>"
 
 
 def fit_event(
@@ -91,6 +95,7 @@ def fit_event(
     onset: str = "",
     window: float = 28.0,
     on: str = "log(cmax)",
+    label: str = "",
     adjust: str | Iterable[str] = (),
     landmark: float | None = None,
     baseline: str = "weibull",
@@ -116,6 +121,8 @@ def fit_event(
         Days in which an outcome counts.
     on : str
         A metric or ``"log(metric)"``; of a course ``"log(level)"`` or ``"log(auc)"``, the area so far.
+    label : str
+        What the event is called in sentences, tables and figures, such as ``"progression or death"``; the expression if not given.
     adjust : str or iterable of str
         Columns or texts such as ``"log(base_sum)"``.
     landmark : float, optional
@@ -156,7 +163,9 @@ def fit_event(
         data, duration, event = _as_event(data, outcome, onset, window, duration)
     elif outcome or onset:
         raise ConfigError("give either duration and event, or outcome and onset")
-    question = Question.of(duration=duration, event=event, on=on, adjust=adjust, landmark=landmark)
+    question = Question.of(
+        duration=duration, event=event, on=on, label=label, adjust=adjust, landmark=landmark
+    )
     case = pose(exposure, data, question, fewest=MINIMUM_SUBJECTS, moving=True)
     rows = rows_at_risk(case)
     regression = event_regression(case, rows, baseline, prior_slope_sd)
@@ -340,8 +349,8 @@ def event_model(
         }
     )
     settings = settings | {
-        "outcome": question.label, "duration": question.duration, "event": question.event, "on": question.on, "metric": question.metric,
-        "unit": case.unit, "model": f"proportional hazards, {regression.family.name}", "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path),
+        "outcome": question.expression, "label": question.label, "duration": question.duration, "event": question.event, "on": question.on, "metric": question.metric,
+        "unit": case.unit, "model": MODELS[regression.family.name], "adjust": list(question.adjust), "timing_checked": case.timing_checked, "on_the_path": list(case.on_the_path),
         "cuts": [float(day) for day in getattr(regression.family, "cuts", ())],
         "landmark": question.landmark, "changes_with_time": case.course is not None,
         "interval": f"{100 * interval:g}% equal-tailed", "ess": round(pooled.ess, 1),
@@ -379,11 +388,10 @@ def _statement(
 ) -> str:  # fmt: skip
     row = table[table["parameter"].str.startswith("hazard_ratio")].iloc[0]
     step = "doubling" if row["parameter"].endswith("doubling") else "standard deviation"
-    what = {"level": "the level of the day", "auc": "the area so far"}.get(settings["metric"], "exposure")
     after = f", counted from day {settings['landmark']:g}" if settings["landmark"] is not None else ""
     adjusted = f"adjusted for {', '.join(settings['adjust'])}" if settings["adjust"] else "not adjusted for anything"  # fmt: skip
     return (
-        f"{events} of {n} subjects had the event{after}; its hazard changes by the factor {row['value']:.2f} ({100 * interval:g}% CrI "
-        f"{row['lower']:.2f} to {row['upper']:.2f}) per {step} of {what}, {adjusted}; probability that it rises: "
-        f"{(pooled.draws['slope'] > 0).mean():.2f}; {lost} subjects left out."
+        f"{events} of {n} subjects had {outcome_name(settings)}{after}; its hazard changes by the factor {row['value']:.2f} ({100 * interval:g}% CrI "
+        f"{row['lower']:.2f} to {row['upper']:.2f}) per {step} of {metric_name(settings['metric'])}, {adjusted}; probability that it rises: "
+        f"{(pooled.draws['slope'] > 0).mean():.2f}{left_out(lost)}."
     )

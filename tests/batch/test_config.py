@@ -11,7 +11,7 @@ from carkinetics.dataset import read_nonmem
 from carkinetics.errors import ConfigError
 from carkinetics.exposure import exposure_from, nca
 from carkinetics.fit import fit_hierarchical
-from carkinetics.response import dose_exposure, fit_grade
+from carkinetics.response import dose_exposure, fit_grade, responses_from
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = """
@@ -65,6 +65,18 @@ def test_a_full_study_file_is_read(write):
     assert study.responses == {"crs": {"outcome": "crs_grade >= 3", "on": "log(cmax)"}}
 
 
+def test_an_outcome_is_called_by_the_label_or_by_its_expression(write):
+    text = FULL.replace("response.crs", "response.objective_response")
+    event = '[event.pfs]\nlabel = "progression or death"\nduration = "d"\nevent = "e"\non = "log(cmax)"\n'
+    study = read_study(write(text + event))
+    assert (
+        "label" not in study.responses["objective_response"]
+    )  # a section's name, such as "adjusted", may be no outcome
+    assert study.events["pfs"]["label"] == "progression or death"
+    with pytest.raises(ConfigError, match=r"\[event.pfs\] label is 3; expected text"):
+        read_study(write(text + event.replace('"progression or death"', "3")))
+
+
 def test_paths_are_relative_to_the_study_file(write, monkeypatch, tmp_path_factory):
     path = write(FULL + '[report]\ntitle = "T"\n')
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
@@ -82,6 +94,7 @@ def test_paths_are_relative_to_the_study_file(write, monkeypatch, tmp_path_facto
         (config._EXPOSURE, exposure_from, {"fit"}),
         (config._DOSE, dose_exposure, {"metrics"}),
         (config._RESPONSE, fit_grade, set()),
+        (config._TUMOUR, responses_from, set()),
     ],
 )
 def test_every_key_is_an_argument_of_the_function_that_reads_it(section, function, own):
@@ -117,6 +130,19 @@ def test_every_key_is_an_argument_of_the_function_that_reads_it(section, functio
         ),
         ('[data]\npath = "data.csv"\n[exposure]\n[fit.a]\nmodel="m"\n[fit.b]\nmodel="m"', "name one of a, b"),
         ('[data]\npath = "data.csv"\n[response.crs]\non = "cmax"', r"\[response.crs\] 'outcome' is missing"),
+        ('[data]\npath = "data.csv"\n[tumour]\n', r"\[tumour\] 'assay' is missing"),
+        (
+            '[data]\npath = "data.csv"\n[tumour]\nassay = "sld"\nconfirmed = true',
+            "unknown key 'confirmed'; did you mean 'confirm'",
+        ),
+        (
+            '[data]\npath = "data.csv"\n[tumour]\nassay = "sld"\npfs = { duration = "a", evnt = "b" }',
+            r"\[tumour.pfs\] unknown key 'evnt'; did you mean 'event'",
+        ),
+        (
+            '[data]\npath = "data.csv"\n[tumour]\nassay = "sld"\nos = { duration = "a" }',
+            r"\[tumour.os\] 'event' is missing",
+        ),
         ('[data]\npath = "dta.csv"', "there is no file"),
         ('[data]\npath = "data.csv"\nformat = "nonmen"', "did you mean 'nonmem'"),
         ('seed = -1\n[data]\npath = "data.csv"', "seed is -1; expected a whole number from 0"),

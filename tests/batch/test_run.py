@@ -239,7 +239,9 @@ def test_an_event_is_a_step_with_its_tables_and_a_place_in_the_report(study: Pat
     table = pd.read_csv(result.folder / "event/pfs.csv").set_index("parameter")
     assert {"slope", "hazard_ratio_per_doubling", "shape"} <= set(table.index)
     assert (result.folder / "event/pfs-curve.csv").is_file()
-    assert "All pairs of exposure and outcome" in result.report.read_text(encoding="utf-8")
+    page = result.report.read_text(encoding="utf-8")
+    assert "All pairs of exposure and outcome" in page
+    assert "Proportional hazards (Weibull) regression of pfs_event after pfs_day on " in page
     study.write_text(
         text.replace("[report]", event.replace("landmark = 28", "days = [7, 14]") + "\n[report]"),
         encoding="utf-8",

@@ -84,6 +84,7 @@ def test_ranks_that_are_not_uniform_are_a_departure(ranks):
     assert "NOT calibrated: ranks of x" in found.statement
 
 
+@pytest.mark.slow
 def test_a_sampler_that_returns_the_prior_is_found_out_by_the_likelihood_alone(decline):
     found = ck.calibrate(decline, DESIGN, n=20, subjects=3, sampler=prior_sampler, workers=1)
     assert list(found.departures.index) == ["log_likelihood"]

@@ -81,6 +81,7 @@ def test_fitted_subjects_are_predicted_closer_than_new_ones(dose_fit):
     assert set(check.population["subjects"]) == {"new", "fitted"}
 
 
+@pytest.mark.slow
 def test_under_the_true_model_small_p_are_rare_and_single_values_covered(around):
     model = load_model("stein2019")
     p, inside = [], []

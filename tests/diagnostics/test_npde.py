@@ -202,6 +202,7 @@ def test_odd_arrays_have_answers_or_reasons(rng):
         npde(sims)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [-np.inf, -0.5])
 def test_tests_hold_their_level_where_samples_of_a_subject_depend_on_each_other(rng, limit):
     # Subjects differ in the size of their errors: uncorrelated, and far from independent.
@@ -210,19 +211,19 @@ def test_tests_hold_their_level_where_samples_of_a_subject_depend_on_each_other(
         return (spread * rng.normal(size=(n, 20, 5))).reshape(n, -1)
 
     subject, time = np.repeat(np.arange(20), 5), np.tile(np.arange(5), 20)
-    sims, right, independent = studies(99), [], []
-    for y in studies(150):
-        # The same replicates would make 150 answers that depend on each other.
-        tests = npde_from_simulations(y, studies(99), subject, time=time, lloq=limit).tests
+    sims, right, independent = studies(59), [], []
+    for y in studies(100):
+        # The same replicates would make 100 answers that depend on each other.
+        tests = npde_from_simulations(y, studies(59), subject, time=time, lloq=limit).tests
         right.append(tests["p"])
         independent.append(tests["p_independent"])
     right, independent = pd.DataFrame(right), pd.DataFrame(independent)
     for name in ("mean", "variance", "normality", "combined", "spread with time", "all"):
         rejected = int((right[name] <= 0.05).sum())
-        assert stats.binomtest(rejected, 150, 0.05).pvalue > 0.001, (name, rejected)
+        assert stats.binomtest(rejected, 100, 0.05).pvalue > 0.001, (name, rejected)
         assert stats.kstest(right[name], "uniform").pvalue > 0.0005, name
     wrong = int((independent["variance"] <= 0.05).sum())
-    assert stats.binomtest(wrong, 150, 0.05, alternative="greater").pvalue < 0.001, wrong
+    assert stats.binomtest(wrong, 100, 0.05, alternative="greater").pvalue < 0.001, wrong
     # And a spread that is wrong is found.
     assert npde_from_simulations(6 * studies(1)[0], sims, subject, lloq=limit).tests.loc["all", "p"] < 0.05
 

@@ -20,6 +20,7 @@ DESIGNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DESIGNS)
 def test_simulation_agrees_with_enumeration(name):
     exact = operating_characteristics(DESIGNS[name], TRUTH, GRADE2)

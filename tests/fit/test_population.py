@@ -106,6 +106,7 @@ def test_the_scores_are_zero_at_the_maximum_and_of_the_right_length():
     assert np.abs(each.sum(axis=0)).max() < 1e-3 * np.abs(each).sum(axis=0).max()
 
 
+@pytest.mark.slow
 def test_population_values_of_a_simulated_trial_are_near_the_truth():
     model = load_model("stein2019")
     omega = {"foldx": 0.8, "tmax": 0.3, "cmax": 1.0, "alpha": 0.4, "fb": 0.6, "beta": 0.4}

@@ -50,6 +50,8 @@ def test_the_strip_is_onset_less_tmax_in_order(dose_fit, study):
     assert low < min(distances) < max(distances) < high
     title = upper.get_title(loc="left")
     assert title.startswith(f"crs_day before the subject's own Tmax: {timing.before} of {timing.n} (")
+    called, _ = onset(dose_fit, study, label="CRS", n_draws=50)
+    assert called.get_title(loc="left") == title.replace("crs_day", "Onset of CRS", 1)
 
 
 def test_one_onset_of_unknown_grade_and_an_individual_fit(dose_fit, study, alone, rendered):

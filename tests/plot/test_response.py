@@ -147,6 +147,8 @@ def test_curve_subjects_and_proportions_of_the_exposure_response(grade, rendered
     assert exposure_response(grade, ax=ax) is ax
     assert ax.get_xlabel() == "Cmax (copies/µg DNA)"
     assert ax.get_ylabel() == "Subjects with crs_grade >= 3"
+    called = replace(grade, settings=grade.settings | {"label": "CRS of grade 3 or more"})
+    assert exposure_response(called).get_ylabel() == "Subjects with CRS of grade 3 or more"
     (curve,) = [line for line in ax.get_lines() if line.get_label() == "logistic model"]
     np.testing.assert_allclose(curve.get_ydata(), grade.curve["median"])
     ticks = [

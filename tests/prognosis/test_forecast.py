@@ -61,6 +61,9 @@ def test_the_risk_of_an_outcome_is_its_probability_averaged_over_exposure_and_co
     assert row["outcome"] == "crs_grade >= 2"
     assert row["probability"] == pytest.approx(expected, abs=4 * 0.3 / np.sqrt(min(found.ess, 4000)))
     assert row["lower"] < row["probability"] < row["upper"]
+    called = replace(model, settings=model.settings | {"label": "CRS of grade 2 or more"})
+    found = forecast(exact, one(DAYS, LEVELS), events=called, draws=200)
+    assert found.risks["outcome"].tolist() == ["CRS of grade 2 or more"]
 
 
 def test_grades_and_events_have_risks_too(exact, one, written_outcome):
@@ -107,6 +110,7 @@ def test_without_samples_it_is_the_prediction_of_the_population(stein, new_patie
         assert stats.ks_2samp(np.log(found.draws[name]), other).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_intervals_shrink_on_average_as_samples_come(stein, new_patients):
     widths = []
     for subject in new_patients.subject_ids[:8]:

@@ -51,6 +51,7 @@ def test_schedules_see_the_same_patients(only_cmax):
     assert found.table.equals(again.table)
 
 
+@pytest.mark.slow
 def test_the_best_days_for_the_doubling_time_are_the_first(only_foldx):
     found = best_schedule(
         only_foldx, budget=2, candidates=(1, 4, 7, 14), metric="doubling_time", n=6, lloq=1e-9, draws=300

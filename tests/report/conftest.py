@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from carkinetics.dataset.table import Dataset
+from carkinetics.diagnostics import review
+from carkinetics.diagnostics.review import Evidence
 from carkinetics.exposure import Exposure, exposure_from, nca
 from carkinetics.fit.result import Fit
+from carkinetics.report import parts
 from carkinetics.response import DoseExposure, GradeModel, dose_exposure, fit_grade
 
 
@@ -19,6 +23,26 @@ def with_grades(data: Dataset) -> Dataset:
     grades = np.resize([0, 3, 1, 4, 2], len(data.subjects))
     kept = data.subjects[[name for name in data.subjects.columns if not name.startswith("true_")]]
     return replace(data, subjects=kept.assign(crs_grade=grades))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_review_of_each_fit() -> Iterator[None]:
+    """Any section needs the review of its fits, which takes most of a second: made once for each fit here, not once for each test."""
+    fits: dict[int, Evidence] = {}
+    reviews: dict[int, pd.DataFrame] = {}
+
+    def evidence(fit: Fit) -> Evidence:
+        return fits.setdefault(id(fit), Evidence(fit))  # which holds the fit, so that its id stays its own
+
+    def reviewed(fit: Fit, *, evidence: Evidence) -> pd.DataFrame:
+        if id(evidence) not in reviews:
+            reviews[id(evidence)] = review(fit, evidence=evidence)
+        return reviews[id(evidence)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "Evidence", evidence)
+        patch.setattr(parts, "review", reviewed)
+        yield
 
 
 @pytest.fixture(scope="session")

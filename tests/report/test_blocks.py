@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import floats
 
-from carkinetics.report.blocks import Table, listing, number, percent, span
+from carkinetics.report.blocks import Table
+from carkinetics.report.written import listing, number, percent, span
 
 
 @given(floats(1e-4, 1e6))

@@ -18,10 +18,10 @@ from carkinetics.exposure import nca
 from carkinetics.fit import fit_individuals
 from carkinetics.model import load_model
 from carkinetics.report import write_report
-from carkinetics.report.blocks import number, span
+from carkinetics.report.written import number, span
 
 SECTIONS = [
-    "verdict", "data", "model", "priors", "convergence", "parameters", "contraction", "effects", "individual", "vpc", "gof",
+    "verdict", "identification", "data", "model", "priors", "convergence", "parameters", "contraction", "effects", "individual", "vpc", "gof",
     "calibration", "exposure", "dose", "response", "methods", "warnings", "session",
 ]  # fmt: skip
 BANNER = "not converged: do not use these numbers"
@@ -232,6 +232,7 @@ def test_data_alone_and_individual_fits_make_a_page(good_fit, tmp_path):
     found = Page(write_report(tmp_path / "i.html", alone).read_text(encoding="utf-8"))
     assert found.having("section", "id") == [
         "verdict",
+        "identification",
         "data",
         "model",
         "parameters",
@@ -241,7 +242,7 @@ def test_data_alone_and_individual_fits_make_a_page(good_fit, tmp_path):
     ]
     assert "of 2 converged" in found.text
     data = Page(write_report(tmp_path / "d.html", good_fit.data).read_text(encoding="utf-8"))
-    assert data.having("section", "id") == ["verdict", "data", "warnings", "session"]
+    assert data.having("section", "id") == ["verdict", "identification", "data", "warnings", "session"]
     assert "No population fit in this report" in data.text
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from carkinetics.diagnostics.residuals import misfit
+from carkinetics.exposure.by_dose import dose_groups
 from carkinetics.fit import fit_individuals
 from carkinetics.fit.predictive import individual_curves
 from carkinetics.report.charts import DIGITS, fit_chart, profile_chart
-from carkinetics.report.figures import dose_groups, individual_fits
+from carkinetics.report.figures import individual_fits
 from carkinetics.report.html import json_data
 
 

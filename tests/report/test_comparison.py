@@ -16,7 +16,7 @@ from carkinetics.errors import ConfigError, FitError
 from carkinetics.exposure.typical import typical_exposure
 from carkinetics.model import load_model, simulate
 from carkinetics.report import write_comparison
-from carkinetics.report.blocks import Picture, Table, number, span
+from carkinetics.report.blocks import Picture, Table
 from carkinetics.report.compared import Compared, gather
 from carkinetics.report.comparison import difference_section, ranking_section, verdict_section, worst_subjects
 from carkinetics.report.parts import Parts
@@ -28,6 +28,7 @@ from carkinetics.report.side_by_side import (
     exposures,
     settings_tables,
 )
+from carkinetics.report.written import number, span
 
 SECTIONS = [
     "verdict", "differences", "ranking", "convergence", "parameters", "exposure", "vpc", "individual", "warnings", "references", "session",

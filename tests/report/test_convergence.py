@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from carkinetics.diagnostics import monte_carlo_errors, population_correlations
-from carkinetics.report.blocks import Document, Picture, Table, number
+from carkinetics.report.blocks import Document, Picture, Table
 from carkinetics.report.convergence import STRONGEST, _largest_rhat, convergence_section
 from carkinetics.report.html import page
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
+from carkinetics.report.written import number
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pytest
 
 import carkinetics as ck
-from carkinetics.report.blocks import percent
 from carkinetics.report.escalations import escalation_section
 from carkinetics.report.parts import sort_parts
+from carkinetics.report.written import percent
 
 RULE = ck.ThreePlusThree(doses=[1e5, 3e5, 1e6], variant="B")
 

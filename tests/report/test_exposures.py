@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from carkinetics.exposure import exposure_from, nca_findings
-from carkinetics.report.blocks import number
 from carkinetics.report.exposures import group_table, missing_table, subject_table
+from carkinetics.report.written import number
 
 
 def test_nca_and_model_stand_under_each_other_by_dose(good_fit, observed, modelled):

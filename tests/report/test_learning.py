@@ -13,7 +13,7 @@ from carkinetics.fit import CovariateScreen, fit_population, stepwise_covariates
 from carkinetics.fit.variability import shrinkage_table
 from carkinetics.model import load_model, simulate
 from carkinetics.report import learning
-from carkinetics.report.blocks import MISSING, Picture, Table, Text
+from carkinetics.report.blocks import Picture, Table, Text
 from carkinetics.report.convergence import exploration_blocks
 from carkinetics.report.learning import (
     comparison_section,
@@ -24,6 +24,7 @@ from carkinetics.report.learning import (
 )
 from carkinetics.report.parameters import parameter_table
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
+from carkinetics.report.written import MISSING
 from carkinetics.response import fit_grade
 
 

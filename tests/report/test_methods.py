@@ -11,6 +11,7 @@ from carkinetics.diagnostics import npde
 from carkinetics.errors import FitError
 from carkinetics.report.methods import methods_section
 from carkinetics.report.parts import sort_parts
+from carkinetics.response import ExposureResponse
 
 
 def test_the_paragraph_says_data_model_priors_sampling_and_convergence(good_fit, modelled):
@@ -25,7 +26,7 @@ def test_the_paragraph_says_data_model_priors_sampling_and_convergence(good_fit,
     assert "(Stein AM et al., doi:10.1002/psp4.12388)" in text
     assert "censored observations (M3)" in text
     assert "R-hat below 1.01 (largest 1.0" in text
-    assert "Exposure (cmax" in text
+    assert "Exposure (Cmax, Tmax" in text
     assert "  " not in text
 
 
@@ -113,6 +114,12 @@ def test_a_method_is_cited_where_it_was_used_and_not_elsewhere(good_fit):
     left_out = replace(good_fit, settings=good_fit.settings | {"blq": "M1"})
     assert "NONMEM VI" not in ck.citation(left_out)
     assert "10.1023/A:1012299115260" in ck.citation(left_out)
+
+
+def test_software_is_cited_where_it_was_used(dose, grade):
+    assert "statsmodels" not in ck.citation(dose, grade)
+    pooled = ExposureResponse(pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), "")
+    assert "statsmodels" in ck.citation(pooled)
 
 
 def test_the_report_cites_what_it_shows(good_fit):

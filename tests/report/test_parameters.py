@@ -6,7 +6,6 @@ import pytest
 from carkinetics.fit.stated_prior import stated_priors
 from carkinetics.fit.variability import cv_percent
 from carkinetics.model import load_model
-from carkinetics.report.blocks import number
 from carkinetics.report.parameters import (
     COLUMNS,
     contraction_table,
@@ -14,6 +13,7 @@ from carkinetics.report.parameters import (
     parameter_table,
     prior_table,
 )
+from carkinetics.report.written import number
 
 
 def rows_by_name(table) -> dict[str, tuple[str, ...]]:
@@ -34,7 +34,8 @@ def test_estimates_are_on_the_natural_scale_and_spread_is_a_cv(good_fit):
     row = rows_by_name(parameter_table(good_fit))["tmax (day)"]
     found = good_fit.population()
     assert row[1] == number(found.loc["tmax_typical", "median"])
-    assert row[4] == number(cv_percent(found.loc["tmax_omega", "median"]))
+    omega = found.loc["tmax_omega"]
+    assert row[4] == f"{number(cv_percent(omega['median']))} ({100 * omega['sd'] / omega['median']:.0f})"
 
 
 def test_a_spread_of_orders_of_magnitude_is_a_factor_and_no_cv(good_fit):
@@ -43,12 +44,14 @@ def test_a_spread_of_orders_of_magnitude_is_a_factor_and_no_cv(good_fit):
     posterior = tree["posterior"].to_dataset()
     tree["posterior"] = posterior.assign(cmax_omega=posterior["cmax_omega"] * 0 + 5.342)
     row = rows_by_name(parameter_table(replace(good_fit, tree=tree)))["cmax (copies/ug)"]
-    assert row[4] == "×/÷ 6550"  # exp(1.6449 × 5.342)
+    assert row[4] == "×/÷ 6550 (0)"  # exp(1.6449 × 5.342)
     assert np.exp(1.644853627 * 5.342) == pytest.approx(6550, rel=1e-3)
 
 
 def test_the_spread_of_a_fraction_is_not_called_a_cv(good_fit):
-    assert rows_by_name(parameter_table(good_fit))["fb"][4].endswith("(SD of logit)")
+    omega = good_fit.population().loc["fb_omega"]
+    spread = f"{number(omega['median'])}, SD of logit ({100 * omega['sd'] / omega['median']:.0f})"
+    assert rows_by_name(parameter_table(good_fit))["fb"][4] == spread
 
 
 def test_a_fixed_parameter_is_marked(good_fit):

@@ -9,8 +9,9 @@ from carkinetics.diagnostics.replicate import replicates
 from carkinetics.diagnostics.review import Evidence
 from carkinetics.fit.measured import measured_outputs
 from carkinetics.report.blocks import Picture, Table, Text
+from carkinetics.report.goodness import prediction_errors
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
-from carkinetics.report.predictive import prediction_errors, predictive_checks
+from carkinetics.report.predictive import predictive_checks
 from carkinetics.report.sections import gof_section
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pandas as pd
 
 from carkinetics.exposure import nca
-from carkinetics.report.blocks import Facts, Table, Text, number, span
+from carkinetics.report.blocks import Facts, Table, Text
 from carkinetics.report.parts import NOT_CONVERGED, sort_parts
 from carkinetics.report.verdict import interval, verdict_section, worst_warnings
+from carkinetics.report.written import number, span
 
 
 def numbers(section) -> Table:
@@ -58,6 +59,7 @@ def test_the_worst_three_come_first_and_all_are_counted(good_fit):
     found = pd.DataFrame(
         [{"severity": severity, "rule": f"r{i}", "where": "", "message": f"message {i}"}
          for i, severity in enumerate(["note", "warning", "warning", "error", "warning"])]
+        + [{"severity": "warning", "rule": "r4", "where": "subject A", "message": "message 4 again"}]
     )  # fmt: skip
     data = replace(good_fit.data, remarks=good_fit.data.remarks.iloc[:0])
     *boxes, counted = worst_warnings(sort_parts((data,), found))
@@ -65,7 +67,7 @@ def test_the_worst_three_come_first_and_all_are_counted(good_fit):
         "Error, run: message 3", "Warning, run: message 1", "Warning, run: message 2",
     ]  # fmt: skip
     assert [box.tone for box in boxes] == ["bad", "caution", "caution"]
-    assert counted.text.startswith("Remarks: 1 error, 3 warnings, ")
+    assert counted.text.startswith("Remarks: 1 error, 4 warnings of 3 kinds, ")
 
 
 def test_what_the_verdict_says_is_not_said_twice(bad_fit):

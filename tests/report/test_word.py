@@ -3,6 +3,7 @@
 import html
 import re
 import sys
+from dataclasses import replace
 from io import BytesIO
 
 import docx
@@ -18,7 +19,7 @@ from carkinetics.report.equations import model_equations
 from carkinetics.report.images import picture
 from carkinetics.report.paper import numbered
 from carkinetics.report.word import HALF_PAGE, LONG_SIDE, TEXT_WIDTH, TONES, word
-from carkinetics.report.word_table import CELL_MARGINS, letters
+from carkinetics.report.word_table import CELL_MARGINS, SLACK, columns_of, letters
 
 BANNER = "not converged: do not use these numbers"
 
@@ -220,3 +221,19 @@ def test_a_link_of_a_table_is_one_in_word():
     (link,) = table._tbl.iter(qn("w:hyperlink"))
     assert file.part.rels[link.get(qn("r:id"))].target_ref == "a%20b/report.html"
     assert "".join(node.text for node in link.iter(qn("w:t"))) == "second"
+
+
+def test_room_goes_to_the_column_whose_rows_lack_it():
+    """One long list of places in "Where" used to be given as much as all the sentences beside it."""
+    places, sentence = (
+        "001-001, 001-002, 001-003, 001-004, 001-005, 001-006",
+        "a sentence that goes on and on " * 8,
+    )
+    rows = (("note", places, sentence), *(("note", "all", sentence),) * 9)
+    table = Table("t", ("Severity", "Where", "What"), rows, align="l")
+    (severity, where, what), whole = columns_of(table, 6.5, 8.0)
+    assert whole
+    assert severity + where + what == pytest.approx(6.5, abs=SLACK)
+    assert what > 3 * where
+    narrow, _ = columns_of(replace(table, rows=(("note", "all", "short"),)), 6.5, 8.0)
+    assert sum(narrow) < 3, "no table is wider than its texts"

@@ -24,6 +24,9 @@ def test_an_outcome_that_follows_burden_differs_between_rows_only():
     shown = sorted(text.get_text() for text in ax.texts)
     assert shown == ["0 of 2 (0 %)", "0 of 2 (0 %)", "2 of 2 (100 %)", "2 of 2 (100 %)"]
     assert "1 not shown" in ax.get_title("left")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["no CRS", "CRS"]
+    priced = quadrants(EXPOSURE, BURDEN, OUTCOME, outcome_label="5 US$")
+    assert priced.get_legend().get_texts()[1].get_text() == r"5 US\$"
     assert png(ax).startswith(b"\x89PNG")
     with pytest.raises(DataError, match="3 subjects have exposure, burden and outcome"):
         quadrant_table(EXPOSURE[:3], BURDEN, OUTCOME)

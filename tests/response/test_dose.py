@@ -23,7 +23,7 @@ def test_the_power_model_gives_the_reference_numbers(make_study):
     assert row(result, "equivalence_region")[1:] == pytest.approx([0.925513, 1.074487], abs=5e-7)
     assert result.verdict == "not proportional"
     assert result.statement.startswith(
-        "auc_0_28 is not proportional to dose: slope 0.59 (90% CI 0.30 to 0.88)"
+        "AUC day 0–28 is not proportional to dose: slope 0.59 (90% CI 0.30 to 0.88)"
     )
     assert (result.n, result.draws, len(result.excluded)) == (14, None, 0)
 

@@ -73,7 +73,7 @@ def test_on_the_metric_itself_the_odds_ratio_is_per_standard_deviation(make_stud
     model = fit_grade(*make_study(AUC, response=RESPONSE), outcome="response", on="auc_0_28")
     expected = np.quantile(np.exp(model.draws["slope"] * AUC.std(ddof=1)), [0.5, 0.05, 0.95])
     np.testing.assert_allclose(row(model, "odds_ratio_per_sd"), expected, rtol=1e-9)
-    assert "per standard deviation of exposure" in model.statement
+    assert "per standard deviation of AUC day 0–28" in model.statement
 
 
 def test_the_unit_of_exposure_changes_the_intercept_only(make_study):

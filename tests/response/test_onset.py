@@ -37,6 +37,10 @@ def test_tmax_is_that_of_the_curve_in_every_draw(made_fit, study):
     )
     assert repr(found) == "<OnsetTiming: crs_day, 5 of 6 before their Tmax>"
     assert table["grade"].tolist() == [1, 1, 2, 3, 2, 1]
+    assert found.settings["label"] == "crs_day"
+    called = onset_timing(made_fit, study, label="CRS", n_draws=10)
+    assert called.statement.startswith("Onset of CRS is before the subject's own Tmax in 5 of 6 subjects")
+    assert repr(called) == "<OnsetTiming: Onset of CRS, 5 of 6 before their Tmax>"
 
 
 def test_the_day_of_a_declared_event_is_found_as_its_column_is(made_fit, study):
@@ -69,7 +73,7 @@ def test_who_has_no_curve_is_named(made_fit, study, alone):
     found = onset_timing(alone(made_fit, failed="S003"), study, grade=None)
     assert found.excluded.to_numpy().tolist() == [["S003", "no estimate"]]
     assert found.table["grade"].isna().all()
-    assert found.statement.endswith("1 subjects with an onset have no fitted curve.")
+    assert found.statement.endswith("1 subject with an onset has no fitted curve.")
     fewer = replace(made_fit, data=made_fit.data.select(subjects=made_fit.data.subject_ids[1:]))
     posterior = made_fit.tree["posterior"].to_dataset().isel(subject=slice(1, None))
     fewer = replace(fewer, tree=xr.DataTree.from_dict({"posterior": posterior}))

@@ -192,6 +192,46 @@ def test_survival_and_duration_of_response():
     assert derive_event("dor", subjects, derive_response(of_sums(100, 80))).empty
 
 
+def test_what_shrinks_after_progression_is_no_response():
+    subjects = pd.DataFrame({"subject": ["P1"], "last_alive": [300]})
+    responses = derive_response(of_sums(100, 130, 60))
+    assert responses["response"].tolist() == ["PD", "PR"]
+    assert derive_event("dor", subjects, responses).empty
+    again = derive_event("dor", subjects, derive_response(of_sums(100, 60, 90, 40)))
+    assert again.loc["P1", ["start", "time", "event"]].tolist() == [56, 56, 1]
+
+
+def test_a_response_counts_before_new_therapy_and_death_only():
+    visits = derive_response(of_sums(100, 60, 50))
+    subjects = pd.DataFrame({"subject": ["P1"], "new_therapy": [30.0], "last_alive": [300]})
+    assert derive_event("dor", subjects, visits).empty
+    assert derive_event("dor", subjects, visits, new_therapy="event").empty
+    ignored = derive_event("dor", subjects, visits, new_therapy="ignore")
+    assert ignored.loc["P1", ["start", "time", "event"]].tolist() == [56, 56, 0]
+    same_day = derive_event("dor", subjects.assign(new_therapy=56.0), visits)
+    assert same_day.loc["P1", ["start", "time"]].tolist() == [56, 0]
+    assert derive_event("dor", pd.DataFrame({"subject": ["P1"], "death": [30.0]}), visits).empty
+
+
+def test_duration_begins_at_the_response_that_was_confirmed():
+    # PR on day 28 is lost again on day 56; that of day 84 is confirmed on day 112.
+    visits = derive_response(of_sums(100, 70, 80, 65, 60, 60, days=[0, 28, 56, 84, 112, 140]), confirm=True)
+    assert visits["response"].tolist() == ["PR", "SD", "PR", "PR", "PR"]
+    subjects = pd.DataFrame({"subject": ["P1"], "last_alive": [300]})
+    found = derive_event("dor", subjects, visits, confirmed=True)
+    assert found.loc["P1", ["start", "time", "event"]].tolist() == [84, 56, 0]
+    assert derive_event("dor", subjects, visits).loc["P1", "start"] == 28
+    late = derive_response(of_sums(100, 60, 60, days=[0, 28, 60]), confirm=True, confirm_days=35)
+    assert derive_event("dor", subjects, late, confirmed=True).empty
+
+
+def test_the_table_knows_its_settings():
+    found = derive_response(of_sums(100, 60), confirm=True, minimum_sd_days=49)
+    assert found.attrs == {
+        "criteria": "recist 1.1", "confirm": True, "confirm_days": 28.0, "minimum_sd_days": 49.0
+    }  # fmt: skip
+
+
 def test_what_is_missing_for_an_event_is_said():
     with pytest.raises(ConfigError, match="endpoint is 'psf'; did you mean 'pfs'"):
         derive_event("psf", HISTORY, VISITS)

@@ -128,6 +128,7 @@ def test_a_course_that_does_not_change_is_a_metric(trial):
     assert "the level of the day" in moving.statement
 
 
+@pytest.mark.slow
 def test_a_level_that_comes_and_goes_is_found_where_its_time_is(make_study):
     """Hazard follows the level of the day, which peaks at another time in each subject."""
     rng, n, days = np.random.default_rng(8), 120, np.arange(0.0, 60.0, 2.0)

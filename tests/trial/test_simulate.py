@@ -71,6 +71,7 @@ def test_the_adverse_events_give_the_dlts_of_the_design(trial):
     assert found["evaluable"].tolist() == (subjects["EVALUABLE"] == 1).tolist()
 
 
+@pytest.mark.slow
 def test_the_data_go_the_way_of_real_ones(trial, tmp_path):
     data = trial.dataset
     assert len(data.subjects) == len(trial.subjects)
@@ -249,6 +250,7 @@ def test_counts_by_thousands_agree_with_the_exact_tree(plan):
     assert found.doses["dlt_escalation"].sum() <= found.doses["dlt"].sum()
 
 
+@pytest.mark.slow
 def test_the_power_of_the_kinetic_analysis_grows_with_the_effect():
     flat, steep = (
         ck.simulate_trials(
