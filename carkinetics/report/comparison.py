@@ -33,6 +33,7 @@ from carkinetics.report.side_by_side import (
 )
 from carkinetics.report.verdict import convergence, facts, worst_warnings
 from carkinetics.report.written import listing
+from carkinetics.response.analysis_words import counted
 
 WORST = 4  # subjects, shown under each fit
 
@@ -142,9 +143,7 @@ def _best(compared: Compared) -> Text:
         text = f"There is nothing to rank {compared.head(best)} against."
     unsure = int(table["bad_k"].sum())
     if unsure:
-        text += (
-            f" For {unsure} subject{'s' if unsure > 1 else ''} the weights cannot be relied on (Pareto k)."
-        )
+        text += f" For {counted(unsure, 'subject')} the weights cannot be relied on (Pareto k)."
     if compared.unusable:
         names = ", ".join(name for name in compared.fits if name in compared.unusable)
         return Text(f"{text} The place of {names} cannot be relied on: not converged.", "bad")

@@ -119,14 +119,15 @@ def _responses(part: pd.DataFrame) -> str:
         if "assay" in told
         else "target, non-target and new lesions"
     )
-    recorded = ""
+    recorded = " and recorded new lesions" if "new_lesion" in told.get("columns", {}) else ""
+    unseen = ""
     if told.get("unseen"):
         column = told["columns"]["pfs"]["duration"]
-        recorded = (
+        unseen = (
             f"; progression that was recorded ({column}) and that the sums do not show, in {counted(len(told['unseen']), 'patient')}, counted as "
             "new lesions"
         )
-    return f"Responses of tumours were derived from {sizes} by {criteria_of(part)}{recorded}."
+    return f"Responses of tumours were derived from {sizes}{recorded} by {criteria_of(part)}{unseen}."
 
 
 def _marker(part: MarkerModel) -> str:

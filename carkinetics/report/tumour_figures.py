@@ -23,11 +23,12 @@ from carkinetics.response.tumour_outcome import tumour_groups
 
 BARS = 45  # of a swimmer plot on a sheet of A4
 UNSEEN = "new lesion, or\nprogression that\nsizes do not show"
-CURVES = {
-    "dor": ("Still in response", "Duration of response"),
-    "pfs": ("Progression-free", "Progression-free survival"),
-    "os": ("Alive", "Overall survival"),
+ENDPOINTS = {
+    "dor": "Duration of response",
+    "pfs": "Progression-free survival",
+    "os": "Overall survival",
 }
+AXES = {"dor": "Still in response", "pfs": "Progression-free", "os": "Alive"}
 
 
 def _by(data: Dataset) -> tuple[pd.Series | None, str]:
@@ -247,7 +248,7 @@ def survival(times: dict[str, pd.DataFrame], level: float) -> tuple[Block, ...]:
 
 
 def _curve(endpoint: str, table: pd.DataFrame, level: float) -> Picture:
-    label, title = CURVES[endpoint]
+    label, title = AXES[endpoint], ENDPOINTS[endpoint]
     ax = plot.survival_curves(table["time"], table["event"], label=label, level=level)
     if endpoint == "dor":
         ax.set_xlabel("Time since the response began (days)")

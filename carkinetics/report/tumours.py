@@ -11,7 +11,7 @@ from carkinetics.report import tumour_figures
 from carkinetics.report.blocks import Block, Section, Table, Text
 from carkinetics.report.exposures import LISTED, dose_name
 from carkinetics.report.parts import Parts
-from carkinetics.report.tumour_figures import day, signed
+from carkinetics.report.tumour_figures import ENDPOINTS, day, signed
 from carkinetics.report.written import MISSING, listing
 from carkinetics.response.analysis_words import counted
 from carkinetics.response.best import NON
@@ -34,11 +34,6 @@ LEVEL = 0.95  # of exact intervals and of Kaplan-Meier medians, as trials report
 POPULATIONS = {
     EVERYBODY: "All patients; NE counts as no response and no control",
     EVALUABLE: "Evaluable patients",
-}
-ENDPOINTS = {
-    "dor": "Duration of response",
-    "pfs": "Progression-free survival",
-    "os": "Overall survival",
 }
 COUNTED = {
     "dor": "responders, from the first {confirmed}CR or PR to progression or death",

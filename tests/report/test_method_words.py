@@ -72,6 +72,8 @@ def test_what_responses_rest_on_is_told():
         "Responses of tumours were derived from sums of target diameters (sld) by RECIST 1.1, CR and PR not confirmed; progression that was "
         "recorded (pfs_day) and that the sums do not show, in 1 patient, counted as new lesions."
     )
+    sums.attrs |= {"columns": {"new_lesion": "new_lesion_day"}, "unseen": []}
+    assert "(sld) and recorded new lesions by RECIST 1.1" in said(sums)
 
 
 def test_what_was_made_alike_is_told_once(modelled, grade):
